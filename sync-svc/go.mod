@@ -1,0 +1,12 @@
+module entente.dev/sync-svc
+
+go 1.26.0
+
+require (
+	github.com/google/go-cmp v0.7.0
+	golang.org/x/text v0.43.0
+)
+
+replace entente.dev/proto => ../proto
+
+replace entente.dev/servicekit => ../servicekit
