@@ -1,0 +1,69 @@
+package crosstenant
+
+// SyncFailure is a condition of synchronization that is not met (POL-64).
+type SyncFailure int8
+
+// Conditions in the order of SYN-34 and POL-64.
+const (
+	SyncFailureNone SyncFailure = iota
+	// OutboundRedemptionMissing: the source does not suppress consent for the
+	// target (source.outbound).
+	OutboundRedemptionMissing
+	// InboundRedemptionMissing: the target does not suppress consent for the
+	// source (target.inbound).
+	InboundRedemptionMissing
+	// InboundSyncNotAllowed: the target has no synchronization policy that
+	// lets the source in.
+	InboundSyncNotAllowed
+	// InvitationsOff: the target lets nobody invite (allowInvitesFrom none).
+	InvitationsOff
+)
+
+// Synchronized says what a synchronization brings into the target.
+type Synchronized int8
+
+// Kinds of synchronized objects.
+const (
+	SyncUsers Synchronized = iota
+	SyncGroups
+)
+
+// SyncFailures lists every condition that stops synchronization from home (the
+// source) to resource (the target); none means it may run.
+func (p Pair) SyncFailures(what Synchronized, invitationsOff bool) []SyncFailure {
+	var failures []SyncFailure
+	_, out, in := p.Redemption()
+	if !out {
+		failures = append(failures, OutboundRedemptionMissing)
+	}
+	if !in {
+		failures = append(failures, InboundRedemptionMissing)
+	}
+	allowed := p.Resource.userSync.Value
+	if what == SyncGroups {
+		allowed = p.Resource.groupSync.Value
+	}
+	if !allowed {
+		failures = append(failures, InboundSyncNotAllowed)
+	}
+	if invitationsOff {
+		failures = append(failures, InvitationsOff)
+	}
+	return failures
+}
+
+// SyncUser decides about one user of a synchronization that may run (POL-65).
+// A refused user is skipped; the job goes on.
+func (p Pair) SyncUser(u User, domainAllowed bool) Decision {
+	switch {
+	case !p.cloudsAgree():
+		return p.deny(RuleCloudGate, SideResource, FromNowhere, CodeForbidden)
+	case !p.Home.collaborationOut.PermitsAny(u):
+		return p.deny(RuleOutboundCollaboration, SideHome, p.Home.collaborationOut.source, CodeForbidden)
+	case !p.Resource.collaborationIn.PermitsAny(u):
+		return p.deny(RuleInboundCollaboration, SideResource, p.Resource.collaborationIn.source, CodeForbidden)
+	case !domainAllowed:
+		return p.deny(RuleDomainList, SideResource, FromNowhere, CodeForbidden)
+	}
+	return p.allow(RuleInboundCollaboration, SideResource, p.Resource.collaborationIn.source)
+}
