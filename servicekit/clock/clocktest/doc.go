@@ -1,0 +1,2 @@
+// Package clocktest has a clock that stands still until a test moves it.
+package clocktest
