@@ -932,21 +932,23 @@ const file_entente_policy_v1_collaboration_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"7\n" +
 	" DeleteB2bManagementPolicyRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\x80\x12\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\x84\x13\n" +
 	"\x1aCollaborationPolicyService\x12\xc1\x02\n" +
 	"\x16GetAuthorizationPolicy\x120.entente.policy.v1.GetAuthorizationPolicyRequest\x1a&.entente.policy.v1.AuthorizationPolicy\"\xcc\x01\x8a\xb2\x19d\n" +
 	"\x0fPolicy.Read.All\n" +
 	"\x1ePolicy.ReadWrite.Authorization\x12\x0fPolicy.Read.All\x12\x1ePolicy.ReadWrite.Authorization(\x01\x82\xd3\xe4\x93\x02^Z8\x126/v1.0/policies/authorizationPolicy/authorizationPolicy\x12\"/v1.0/policies/authorizationPolicy\x12\xda\x02\n" +
 	"\x19UpdateAuthorizationPolicy\x123.entente.policy.v1.UpdateAuthorizationPolicyRequest\x1a\x16.google.protobuf.Empty\"\xef\x01\x8a\xb2\x19w\n" +
-	"\x1ePolicy.ReadWrite.Authorization\x12\x1ePolicy.ReadWrite.Authorization\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x02n:\x06policyZ@:\x06policy26/v1.0/policies/authorizationPolicy/authorizationPolicy2\"/v1.0/policies/authorizationPolicy\x12\xf8\x02\n" +
-	"\x19ListB2bManagementPolicies\x123.entente.policy.v1.ListB2bManagementPoliciesRequest\x1a4.entente.policy.v1.ListB2bManagementPoliciesResponse\"\xef\x01\x8a\xb2\x19\xbe\x01\n" +
+	"\x1ePolicy.ReadWrite.Authorization\x12\x1ePolicy.ReadWrite.Authorization\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x02n:\x06policyZ@:\x06policy26/v1.0/policies/authorizationPolicy/authorizationPolicy2\"/v1.0/policies/authorizationPolicy\x12\xba\x03\n" +
+	"\x19ListB2bManagementPolicies\x123.entente.policy.v1.ListB2bManagementPoliciesRequest\x1a4.entente.policy.v1.ListB2bManagementPoliciesResponse\"\xb1\x02\x8a\xb2\x19\x80\x02\n" +
 	"\x0fPolicy.Read.All\n" +
-	"$Policy.ReadWrite.B2BManagementPolicy\x12\x0fPolicy.Read.All\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x16Security Administrator\x1a\x0fSecurity Reader(\x01\x82\xd3\xe4\x93\x02&\x12$/v1.0/policies/b2bManagementPolicies\x12\xc3\x02\n" +
+	"\x1fPolicy.Read.B2BManagementPolicy\n" +
+	"$Policy.ReadWrite.B2BManagementPolicy\x12\x0fPolicy.Read.All\x12\x1fPolicy.Read.B2BManagementPolicy\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x16Security Administrator\x1a\x0fSecurity Reader(\x01\x82\xd3\xe4\x93\x02&\x12$/v1.0/policies/b2bManagementPolicies\x12\xc3\x02\n" +
 	"\x19CreateB2bManagementPolicy\x123.entente.policy.v1.CreateB2bManagementPolicyRequest\x1a&.entente.policy.v1.B2bManagementPolicy\"\xc8\x01\x8a\xb2\x19d\n" +
-	"$Policy.ReadWrite.B2BManagementPolicy\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator(\x01\x92\xb2\x19(\b\xc9\x01\x12#policies/b2bManagementPolicies/{id}\x82\xd3\xe4\x93\x02.:\x06policy\"$/v1.0/policies/b2bManagementPolicies\x12\xe9\x02\n" +
-	"\x16GetB2bManagementPolicy\x120.entente.policy.v1.GetB2bManagementPolicyRequest\x1a&.entente.policy.v1.B2bManagementPolicy\"\xf4\x01\x8a\xb2\x19\xbe\x01\n" +
+	"$Policy.ReadWrite.B2BManagementPolicy\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator(\x01\x92\xb2\x19(\b\xc9\x01\x12#policies/b2bManagementPolicies/{id}\x82\xd3\xe4\x93\x02.:\x06policy\"$/v1.0/policies/b2bManagementPolicies\x12\xab\x03\n" +
+	"\x16GetB2bManagementPolicy\x120.entente.policy.v1.GetB2bManagementPolicyRequest\x1a&.entente.policy.v1.B2bManagementPolicy\"\xb6\x02\x8a\xb2\x19\x80\x02\n" +
 	"\x0fPolicy.Read.All\n" +
-	"$Policy.ReadWrite.B2BManagementPolicy\x12\x0fPolicy.Read.All\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x16Security Administrator\x1a\x0fSecurity Reader(\x01\x82\xd3\xe4\x93\x02+\x12)/v1.0/policies/b2bManagementPolicies/{id}\x12\x8c\x02\n" +
+	"\x1fPolicy.Read.B2BManagementPolicy\n" +
+	"$Policy.ReadWrite.B2BManagementPolicy\x12\x0fPolicy.Read.All\x12\x1fPolicy.Read.B2BManagementPolicy\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x16Security Administrator\x1a\x0fSecurity Reader(\x01\x82\xd3\xe4\x93\x02+\x12)/v1.0/policies/b2bManagementPolicies/{id}\x12\x8c\x02\n" +
 	"\x19UpdateB2bManagementPolicy\x123.entente.policy.v1.UpdateB2bManagementPolicyRequest\x1a\x16.google.protobuf.Empty\"\xa1\x01\x8a\xb2\x19d\n" +
 	"$Policy.ReadWrite.B2BManagementPolicy\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x023:\x06policy2)/v1.0/policies/b2bManagementPolicies/{id}\x12\x84\x02\n" +
 	"\x19DeleteB2bManagementPolicy\x123.entente.policy.v1.DeleteB2bManagementPolicyRequest\x1a\x16.google.protobuf.Empty\"\x99\x01\x8a\xb2\x19d\n" +

@@ -819,8 +819,14 @@ type CrossTenantAccessPolicyConfigurationDefault struct {
 	IsServiceDefault *bool `protobuf:"varint,9,opt,name=is_service_default,json=isServiceDefault,proto3,oneof" json:"is_service_default,omitempty"`
 	// Tenant restrictions.
 	TenantRestrictions *CrossTenantAccessPolicyTenantRestrictions `protobuf:"bytes,10,opt,name=tenant_restrictions,json=tenantRestrictions,proto3" json:"tenant_restrictions,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Reserved; always null.
+	M365CollaborationInbound *structpb.Struct `protobuf:"bytes,50,opt,name=m365_collaboration_inbound,json=m365CollaborationInbound,proto3" json:"m365_collaboration_inbound,omitempty"`
+	// Reserved; always null.
+	M365CollaborationOutbound *structpb.Struct `protobuf:"bytes,51,opt,name=m365_collaboration_outbound,json=m365CollaborationOutbound,proto3" json:"m365_collaboration_outbound,omitempty"`
+	// Reserved; always null.
+	AppServiceConnectInbound *structpb.Struct `protobuf:"bytes,52,opt,name=app_service_connect_inbound,json=appServiceConnectInbound,proto3" json:"app_service_connect_inbound,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *CrossTenantAccessPolicyConfigurationDefault) Reset() {
@@ -919,6 +925,27 @@ func (x *CrossTenantAccessPolicyConfigurationDefault) GetIsServiceDefault() bool
 func (x *CrossTenantAccessPolicyConfigurationDefault) GetTenantRestrictions() *CrossTenantAccessPolicyTenantRestrictions {
 	if x != nil {
 		return x.TenantRestrictions
+	}
+	return nil
+}
+
+func (x *CrossTenantAccessPolicyConfigurationDefault) GetM365CollaborationInbound() *structpb.Struct {
+	if x != nil {
+		return x.M365CollaborationInbound
+	}
+	return nil
+}
+
+func (x *CrossTenantAccessPolicyConfigurationDefault) GetM365CollaborationOutbound() *structpb.Struct {
+	if x != nil {
+		return x.M365CollaborationOutbound
+	}
+	return nil
+}
+
+func (x *CrossTenantAccessPolicyConfigurationDefault) GetAppServiceConnectInbound() *structpb.Struct {
+	if x != nil {
+		return x.AppServiceConnectInbound
 	}
 	return nil
 }
@@ -2228,8 +2255,18 @@ type EffectiveAccess struct {
 	UserSyncInbound *EffectiveAccess_Switch `protobuf:"bytes,13,opt,name=user_sync_inbound,json=userSyncInbound,proto3" json:"user_sync_inbound,omitempty"`
 	// Group synchronization in.
 	GroupSyncInbound *EffectiveAccess_Switch `protobuf:"bytes,14,opt,name=group_sync_inbound,json=groupSyncInbound,proto3" json:"group_sync_inbound,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Devices of the tenant restrictions, stored and not evaluated.
+	TenantRestrictionsDevices *DevicesFilter `protobuf:"bytes,15,opt,name=tenant_restrictions_devices,json=tenantRestrictionsDevices,proto3" json:"tenant_restrictions_devices,omitempty"`
+	// Order of identity providers at redemption.
+	InvitationRedemptionIdentityProviderConfiguration *DefaultInvitationRedemptionIdentityProviderConfiguration `protobuf:"bytes,16,opt,name=invitation_redemption_identity_provider_configuration,json=invitationRedemptionIdentityProviderConfiguration,proto3" json:"invitation_redemption_identity_provider_configuration,omitempty"`
+	// Where that order comes from.
+	InvitationRedemptionSource EffectiveAccess_Source `protobuf:"varint,17,opt,name=invitation_redemption_source,json=invitationRedemptionSource,proto3,enum=entente.policy.v1.EffectiveAccess_Source" json:"invitation_redemption_source,omitempty"`
+	// Whether the other tenant is a service provider.
+	IsServiceProvider *EffectiveAccess_Switch `protobuf:"bytes,18,opt,name=is_service_provider,json=isServiceProvider,proto3" json:"is_service_provider,omitempty"`
+	// Whether the other tenant is in the same multi-tenant organization.
+	IsInMultiTenantOrganization *EffectiveAccess_Switch `protobuf:"bytes,19,opt,name=is_in_multi_tenant_organization,json=isInMultiTenantOrganization,proto3" json:"is_in_multi_tenant_organization,omitempty"`
+	unknownFields               protoimpl.UnknownFields
+	sizeCache                   protoimpl.SizeCache
 }
 
 func (x *EffectiveAccess) Reset() {
@@ -2356,6 +2393,41 @@ func (x *EffectiveAccess) GetUserSyncInbound() *EffectiveAccess_Switch {
 func (x *EffectiveAccess) GetGroupSyncInbound() *EffectiveAccess_Switch {
 	if x != nil {
 		return x.GroupSyncInbound
+	}
+	return nil
+}
+
+func (x *EffectiveAccess) GetTenantRestrictionsDevices() *DevicesFilter {
+	if x != nil {
+		return x.TenantRestrictionsDevices
+	}
+	return nil
+}
+
+func (x *EffectiveAccess) GetInvitationRedemptionIdentityProviderConfiguration() *DefaultInvitationRedemptionIdentityProviderConfiguration {
+	if x != nil {
+		return x.InvitationRedemptionIdentityProviderConfiguration
+	}
+	return nil
+}
+
+func (x *EffectiveAccess) GetInvitationRedemptionSource() EffectiveAccess_Source {
+	if x != nil {
+		return x.InvitationRedemptionSource
+	}
+	return EffectiveAccess_sourceUnspecified
+}
+
+func (x *EffectiveAccess) GetIsServiceProvider() *EffectiveAccess_Switch {
+	if x != nil {
+		return x.IsServiceProvider
+	}
+	return nil
+}
+
+func (x *EffectiveAccess) GetIsInMultiTenantOrganization() *EffectiveAccess_Switch {
+	if x != nil {
+		return x.IsInMultiTenantOrganization
 	}
 	return nil
 }
@@ -2576,7 +2648,7 @@ const file_entente_policy_v1_crosstenant_proto_rawDesc = "" +
 	"\x17allowed_cloud_endpoints\x18\x04 \x03(\tR\x15allowedCloudEndpoints:?\x8a\xb2\x19;\n" +
 	"\x17crossTenantAccessPolicy\x12 policies/crossTenantAccessPolicyB\x0e\n" +
 	"\f_descriptionB\x0f\n" +
-	"\r_display_name\"\xc8\t\n" +
+	"\r_display_name\"\xd0\v\n" +
 	"+CrossTenantAccessPolicyConfigurationDefault\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\x8a\xb2\x19\x06\x10\x01P\x01h\x01R\x02id\x12|\n" +
@@ -2589,7 +2661,10 @@ const file_entente_policy_v1_crosstenant_proto_rawDesc = "" +
 	"5invitation_redemption_identity_provider_configuration\x18\b \x01(\v2K.entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfigurationR1invitationRedemptionIdentityProviderConfiguration\x121\n" +
 	"\x12is_service_default\x18\t \x01(\bH\x00R\x10isServiceDefault\x88\x01\x01\x12m\n" +
 	"\x13tenant_restrictions\x18\n" +
-	" \x01(\v2<.entente.policy.v1.CrossTenantAccessPolicyTenantRestrictionsR\x12tenantRestrictions:[\x8a\xb2\x19W\n" +
+	" \x01(\v2<.entente.policy.v1.CrossTenantAccessPolicyTenantRestrictionsR\x12tenantRestrictions\x12U\n" +
+	"\x1am365_collaboration_inbound\x182 \x01(\v2\x17.google.protobuf.StructR\x18m365CollaborationInbound\x12W\n" +
+	"\x1bm365_collaboration_outbound\x183 \x01(\v2\x17.google.protobuf.StructR\x19m365CollaborationOutbound\x12V\n" +
+	"\x1bapp_service_connect_inbound\x184 \x01(\v2\x17.google.protobuf.StructR\x18appServiceConnectInbound:[\x8a\xb2\x19W\n" +
 	"+crossTenantAccessPolicyConfigurationDefault\x12(policies/crossTenantAccessPolicy/defaultB\x15\n" +
 	"\x13_is_service_default\"\x9f\x03\n" +
 	"8DefaultInvitationRedemptionIdentityProviderConfiguration\x12t\n" +
@@ -2697,7 +2772,7 @@ const file_entente_policy_v1_crosstenant_proto_rawDesc = "" +
 	"$DeleteIdentitySynchronizationRequest\x12 \n" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"=\n" +
 	"\x19GetEffectiveAccessRequest\x12 \n" +
-	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"\xec\f\n" +
+	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"\xc7\x11\n" +
 	"\x0fEffectiveAccess\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12%\n" +
 	"\x0epolicy_version\x18\x02 \x01(\x03R\rpolicyVersion\x12f\n" +
@@ -2713,7 +2788,12 @@ const file_entente_policy_v1_crosstenant_proto_rawDesc = "" +
 	"\x1cautomatic_redemption_inbound\x18\v \x01(\v2).entente.policy.v1.EffectiveAccess.SwitchR\x1aautomaticRedemptionInbound\x12m\n" +
 	"\x1dautomatic_redemption_outbound\x18\f \x01(\v2).entente.policy.v1.EffectiveAccess.SwitchR\x1bautomaticRedemptionOutbound\x12U\n" +
 	"\x11user_sync_inbound\x18\r \x01(\v2).entente.policy.v1.EffectiveAccess.SwitchR\x0fuserSyncInbound\x12W\n" +
-	"\x12group_sync_inbound\x18\x0e \x01(\v2).entente.policy.v1.EffectiveAccess.SwitchR\x10groupSyncInbound\x1a\x98\x01\n" +
+	"\x12group_sync_inbound\x18\x0e \x01(\v2).entente.policy.v1.EffectiveAccess.SwitchR\x10groupSyncInbound\x12`\n" +
+	"\x1btenant_restrictions_devices\x18\x0f \x01(\v2 .entente.policy.v1.DevicesFilterR\x19tenantRestrictionsDevices\x12\xbd\x01\n" +
+	"5invitation_redemption_identity_provider_configuration\x18\x10 \x01(\v2K.entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfigurationR1invitationRedemptionIdentityProviderConfiguration\x12k\n" +
+	"\x1cinvitation_redemption_source\x18\x11 \x01(\x0e2).entente.policy.v1.EffectiveAccess.SourceR\x1ainvitationRedemptionSource\x12Y\n" +
+	"\x13is_service_provider\x18\x12 \x01(\v2).entente.policy.v1.EffectiveAccess.SwitchR\x11isServiceProvider\x12o\n" +
+	"\x1fis_in_multi_tenant_organization\x18\x13 \x01(\v2).entente.policy.v1.EffectiveAccess.SwitchR\x1bisInMultiTenantOrganization\x1a\x98\x01\n" +
 	"\aSetting\x12J\n" +
 	"\x05value\x18\x01 \x01(\v24.entente.policy.v1.CrossTenantAccessPolicyB2BSettingR\x05value\x12A\n" +
 	"\x06source\x18\x02 \x01(\x0e2).entente.policy.v1.EffectiveAccess.SourceR\x06source\x1aa\n" +
@@ -2852,87 +2932,95 @@ var file_entente_policy_v1_crosstenant_proto_depIdxs = []int32{
 	7,  // 16: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.inbound_trust:type_name -> entente.policy.v1.CrossTenantAccessPolicyInboundTrust
 	14, // 17: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.invitation_redemption_identity_provider_configuration:type_name -> entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration
 	9,  // 18: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.tenant_restrictions:type_name -> entente.policy.v1.CrossTenantAccessPolicyTenantRestrictions
-	0,  // 19: entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration.fallback_identity_provider:type_name -> entente.policy.v1.B2bIdentityProvidersType.Value
-	0,  // 20: entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration.primary_identity_provider_precedence_order:type_name -> entente.policy.v1.B2bIdentityProvidersType.Value
-	16, // 21: entente.policy.v1.CrossTenantIdentitySyncPolicyPartner.user_sync_inbound:type_name -> entente.policy.v1.CrossTenantUserSyncInbound
-	38, // 22: entente.policy.v1.CrossTenantIdentitySyncPolicyPartner.group_sync_inbound:type_name -> entente.policy.v1.CrossTenantGroupSyncInbound
-	8,  // 23: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.automatic_user_consent_settings:type_name -> entente.policy.v1.InboundOutboundPolicyConfiguration
-	4,  // 24: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.b2b_collaboration_inbound:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
-	4,  // 25: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.b2b_collaboration_outbound:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
-	4,  // 26: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.b2b_direct_connect_inbound:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
-	4,  // 27: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.b2b_direct_connect_outbound:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
-	7,  // 28: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.inbound_trust:type_name -> entente.policy.v1.CrossTenantAccessPolicyInboundTrust
-	9,  // 29: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.tenant_restrictions:type_name -> entente.policy.v1.CrossTenantAccessPolicyTenantRestrictions
-	41, // 30: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.m365_collaboration_inbound:type_name -> google.protobuf.Struct
-	41, // 31: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.m365_collaboration_outbound:type_name -> google.protobuf.Struct
-	41, // 32: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.app_service_connect_inbound:type_name -> google.protobuf.Struct
-	15, // 33: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.identity_synchronization:type_name -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
-	42, // 34: entente.policy.v1.GetCrossTenantAccessPolicyRequest.query:type_name -> entente.odata.v1.Query
-	12, // 35: entente.policy.v1.UpdateCrossTenantAccessPolicyRequest.policy:type_name -> entente.policy.v1.CrossTenantAccessPolicy
-	43, // 36: entente.policy.v1.UpdateCrossTenantAccessPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	42, // 37: entente.policy.v1.GetDefaultRequest.query:type_name -> entente.odata.v1.Query
-	13, // 38: entente.policy.v1.UpdateDefaultRequest.default_configuration:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault
-	43, // 39: entente.policy.v1.UpdateDefaultRequest.update_mask:type_name -> google.protobuf.FieldMask
-	17, // 40: entente.policy.v1.CreatePartnerRequest.partner:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	42, // 41: entente.policy.v1.ListPartnersRequest.query:type_name -> entente.odata.v1.Query
-	17, // 42: entente.policy.v1.ListPartnersResponse.value:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	42, // 43: entente.policy.v1.GetPartnerRequest.query:type_name -> entente.odata.v1.Query
-	17, // 44: entente.policy.v1.UpdatePartnerRequest.partner:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	43, // 45: entente.policy.v1.UpdatePartnerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	42, // 46: entente.policy.v1.GetIdentitySynchronizationRequest.query:type_name -> entente.odata.v1.Query
-	15, // 47: entente.policy.v1.PutIdentitySynchronizationRequest.identity_synchronization:type_name -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
-	15, // 48: entente.policy.v1.UpdateIdentitySynchronizationRequest.identity_synchronization:type_name -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
-	43, // 49: entente.policy.v1.UpdateIdentitySynchronizationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 50: entente.policy.v1.EffectiveAccess.b2b_collaboration_inbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	39, // 51: entente.policy.v1.EffectiveAccess.b2b_collaboration_outbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	39, // 52: entente.policy.v1.EffectiveAccess.b2b_direct_connect_inbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	39, // 53: entente.policy.v1.EffectiveAccess.b2b_direct_connect_outbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	39, // 54: entente.policy.v1.EffectiveAccess.tenant_restrictions:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	40, // 55: entente.policy.v1.EffectiveAccess.is_mfa_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 56: entente.policy.v1.EffectiveAccess.is_compliant_device_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 57: entente.policy.v1.EffectiveAccess.is_hybrid_azure_ad_joined_device_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 58: entente.policy.v1.EffectiveAccess.automatic_redemption_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 59: entente.policy.v1.EffectiveAccess.automatic_redemption_outbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 60: entente.policy.v1.EffectiveAccess.user_sync_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 61: entente.policy.v1.EffectiveAccess.group_sync_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	4,  // 62: entente.policy.v1.EffectiveAccess.Setting.value:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
-	3,  // 63: entente.policy.v1.EffectiveAccess.Setting.source:type_name -> entente.policy.v1.EffectiveAccess.Source
-	3,  // 64: entente.policy.v1.EffectiveAccess.Switch.source:type_name -> entente.policy.v1.EffectiveAccess.Source
-	21, // 65: entente.policy.v1.CrossTenantAccessPolicyService.GetCrossTenantAccessPolicy:input_type -> entente.policy.v1.GetCrossTenantAccessPolicyRequest
-	22, // 66: entente.policy.v1.CrossTenantAccessPolicyService.UpdateCrossTenantAccessPolicy:input_type -> entente.policy.v1.UpdateCrossTenantAccessPolicyRequest
-	23, // 67: entente.policy.v1.CrossTenantAccessPolicyService.GetDefault:input_type -> entente.policy.v1.GetDefaultRequest
-	24, // 68: entente.policy.v1.CrossTenantAccessPolicyService.UpdateDefault:input_type -> entente.policy.v1.UpdateDefaultRequest
-	25, // 69: entente.policy.v1.CrossTenantAccessPolicyService.ResetDefault:input_type -> entente.policy.v1.ResetDefaultRequest
-	26, // 70: entente.policy.v1.CrossTenantAccessPolicyService.CreatePartner:input_type -> entente.policy.v1.CreatePartnerRequest
-	27, // 71: entente.policy.v1.CrossTenantAccessPolicyService.ListPartners:input_type -> entente.policy.v1.ListPartnersRequest
-	29, // 72: entente.policy.v1.CrossTenantAccessPolicyService.GetPartner:input_type -> entente.policy.v1.GetPartnerRequest
-	30, // 73: entente.policy.v1.CrossTenantAccessPolicyService.UpdatePartner:input_type -> entente.policy.v1.UpdatePartnerRequest
-	31, // 74: entente.policy.v1.CrossTenantAccessPolicyService.DeletePartner:input_type -> entente.policy.v1.DeletePartnerRequest
-	32, // 75: entente.policy.v1.CrossTenantAccessPolicyService.GetIdentitySynchronization:input_type -> entente.policy.v1.GetIdentitySynchronizationRequest
-	33, // 76: entente.policy.v1.CrossTenantAccessPolicyService.PutIdentitySynchronization:input_type -> entente.policy.v1.PutIdentitySynchronizationRequest
-	34, // 77: entente.policy.v1.CrossTenantAccessPolicyService.UpdateIdentitySynchronization:input_type -> entente.policy.v1.UpdateIdentitySynchronizationRequest
-	35, // 78: entente.policy.v1.CrossTenantAccessPolicyService.DeleteIdentitySynchronization:input_type -> entente.policy.v1.DeleteIdentitySynchronizationRequest
-	36, // 79: entente.policy.v1.CrossTenantAccessPolicyService.GetEffectiveAccess:input_type -> entente.policy.v1.GetEffectiveAccessRequest
-	12, // 80: entente.policy.v1.CrossTenantAccessPolicyService.GetCrossTenantAccessPolicy:output_type -> entente.policy.v1.CrossTenantAccessPolicy
-	44, // 81: entente.policy.v1.CrossTenantAccessPolicyService.UpdateCrossTenantAccessPolicy:output_type -> google.protobuf.Empty
-	13, // 82: entente.policy.v1.CrossTenantAccessPolicyService.GetDefault:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault
-	44, // 83: entente.policy.v1.CrossTenantAccessPolicyService.UpdateDefault:output_type -> google.protobuf.Empty
-	44, // 84: entente.policy.v1.CrossTenantAccessPolicyService.ResetDefault:output_type -> google.protobuf.Empty
-	17, // 85: entente.policy.v1.CrossTenantAccessPolicyService.CreatePartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	28, // 86: entente.policy.v1.CrossTenantAccessPolicyService.ListPartners:output_type -> entente.policy.v1.ListPartnersResponse
-	17, // 87: entente.policy.v1.CrossTenantAccessPolicyService.GetPartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	44, // 88: entente.policy.v1.CrossTenantAccessPolicyService.UpdatePartner:output_type -> google.protobuf.Empty
-	44, // 89: entente.policy.v1.CrossTenantAccessPolicyService.DeletePartner:output_type -> google.protobuf.Empty
-	15, // 90: entente.policy.v1.CrossTenantAccessPolicyService.GetIdentitySynchronization:output_type -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
-	44, // 91: entente.policy.v1.CrossTenantAccessPolicyService.PutIdentitySynchronization:output_type -> google.protobuf.Empty
-	44, // 92: entente.policy.v1.CrossTenantAccessPolicyService.UpdateIdentitySynchronization:output_type -> google.protobuf.Empty
-	44, // 93: entente.policy.v1.CrossTenantAccessPolicyService.DeleteIdentitySynchronization:output_type -> google.protobuf.Empty
-	37, // 94: entente.policy.v1.CrossTenantAccessPolicyService.GetEffectiveAccess:output_type -> entente.policy.v1.EffectiveAccess
-	80, // [80:95] is the sub-list for method output_type
-	65, // [65:80] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	41, // 19: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.m365_collaboration_inbound:type_name -> google.protobuf.Struct
+	41, // 20: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.m365_collaboration_outbound:type_name -> google.protobuf.Struct
+	41, // 21: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.app_service_connect_inbound:type_name -> google.protobuf.Struct
+	0,  // 22: entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration.fallback_identity_provider:type_name -> entente.policy.v1.B2bIdentityProvidersType.Value
+	0,  // 23: entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration.primary_identity_provider_precedence_order:type_name -> entente.policy.v1.B2bIdentityProvidersType.Value
+	16, // 24: entente.policy.v1.CrossTenantIdentitySyncPolicyPartner.user_sync_inbound:type_name -> entente.policy.v1.CrossTenantUserSyncInbound
+	38, // 25: entente.policy.v1.CrossTenantIdentitySyncPolicyPartner.group_sync_inbound:type_name -> entente.policy.v1.CrossTenantGroupSyncInbound
+	8,  // 26: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.automatic_user_consent_settings:type_name -> entente.policy.v1.InboundOutboundPolicyConfiguration
+	4,  // 27: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.b2b_collaboration_inbound:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
+	4,  // 28: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.b2b_collaboration_outbound:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
+	4,  // 29: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.b2b_direct_connect_inbound:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
+	4,  // 30: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.b2b_direct_connect_outbound:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
+	7,  // 31: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.inbound_trust:type_name -> entente.policy.v1.CrossTenantAccessPolicyInboundTrust
+	9,  // 32: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.tenant_restrictions:type_name -> entente.policy.v1.CrossTenantAccessPolicyTenantRestrictions
+	41, // 33: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.m365_collaboration_inbound:type_name -> google.protobuf.Struct
+	41, // 34: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.m365_collaboration_outbound:type_name -> google.protobuf.Struct
+	41, // 35: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.app_service_connect_inbound:type_name -> google.protobuf.Struct
+	15, // 36: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.identity_synchronization:type_name -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
+	42, // 37: entente.policy.v1.GetCrossTenantAccessPolicyRequest.query:type_name -> entente.odata.v1.Query
+	12, // 38: entente.policy.v1.UpdateCrossTenantAccessPolicyRequest.policy:type_name -> entente.policy.v1.CrossTenantAccessPolicy
+	43, // 39: entente.policy.v1.UpdateCrossTenantAccessPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	42, // 40: entente.policy.v1.GetDefaultRequest.query:type_name -> entente.odata.v1.Query
+	13, // 41: entente.policy.v1.UpdateDefaultRequest.default_configuration:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault
+	43, // 42: entente.policy.v1.UpdateDefaultRequest.update_mask:type_name -> google.protobuf.FieldMask
+	17, // 43: entente.policy.v1.CreatePartnerRequest.partner:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
+	42, // 44: entente.policy.v1.ListPartnersRequest.query:type_name -> entente.odata.v1.Query
+	17, // 45: entente.policy.v1.ListPartnersResponse.value:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
+	42, // 46: entente.policy.v1.GetPartnerRequest.query:type_name -> entente.odata.v1.Query
+	17, // 47: entente.policy.v1.UpdatePartnerRequest.partner:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
+	43, // 48: entente.policy.v1.UpdatePartnerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	42, // 49: entente.policy.v1.GetIdentitySynchronizationRequest.query:type_name -> entente.odata.v1.Query
+	15, // 50: entente.policy.v1.PutIdentitySynchronizationRequest.identity_synchronization:type_name -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
+	15, // 51: entente.policy.v1.UpdateIdentitySynchronizationRequest.identity_synchronization:type_name -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
+	43, // 52: entente.policy.v1.UpdateIdentitySynchronizationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 53: entente.policy.v1.EffectiveAccess.b2b_collaboration_inbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	39, // 54: entente.policy.v1.EffectiveAccess.b2b_collaboration_outbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	39, // 55: entente.policy.v1.EffectiveAccess.b2b_direct_connect_inbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	39, // 56: entente.policy.v1.EffectiveAccess.b2b_direct_connect_outbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	39, // 57: entente.policy.v1.EffectiveAccess.tenant_restrictions:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	40, // 58: entente.policy.v1.EffectiveAccess.is_mfa_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	40, // 59: entente.policy.v1.EffectiveAccess.is_compliant_device_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	40, // 60: entente.policy.v1.EffectiveAccess.is_hybrid_azure_ad_joined_device_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	40, // 61: entente.policy.v1.EffectiveAccess.automatic_redemption_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	40, // 62: entente.policy.v1.EffectiveAccess.automatic_redemption_outbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	40, // 63: entente.policy.v1.EffectiveAccess.user_sync_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	40, // 64: entente.policy.v1.EffectiveAccess.group_sync_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	10, // 65: entente.policy.v1.EffectiveAccess.tenant_restrictions_devices:type_name -> entente.policy.v1.DevicesFilter
+	14, // 66: entente.policy.v1.EffectiveAccess.invitation_redemption_identity_provider_configuration:type_name -> entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration
+	3,  // 67: entente.policy.v1.EffectiveAccess.invitation_redemption_source:type_name -> entente.policy.v1.EffectiveAccess.Source
+	40, // 68: entente.policy.v1.EffectiveAccess.is_service_provider:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	40, // 69: entente.policy.v1.EffectiveAccess.is_in_multi_tenant_organization:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	4,  // 70: entente.policy.v1.EffectiveAccess.Setting.value:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
+	3,  // 71: entente.policy.v1.EffectiveAccess.Setting.source:type_name -> entente.policy.v1.EffectiveAccess.Source
+	3,  // 72: entente.policy.v1.EffectiveAccess.Switch.source:type_name -> entente.policy.v1.EffectiveAccess.Source
+	21, // 73: entente.policy.v1.CrossTenantAccessPolicyService.GetCrossTenantAccessPolicy:input_type -> entente.policy.v1.GetCrossTenantAccessPolicyRequest
+	22, // 74: entente.policy.v1.CrossTenantAccessPolicyService.UpdateCrossTenantAccessPolicy:input_type -> entente.policy.v1.UpdateCrossTenantAccessPolicyRequest
+	23, // 75: entente.policy.v1.CrossTenantAccessPolicyService.GetDefault:input_type -> entente.policy.v1.GetDefaultRequest
+	24, // 76: entente.policy.v1.CrossTenantAccessPolicyService.UpdateDefault:input_type -> entente.policy.v1.UpdateDefaultRequest
+	25, // 77: entente.policy.v1.CrossTenantAccessPolicyService.ResetDefault:input_type -> entente.policy.v1.ResetDefaultRequest
+	26, // 78: entente.policy.v1.CrossTenantAccessPolicyService.CreatePartner:input_type -> entente.policy.v1.CreatePartnerRequest
+	27, // 79: entente.policy.v1.CrossTenantAccessPolicyService.ListPartners:input_type -> entente.policy.v1.ListPartnersRequest
+	29, // 80: entente.policy.v1.CrossTenantAccessPolicyService.GetPartner:input_type -> entente.policy.v1.GetPartnerRequest
+	30, // 81: entente.policy.v1.CrossTenantAccessPolicyService.UpdatePartner:input_type -> entente.policy.v1.UpdatePartnerRequest
+	31, // 82: entente.policy.v1.CrossTenantAccessPolicyService.DeletePartner:input_type -> entente.policy.v1.DeletePartnerRequest
+	32, // 83: entente.policy.v1.CrossTenantAccessPolicyService.GetIdentitySynchronization:input_type -> entente.policy.v1.GetIdentitySynchronizationRequest
+	33, // 84: entente.policy.v1.CrossTenantAccessPolicyService.PutIdentitySynchronization:input_type -> entente.policy.v1.PutIdentitySynchronizationRequest
+	34, // 85: entente.policy.v1.CrossTenantAccessPolicyService.UpdateIdentitySynchronization:input_type -> entente.policy.v1.UpdateIdentitySynchronizationRequest
+	35, // 86: entente.policy.v1.CrossTenantAccessPolicyService.DeleteIdentitySynchronization:input_type -> entente.policy.v1.DeleteIdentitySynchronizationRequest
+	36, // 87: entente.policy.v1.CrossTenantAccessPolicyService.GetEffectiveAccess:input_type -> entente.policy.v1.GetEffectiveAccessRequest
+	12, // 88: entente.policy.v1.CrossTenantAccessPolicyService.GetCrossTenantAccessPolicy:output_type -> entente.policy.v1.CrossTenantAccessPolicy
+	44, // 89: entente.policy.v1.CrossTenantAccessPolicyService.UpdateCrossTenantAccessPolicy:output_type -> google.protobuf.Empty
+	13, // 90: entente.policy.v1.CrossTenantAccessPolicyService.GetDefault:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault
+	44, // 91: entente.policy.v1.CrossTenantAccessPolicyService.UpdateDefault:output_type -> google.protobuf.Empty
+	44, // 92: entente.policy.v1.CrossTenantAccessPolicyService.ResetDefault:output_type -> google.protobuf.Empty
+	17, // 93: entente.policy.v1.CrossTenantAccessPolicyService.CreatePartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
+	28, // 94: entente.policy.v1.CrossTenantAccessPolicyService.ListPartners:output_type -> entente.policy.v1.ListPartnersResponse
+	17, // 95: entente.policy.v1.CrossTenantAccessPolicyService.GetPartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
+	44, // 96: entente.policy.v1.CrossTenantAccessPolicyService.UpdatePartner:output_type -> google.protobuf.Empty
+	44, // 97: entente.policy.v1.CrossTenantAccessPolicyService.DeletePartner:output_type -> google.protobuf.Empty
+	15, // 98: entente.policy.v1.CrossTenantAccessPolicyService.GetIdentitySynchronization:output_type -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
+	44, // 99: entente.policy.v1.CrossTenantAccessPolicyService.PutIdentitySynchronization:output_type -> google.protobuf.Empty
+	44, // 100: entente.policy.v1.CrossTenantAccessPolicyService.UpdateIdentitySynchronization:output_type -> google.protobuf.Empty
+	44, // 101: entente.policy.v1.CrossTenantAccessPolicyService.DeleteIdentitySynchronization:output_type -> google.protobuf.Empty
+	37, // 102: entente.policy.v1.CrossTenantAccessPolicyService.GetEffectiveAccess:output_type -> entente.policy.v1.EffectiveAccess
+	88, // [88:103] is the sub-list for method output_type
+	73, // [73:88] is the sub-list for method input_type
+	73, // [73:73] is the sub-list for extension type_name
+	73, // [73:73] is the sub-list for extension extendee
+	0,  // [0:73] is the sub-list for field type_name
 }
 
 func init() { file_entente_policy_v1_crosstenant_proto_init() }

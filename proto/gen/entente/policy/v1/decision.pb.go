@@ -106,8 +106,12 @@ type Decision struct {
 	HomeTenantId string `protobuf:"bytes,9,opt,name=home_tenant_id,json=homeTenantId,proto3" json:"home_tenant_id,omitempty"`
 	// Whether automatic redemption is in effect between the two tenants.
 	AutomaticRedemption bool `protobuf:"varint,10,opt,name=automatic_redemption,json=automaticRedemption,proto3" json:"automatic_redemption,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// CheckB2B: what of the home tenant's claims counts in the resource tenant (POL-60).
+	TrustedClaims *Claims `protobuf:"bytes,11,opt,name=trusted_claims,json=trustedClaims,proto3" json:"trusted_claims,omitempty"`
+	// CheckB2B: where a second factor is asked for when none is trusted: home, resource or never.
+	MfaChallenge  string `protobuf:"bytes,12,opt,name=mfa_challenge,json=mfaChallenge,proto3" json:"mfa_challenge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Decision) Reset() {
@@ -210,6 +214,139 @@ func (x *Decision) GetAutomaticRedemption() bool {
 	return false
 }
 
+func (x *Decision) GetTrustedClaims() *Claims {
+	if x != nil {
+		return x.TrustedClaims
+	}
+	return nil
+}
+
+func (x *Decision) GetMfaChallenge() string {
+	if x != nil {
+		return x.MfaChallenge
+	}
+	return ""
+}
+
+// What a home tenant asserts about a session.
+type Claims struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A second factor was used.
+	Mfa bool `protobuf:"varint,1,opt,name=mfa,proto3" json:"mfa,omitempty"`
+	// The device is compliant.
+	CompliantDevice bool `protobuf:"varint,2,opt,name=compliant_device,json=compliantDevice,proto3" json:"compliant_device,omitempty"`
+	// The device is hybrid joined.
+	HybridJoinedDevice bool `protobuf:"varint,3,opt,name=hybrid_joined_device,json=hybridJoinedDevice,proto3" json:"hybrid_joined_device,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *Claims) Reset() {
+	*x = Claims{}
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claims) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claims) ProtoMessage() {}
+
+func (x *Claims) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claims.ProtoReflect.Descriptor instead.
+func (*Claims) Descriptor() ([]byte, []int) {
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Claims) GetMfa() bool {
+	if x != nil {
+		return x.Mfa
+	}
+	return false
+}
+
+func (x *Claims) GetCompliantDevice() bool {
+	if x != nil {
+		return x.CompliantDevice
+	}
+	return false
+}
+
+func (x *Claims) GetHybridJoinedDevice() bool {
+	if x != nil {
+		return x.HybridJoinedDevice
+	}
+	return false
+}
+
+// The pair of ids in the tenant-restrictions header (POL-68).
+type TenantRestriction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant whose restrictions apply.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Id of that tenant's cross-tenant access policy.
+	PolicyId      string `protobuf:"bytes,2,opt,name=policy_id,json=policyId,proto3" json:"policy_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TenantRestriction) Reset() {
+	*x = TenantRestriction{}
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TenantRestriction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TenantRestriction) ProtoMessage() {}
+
+func (x *TenantRestriction) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TenantRestriction.ProtoReflect.Descriptor instead.
+func (*TenantRestriction) Descriptor() ([]byte, []int) {
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TenantRestriction) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *TenantRestriction) GetPolicyId() string {
+	if x != nil {
+		return x.PolicyId
+	}
+	return ""
+}
+
 // Who a decision is about.
 type Subject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -225,7 +362,7 @@ type Subject struct {
 
 func (x *Subject) Reset() {
 	*x = Subject{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[1]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -237,7 +374,7 @@ func (x *Subject) String() string {
 func (*Subject) ProtoMessage() {}
 
 func (x *Subject) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[1]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -250,7 +387,7 @@ func (x *Subject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subject.ProtoReflect.Descriptor instead.
 func (*Subject) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{1}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Subject) GetUserId() string {
@@ -297,7 +434,7 @@ type CheckInviteRequest struct {
 
 func (x *CheckInviteRequest) Reset() {
 	*x = CheckInviteRequest{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[2]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +446,7 @@ func (x *CheckInviteRequest) String() string {
 func (*CheckInviteRequest) ProtoMessage() {}
 
 func (x *CheckInviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[2]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -322,7 +459,7 @@ func (x *CheckInviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckInviteRequest.ProtoReflect.Descriptor instead.
 func (*CheckInviteRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{2}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CheckInviteRequest) GetResourceTenantId() string {
@@ -391,7 +528,7 @@ type Inviter struct {
 
 func (x *Inviter) Reset() {
 	*x = Inviter{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[3]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -403,7 +540,7 @@ func (x *Inviter) String() string {
 func (*Inviter) ProtoMessage() {}
 
 func (x *Inviter) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[3]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -416,7 +553,7 @@ func (x *Inviter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inviter.ProtoReflect.Descriptor instead.
 func (*Inviter) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{3}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Inviter) GetKind() string {
@@ -460,13 +597,19 @@ type CheckB2BRequest struct {
 	AppIds []string `protobuf:"bytes,4,rep,name=app_ids,json=appIds,proto3" json:"app_ids,omitempty"`
 	// Read the direct-connect settings.
 	DirectConnect bool `protobuf:"varint,5,opt,name=direct_connect,json=directConnect,proto3" json:"direct_connect,omitempty"`
+	// With direct_connect: the application accepts it (POL-67).
+	DirectConnectCapable bool `protobuf:"varint,6,opt,name=direct_connect_capable,json=directConnectCapable,proto3" json:"direct_connect_capable,omitempty"`
+	// What the home tenant asserts about the session.
+	Claims *Claims `protobuf:"bytes,7,opt,name=claims,proto3" json:"claims,omitempty"`
+	// Set when the request carries the tenant-restrictions header.
+	Restriction   *TenantRestriction `protobuf:"bytes,8,opt,name=restriction,proto3" json:"restriction,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckB2BRequest) Reset() {
 	*x = CheckB2BRequest{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[4]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +621,7 @@ func (x *CheckB2BRequest) String() string {
 func (*CheckB2BRequest) ProtoMessage() {}
 
 func (x *CheckB2BRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[4]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +634,7 @@ func (x *CheckB2BRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckB2BRequest.ProtoReflect.Descriptor instead.
 func (*CheckB2BRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{4}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CheckB2BRequest) GetResourceTenantId() string {
@@ -529,6 +672,27 @@ func (x *CheckB2BRequest) GetDirectConnect() bool {
 	return false
 }
 
+func (x *CheckB2BRequest) GetDirectConnectCapable() bool {
+	if x != nil {
+		return x.DirectConnectCapable
+	}
+	return false
+}
+
+func (x *CheckB2BRequest) GetClaims() *Claims {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+func (x *CheckB2BRequest) GetRestriction() *TenantRestriction {
+	if x != nil {
+		return x.Restriction
+	}
+	return nil
+}
+
 // Request of GetAutomaticRedemption.
 type GetAutomaticRedemptionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -542,7 +706,7 @@ type GetAutomaticRedemptionRequest struct {
 
 func (x *GetAutomaticRedemptionRequest) Reset() {
 	*x = GetAutomaticRedemptionRequest{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[5]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +718,7 @@ func (x *GetAutomaticRedemptionRequest) String() string {
 func (*GetAutomaticRedemptionRequest) ProtoMessage() {}
 
 func (x *GetAutomaticRedemptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[5]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +731,7 @@ func (x *GetAutomaticRedemptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAutomaticRedemptionRequest.ProtoReflect.Descriptor instead.
 func (*GetAutomaticRedemptionRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{5}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetAutomaticRedemptionRequest) GetResourceTenantId() string {
@@ -595,7 +759,7 @@ type GetRedemptionOrderRequest struct {
 
 func (x *GetRedemptionOrderRequest) Reset() {
 	*x = GetRedemptionOrderRequest{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[6]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +771,7 @@ func (x *GetRedemptionOrderRequest) String() string {
 func (*GetRedemptionOrderRequest) ProtoMessage() {}
 
 func (x *GetRedemptionOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[6]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +784,7 @@ func (x *GetRedemptionOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRedemptionOrderRequest.ProtoReflect.Descriptor instead.
 func (*GetRedemptionOrderRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{6}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetRedemptionOrderRequest) GetResourceTenantId() string {
@@ -647,7 +811,7 @@ type RedemptionOrder struct {
 
 func (x *RedemptionOrder) Reset() {
 	*x = RedemptionOrder{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[7]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +823,7 @@ func (x *RedemptionOrder) String() string {
 func (*RedemptionOrder) ProtoMessage() {}
 
 func (x *RedemptionOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[7]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +836,7 @@ func (x *RedemptionOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedemptionOrder.ProtoReflect.Descriptor instead.
 func (*RedemptionOrder) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{7}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RedemptionOrder) GetPrimary() []string {
@@ -710,13 +874,15 @@ type CheckSyncRequest struct {
 	SourceTenantId string `protobuf:"bytes,1,opt,name=source_tenant_id,json=sourceTenantId,proto3" json:"source_tenant_id,omitempty"`
 	// Tenant that is written.
 	TargetTenantId string `protobuf:"bytes,2,opt,name=target_tenant_id,json=targetTenantId,proto3" json:"target_tenant_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Ask about groups instead of users.
+	Groups        bool `protobuf:"varint,3,opt,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckSyncRequest) Reset() {
 	*x = CheckSyncRequest{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[8]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +894,7 @@ func (x *CheckSyncRequest) String() string {
 func (*CheckSyncRequest) ProtoMessage() {}
 
 func (x *CheckSyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[8]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +907,7 @@ func (x *CheckSyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSyncRequest.ProtoReflect.Descriptor instead.
 func (*CheckSyncRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{8}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CheckSyncRequest) GetSourceTenantId() string {
@@ -758,6 +924,13 @@ func (x *CheckSyncRequest) GetTargetTenantId() string {
 	return ""
 }
 
+func (x *CheckSyncRequest) GetGroups() bool {
+	if x != nil {
+		return x.Groups
+	}
+	return false
+}
+
 // Answer of CheckSync.
 type CheckSyncResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -771,13 +944,15 @@ type CheckSyncResponse struct {
 	PolicyVersion int64 `protobuf:"varint,4,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	// Version of the source's policies.
 	SourcePolicyVersion int64 `protobuf:"varint,5,opt,name=source_policy_version,json=sourcePolicyVersion,proto3" json:"source_policy_version,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The answer must not be used after this moment; ask again.
+	ValidUntil    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckSyncResponse) Reset() {
 	*x = CheckSyncResponse{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[9]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +964,7 @@ func (x *CheckSyncResponse) String() string {
 func (*CheckSyncResponse) ProtoMessage() {}
 
 func (x *CheckSyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[9]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +977,7 @@ func (x *CheckSyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSyncResponse.ProtoReflect.Descriptor instead.
 func (*CheckSyncResponse) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{9}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CheckSyncResponse) GetAllowed() bool {
@@ -840,6 +1015,13 @@ func (x *CheckSyncResponse) GetSourcePolicyVersion() int64 {
 	return 0
 }
 
+func (x *CheckSyncResponse) GetValidUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ValidUntil
+	}
+	return nil
+}
+
 // Request of CheckSyncUsers.
 type CheckSyncUsersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -855,7 +1037,7 @@ type CheckSyncUsersRequest struct {
 
 func (x *CheckSyncUsersRequest) Reset() {
 	*x = CheckSyncUsersRequest{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[10]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +1049,7 @@ func (x *CheckSyncUsersRequest) String() string {
 func (*CheckSyncUsersRequest) ProtoMessage() {}
 
 func (x *CheckSyncUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[10]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +1062,7 @@ func (x *CheckSyncUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSyncUsersRequest.ProtoReflect.Descriptor instead.
 func (*CheckSyncUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{10}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CheckSyncUsersRequest) GetSourceTenantId() string {
@@ -921,7 +1103,7 @@ type CheckSyncUsersResponse struct {
 
 func (x *CheckSyncUsersResponse) Reset() {
 	*x = CheckSyncUsersResponse{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[11]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1115,7 @@ func (x *CheckSyncUsersResponse) String() string {
 func (*CheckSyncUsersResponse) ProtoMessage() {}
 
 func (x *CheckSyncUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[11]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1128,7 @@ func (x *CheckSyncUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSyncUsersResponse.ProtoReflect.Descriptor instead.
 func (*CheckSyncUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{11}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CheckSyncUsersResponse) GetRefusals() []string {
@@ -988,7 +1170,7 @@ type GetPolicyVersionRequest struct {
 
 func (x *GetPolicyVersionRequest) Reset() {
 	*x = GetPolicyVersionRequest{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[12]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1182,7 @@ func (x *GetPolicyVersionRequest) String() string {
 func (*GetPolicyVersionRequest) ProtoMessage() {}
 
 func (x *GetPolicyVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[12]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1195,7 @@ func (x *GetPolicyVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyVersionRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyVersionRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{12}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetPolicyVersionRequest) GetTenantId() string {
@@ -1034,7 +1216,7 @@ type PolicyVersion struct {
 
 func (x *PolicyVersion) Reset() {
 	*x = PolicyVersion{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[13]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1228,7 @@ func (x *PolicyVersion) String() string {
 func (*PolicyVersion) ProtoMessage() {}
 
 func (x *PolicyVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[13]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1241,7 @@ func (x *PolicyVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyVersion.ProtoReflect.Descriptor instead.
 func (*PolicyVersion) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{13}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PolicyVersion) GetPolicyVersion() int64 {
@@ -1080,7 +1262,7 @@ type GetGuestAccessLevelRequest struct {
 
 func (x *GetGuestAccessLevelRequest) Reset() {
 	*x = GetGuestAccessLevelRequest{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[14]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1274,7 @@ func (x *GetGuestAccessLevelRequest) String() string {
 func (*GetGuestAccessLevelRequest) ProtoMessage() {}
 
 func (x *GetGuestAccessLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[14]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1287,7 @@ func (x *GetGuestAccessLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGuestAccessLevelRequest.ProtoReflect.Descriptor instead.
 func (*GetGuestAccessLevelRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{14}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetGuestAccessLevelRequest) GetTenantId() string {
@@ -1134,7 +1316,7 @@ type GuestAccessLevel struct {
 
 func (x *GuestAccessLevel) Reset() {
 	*x = GuestAccessLevel{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[15]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1146,7 +1328,7 @@ func (x *GuestAccessLevel) String() string {
 func (*GuestAccessLevel) ProtoMessage() {}
 
 func (x *GuestAccessLevel) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[15]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1159,7 +1341,7 @@ func (x *GuestAccessLevel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestAccessLevel.ProtoReflect.Descriptor instead.
 func (*GuestAccessLevel) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{15}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GuestAccessLevel) GetGuestUserRoleId() string {
@@ -1210,7 +1392,7 @@ type CheckSyncResponse_Failure struct {
 
 func (x *CheckSyncResponse_Failure) Reset() {
 	*x = CheckSyncResponse_Failure{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[16]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1404,7 @@ func (x *CheckSyncResponse_Failure) String() string {
 func (*CheckSyncResponse_Failure) ProtoMessage() {}
 
 func (x *CheckSyncResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[16]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1417,7 @@ func (x *CheckSyncResponse_Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSyncResponse_Failure.ProtoReflect.Descriptor instead.
 func (*CheckSyncResponse_Failure) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{9, 0}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{11, 0}
 }
 
 func (x *CheckSyncResponse_Failure) GetTarget() string {
@@ -1265,7 +1447,7 @@ type CheckSyncUsersRequest_User struct {
 
 func (x *CheckSyncUsersRequest_User) Reset() {
 	*x = CheckSyncUsersRequest_User{}
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[17]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1459,7 @@ func (x *CheckSyncUsersRequest_User) String() string {
 func (*CheckSyncUsersRequest_User) ProtoMessage() {}
 
 func (x *CheckSyncUsersRequest_User) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_decision_proto_msgTypes[17]
+	mi := &file_entente_policy_v1_decision_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1472,7 @@ func (x *CheckSyncUsersRequest_User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSyncUsersRequest_User.ProtoReflect.Descriptor instead.
 func (*CheckSyncUsersRequest_User) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{10, 0}
+	return file_entente_policy_v1_decision_proto_rawDescGZIP(), []int{12, 0}
 }
 
 func (x *CheckSyncUsersRequest_User) GetUserId() string {
@@ -1311,7 +1493,7 @@ var File_entente_policy_v1_decision_proto protoreflect.FileDescriptor
 
 const file_entente_policy_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	" entente/policy/v1/decision.proto\x12\x11entente.policy.v1\x1a entente/options/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x03\n" +
+	" entente/policy/v1/decision.proto\x12\x11entente.policy.v1\x1a entente/options/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x04\n" +
 	"\bDecision\x12=\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2#.entente.policy.v1.Decision.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x12\n" +
@@ -1323,12 +1505,21 @@ const file_entente_policy_v1_decision_proto_rawDesc = "" +
 	"\fevaluated_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vevaluatedAt\x12$\n" +
 	"\x0ehome_tenant_id\x18\t \x01(\tR\fhomeTenantId\x121\n" +
 	"\x14automatic_redemption\x18\n" +
-	" \x01(\bR\x13automaticRedemption\"E\n" +
+	" \x01(\bR\x13automaticRedemption\x12@\n" +
+	"\x0etrusted_claims\x18\v \x01(\v2\x19.entente.policy.v1.ClaimsR\rtrustedClaims\x12#\n" +
+	"\rmfa_challenge\x18\f \x01(\tR\fmfaChallenge\"E\n" +
 	"\aOutcome\x12\x16\n" +
 	"\x12outcomeUnspecified\x10\x00\x12\t\n" +
 	"\x05allow\x10\x01\x12\b\n" +
 	"\x04deny\x10\x02\x12\r\n" +
-	"\tinterrupt\x10\x03\"b\n" +
+	"\tinterrupt\x10\x03\"w\n" +
+	"\x06Claims\x12\x10\n" +
+	"\x03mfa\x18\x01 \x01(\bR\x03mfa\x12)\n" +
+	"\x10compliant_device\x18\x02 \x01(\bR\x0fcompliantDevice\x120\n" +
+	"\x14hybrid_joined_device\x18\x03 \x01(\bR\x12hybridJoinedDevice\"W\n" +
+	"\x11TenantRestriction\x12 \n" +
+	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\x12 \n" +
+	"\tpolicy_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bpolicyId\"b\n" +
 	"\aSubject\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n" +
 	"\tgroup_ids\x18\x02 \x03(\tR\bgroupIds\x12!\n" +
@@ -1345,13 +1536,16 @@ const file_entente_policy_v1_decision_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05guest\x18\x02 \x01(\bR\x05guest\x12\x14\n" +
 	"\x05roles\x18\x03 \x03(\tR\x05roles\x12 \n" +
-	"\vpermissions\x18\x04 \x03(\tR\vpermissions\"\xe0\x01\n" +
+	"\vpermissions\x18\x04 \x03(\tR\vpermissions\"\x91\x03\n" +
 	"\x0fCheckB2BRequest\x121\n" +
 	"\x12resource_tenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x10resourceTenantId\x12$\n" +
 	"\x0ehome_tenant_id\x18\x02 \x01(\tR\fhomeTenantId\x124\n" +
 	"\asubject\x18\x03 \x01(\v2\x1a.entente.policy.v1.SubjectR\asubject\x12\x17\n" +
 	"\aapp_ids\x18\x04 \x03(\tR\x06appIds\x12%\n" +
-	"\x0edirect_connect\x18\x05 \x01(\bR\rdirectConnect\"x\n" +
+	"\x0edirect_connect\x18\x05 \x01(\bR\rdirectConnect\x124\n" +
+	"\x16direct_connect_capable\x18\x06 \x01(\bR\x14directConnectCapable\x121\n" +
+	"\x06claims\x18\a \x01(\v2\x19.entente.policy.v1.ClaimsR\x06claims\x12F\n" +
+	"\vrestriction\x18\b \x01(\v2$.entente.policy.v1.TenantRestrictionR\vrestriction\"x\n" +
 	"\x1dGetAutomaticRedemptionRequest\x121\n" +
 	"\x12resource_tenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x10resourceTenantId\x12$\n" +
 	"\x0ehome_tenant_id\x18\x02 \x01(\tR\fhomeTenantId\"N\n" +
@@ -1361,16 +1555,19 @@ const file_entente_policy_v1_decision_proto_rawDesc = "" +
 	"\aprimary\x18\x01 \x03(\tR\aprimary\x12\x1a\n" +
 	"\bfallback\x18\x02 \x01(\tR\bfallback\x12)\n" +
 	"\x10passcode_enabled\x18\x03 \x01(\bR\x0fpasscodeEnabled\x12%\n" +
-	"\x0epolicy_version\x18\x04 \x01(\x03R\rpolicyVersion\"p\n" +
+	"\x0epolicy_version\x18\x04 \x01(\x03R\rpolicyVersion\"\x88\x01\n" +
 	"\x10CheckSyncRequest\x12-\n" +
 	"\x10source_tenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x0esourceTenantId\x12-\n" +
-	"\x10target_tenant_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x0etargetTenantId\"\xb2\x02\n" +
+	"\x10target_tenant_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x0etargetTenantId\x12\x16\n" +
+	"\x06groups\x18\x03 \x01(\bR\x06groups\"\xef\x02\n" +
 	"\x11CheckSyncResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12H\n" +
 	"\bfailures\x18\x02 \x03(\v2,.entente.policy.v1.CheckSyncResponse.FailureR\bfailures\x12'\n" +
 	"\x0finvitations_off\x18\x03 \x01(\bR\x0einvitationsOff\x12%\n" +
 	"\x0epolicy_version\x18\x04 \x01(\x03R\rpolicyVersion\x122\n" +
-	"\x15source_policy_version\x18\x05 \x01(\x03R\x13sourcePolicyVersion\x1a5\n" +
+	"\x15source_policy_version\x18\x05 \x01(\x03R\x13sourcePolicyVersion\x12;\n" +
+	"\vvalid_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"validUntil\x1a5\n" +
 	"\aFailure\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\"\xf1\x01\n" +
@@ -1423,58 +1620,64 @@ func file_entente_policy_v1_decision_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_policy_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_entente_policy_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_entente_policy_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_entente_policy_v1_decision_proto_goTypes = []any{
 	(Decision_Outcome)(0),                 // 0: entente.policy.v1.Decision.Outcome
 	(*Decision)(nil),                      // 1: entente.policy.v1.Decision
-	(*Subject)(nil),                       // 2: entente.policy.v1.Subject
-	(*CheckInviteRequest)(nil),            // 3: entente.policy.v1.CheckInviteRequest
-	(*Inviter)(nil),                       // 4: entente.policy.v1.Inviter
-	(*CheckB2BRequest)(nil),               // 5: entente.policy.v1.CheckB2BRequest
-	(*GetAutomaticRedemptionRequest)(nil), // 6: entente.policy.v1.GetAutomaticRedemptionRequest
-	(*GetRedemptionOrderRequest)(nil),     // 7: entente.policy.v1.GetRedemptionOrderRequest
-	(*RedemptionOrder)(nil),               // 8: entente.policy.v1.RedemptionOrder
-	(*CheckSyncRequest)(nil),              // 9: entente.policy.v1.CheckSyncRequest
-	(*CheckSyncResponse)(nil),             // 10: entente.policy.v1.CheckSyncResponse
-	(*CheckSyncUsersRequest)(nil),         // 11: entente.policy.v1.CheckSyncUsersRequest
-	(*CheckSyncUsersResponse)(nil),        // 12: entente.policy.v1.CheckSyncUsersResponse
-	(*GetPolicyVersionRequest)(nil),       // 13: entente.policy.v1.GetPolicyVersionRequest
-	(*PolicyVersion)(nil),                 // 14: entente.policy.v1.PolicyVersion
-	(*GetGuestAccessLevelRequest)(nil),    // 15: entente.policy.v1.GetGuestAccessLevelRequest
-	(*GuestAccessLevel)(nil),              // 16: entente.policy.v1.GuestAccessLevel
-	(*CheckSyncResponse_Failure)(nil),     // 17: entente.policy.v1.CheckSyncResponse.Failure
-	(*CheckSyncUsersRequest_User)(nil),    // 18: entente.policy.v1.CheckSyncUsersRequest.User
-	(*timestamppb.Timestamp)(nil),         // 19: google.protobuf.Timestamp
+	(*Claims)(nil),                        // 2: entente.policy.v1.Claims
+	(*TenantRestriction)(nil),             // 3: entente.policy.v1.TenantRestriction
+	(*Subject)(nil),                       // 4: entente.policy.v1.Subject
+	(*CheckInviteRequest)(nil),            // 5: entente.policy.v1.CheckInviteRequest
+	(*Inviter)(nil),                       // 6: entente.policy.v1.Inviter
+	(*CheckB2BRequest)(nil),               // 7: entente.policy.v1.CheckB2BRequest
+	(*GetAutomaticRedemptionRequest)(nil), // 8: entente.policy.v1.GetAutomaticRedemptionRequest
+	(*GetRedemptionOrderRequest)(nil),     // 9: entente.policy.v1.GetRedemptionOrderRequest
+	(*RedemptionOrder)(nil),               // 10: entente.policy.v1.RedemptionOrder
+	(*CheckSyncRequest)(nil),              // 11: entente.policy.v1.CheckSyncRequest
+	(*CheckSyncResponse)(nil),             // 12: entente.policy.v1.CheckSyncResponse
+	(*CheckSyncUsersRequest)(nil),         // 13: entente.policy.v1.CheckSyncUsersRequest
+	(*CheckSyncUsersResponse)(nil),        // 14: entente.policy.v1.CheckSyncUsersResponse
+	(*GetPolicyVersionRequest)(nil),       // 15: entente.policy.v1.GetPolicyVersionRequest
+	(*PolicyVersion)(nil),                 // 16: entente.policy.v1.PolicyVersion
+	(*GetGuestAccessLevelRequest)(nil),    // 17: entente.policy.v1.GetGuestAccessLevelRequest
+	(*GuestAccessLevel)(nil),              // 18: entente.policy.v1.GuestAccessLevel
+	(*CheckSyncResponse_Failure)(nil),     // 19: entente.policy.v1.CheckSyncResponse.Failure
+	(*CheckSyncUsersRequest_User)(nil),    // 20: entente.policy.v1.CheckSyncUsersRequest.User
+	(*timestamppb.Timestamp)(nil),         // 21: google.protobuf.Timestamp
 }
 var file_entente_policy_v1_decision_proto_depIdxs = []int32{
 	0,  // 0: entente.policy.v1.Decision.outcome:type_name -> entente.policy.v1.Decision.Outcome
-	19, // 1: entente.policy.v1.Decision.evaluated_at:type_name -> google.protobuf.Timestamp
-	4,  // 2: entente.policy.v1.CheckInviteRequest.inviter:type_name -> entente.policy.v1.Inviter
-	2,  // 3: entente.policy.v1.CheckInviteRequest.subject:type_name -> entente.policy.v1.Subject
-	2,  // 4: entente.policy.v1.CheckB2BRequest.subject:type_name -> entente.policy.v1.Subject
-	17, // 5: entente.policy.v1.CheckSyncResponse.failures:type_name -> entente.policy.v1.CheckSyncResponse.Failure
-	18, // 6: entente.policy.v1.CheckSyncUsersRequest.users:type_name -> entente.policy.v1.CheckSyncUsersRequest.User
-	3,  // 7: entente.policy.v1.DecisionService.CheckInvite:input_type -> entente.policy.v1.CheckInviteRequest
-	5,  // 8: entente.policy.v1.DecisionService.CheckB2B:input_type -> entente.policy.v1.CheckB2BRequest
-	6,  // 9: entente.policy.v1.DecisionService.GetAutomaticRedemption:input_type -> entente.policy.v1.GetAutomaticRedemptionRequest
-	7,  // 10: entente.policy.v1.DecisionService.GetRedemptionOrder:input_type -> entente.policy.v1.GetRedemptionOrderRequest
-	9,  // 11: entente.policy.v1.DecisionService.CheckSync:input_type -> entente.policy.v1.CheckSyncRequest
-	11, // 12: entente.policy.v1.DecisionService.CheckSyncUsers:input_type -> entente.policy.v1.CheckSyncUsersRequest
-	13, // 13: entente.policy.v1.DecisionService.GetPolicyVersion:input_type -> entente.policy.v1.GetPolicyVersionRequest
-	15, // 14: entente.policy.v1.DecisionService.GetGuestAccessLevel:input_type -> entente.policy.v1.GetGuestAccessLevelRequest
-	1,  // 15: entente.policy.v1.DecisionService.CheckInvite:output_type -> entente.policy.v1.Decision
-	1,  // 16: entente.policy.v1.DecisionService.CheckB2B:output_type -> entente.policy.v1.Decision
-	1,  // 17: entente.policy.v1.DecisionService.GetAutomaticRedemption:output_type -> entente.policy.v1.Decision
-	8,  // 18: entente.policy.v1.DecisionService.GetRedemptionOrder:output_type -> entente.policy.v1.RedemptionOrder
-	10, // 19: entente.policy.v1.DecisionService.CheckSync:output_type -> entente.policy.v1.CheckSyncResponse
-	12, // 20: entente.policy.v1.DecisionService.CheckSyncUsers:output_type -> entente.policy.v1.CheckSyncUsersResponse
-	14, // 21: entente.policy.v1.DecisionService.GetPolicyVersion:output_type -> entente.policy.v1.PolicyVersion
-	16, // 22: entente.policy.v1.DecisionService.GetGuestAccessLevel:output_type -> entente.policy.v1.GuestAccessLevel
-	15, // [15:23] is the sub-list for method output_type
-	7,  // [7:15] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	21, // 1: entente.policy.v1.Decision.evaluated_at:type_name -> google.protobuf.Timestamp
+	2,  // 2: entente.policy.v1.Decision.trusted_claims:type_name -> entente.policy.v1.Claims
+	6,  // 3: entente.policy.v1.CheckInviteRequest.inviter:type_name -> entente.policy.v1.Inviter
+	4,  // 4: entente.policy.v1.CheckInviteRequest.subject:type_name -> entente.policy.v1.Subject
+	4,  // 5: entente.policy.v1.CheckB2BRequest.subject:type_name -> entente.policy.v1.Subject
+	2,  // 6: entente.policy.v1.CheckB2BRequest.claims:type_name -> entente.policy.v1.Claims
+	3,  // 7: entente.policy.v1.CheckB2BRequest.restriction:type_name -> entente.policy.v1.TenantRestriction
+	19, // 8: entente.policy.v1.CheckSyncResponse.failures:type_name -> entente.policy.v1.CheckSyncResponse.Failure
+	21, // 9: entente.policy.v1.CheckSyncResponse.valid_until:type_name -> google.protobuf.Timestamp
+	20, // 10: entente.policy.v1.CheckSyncUsersRequest.users:type_name -> entente.policy.v1.CheckSyncUsersRequest.User
+	5,  // 11: entente.policy.v1.DecisionService.CheckInvite:input_type -> entente.policy.v1.CheckInviteRequest
+	7,  // 12: entente.policy.v1.DecisionService.CheckB2B:input_type -> entente.policy.v1.CheckB2BRequest
+	8,  // 13: entente.policy.v1.DecisionService.GetAutomaticRedemption:input_type -> entente.policy.v1.GetAutomaticRedemptionRequest
+	9,  // 14: entente.policy.v1.DecisionService.GetRedemptionOrder:input_type -> entente.policy.v1.GetRedemptionOrderRequest
+	11, // 15: entente.policy.v1.DecisionService.CheckSync:input_type -> entente.policy.v1.CheckSyncRequest
+	13, // 16: entente.policy.v1.DecisionService.CheckSyncUsers:input_type -> entente.policy.v1.CheckSyncUsersRequest
+	15, // 17: entente.policy.v1.DecisionService.GetPolicyVersion:input_type -> entente.policy.v1.GetPolicyVersionRequest
+	17, // 18: entente.policy.v1.DecisionService.GetGuestAccessLevel:input_type -> entente.policy.v1.GetGuestAccessLevelRequest
+	1,  // 19: entente.policy.v1.DecisionService.CheckInvite:output_type -> entente.policy.v1.Decision
+	1,  // 20: entente.policy.v1.DecisionService.CheckB2B:output_type -> entente.policy.v1.Decision
+	1,  // 21: entente.policy.v1.DecisionService.GetAutomaticRedemption:output_type -> entente.policy.v1.Decision
+	10, // 22: entente.policy.v1.DecisionService.GetRedemptionOrder:output_type -> entente.policy.v1.RedemptionOrder
+	12, // 23: entente.policy.v1.DecisionService.CheckSync:output_type -> entente.policy.v1.CheckSyncResponse
+	14, // 24: entente.policy.v1.DecisionService.CheckSyncUsers:output_type -> entente.policy.v1.CheckSyncUsersResponse
+	16, // 25: entente.policy.v1.DecisionService.GetPolicyVersion:output_type -> entente.policy.v1.PolicyVersion
+	18, // 26: entente.policy.v1.DecisionService.GetGuestAccessLevel:output_type -> entente.policy.v1.GuestAccessLevel
+	19, // [19:27] is the sub-list for method output_type
+	11, // [11:19] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_entente_policy_v1_decision_proto_init() }
@@ -1488,7 +1691,7 @@ func file_entente_policy_v1_decision_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_policy_v1_decision_proto_rawDesc), len(file_entente_policy_v1_decision_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
