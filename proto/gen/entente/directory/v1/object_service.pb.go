@@ -381,7 +381,7 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x18_new_user_principal_nameB \n" +
 	"\x1e_auto_reconcile_proxy_conflict\".\n" +
 	"\x17PurgeDeletedItemRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\xdb\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\x9d\x1d\n" +
 	"\x16DirectoryObjectService\x12\xd0\x03\n" +
 	"\x12GetDirectoryObject\x12/.entente.directory.v1.GetDirectoryObjectRequest\x1a%.entente.directory.v1.DirectoryObject\"\xe1\x02\x8a\xb2\x19\xb9\x02\n" +
 	"\x12Directory.Read.All\n" +
@@ -400,17 +400,7 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
-	"\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All(\x01\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1.0/directoryObjects/getByIds\x12\xcd\x05\n" +
-	"\x10ListDeletedItems\x12-.entente.directory.v1.ListDeletedItemsRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xd5\x04\x8a\xb2\x19\xa5\x04\n" +
-	"\rUser.Read.All\n" +
-	"\x12User.ReadWrite.All\n" +
-	"\x16User.DeleteRestore.All\n" +
-	"\x0eGroup.Read.All\n" +
-	"\x13Group.ReadWrite.All\n" +
-	"\x14Application.Read.All\n" +
-	"\x19Application.ReadWrite.All\n" +
-	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02%\x12#/v1.0/directory/deletedItems/{cast}\x12\xba\x05\n" +
+	"\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All(\x01\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1.0/directoryObjects/getByIds\x12\xba\x05\n" +
 	"\x0eGetDeletedItem\x12+.entente.directory.v1.GetDeletedItemRequest\x1a%.entente.directory.v1.DirectoryObject\"\xd3\x04\x8a\xb2\x19\xa5\x04\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
@@ -420,7 +410,17 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02#\x12!/v1.0/directory/deletedItems/{id}\x12\xdc\x04\n" +
+	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02#\x12!/v1.0/directory/deletedItems/{id}\x12\x8f\a\n" +
+	"\x10ListDeletedItems\x12-.entente.directory.v1.ListDeletedItemsRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\x97\x06\x8a\xb2\x19\xa5\x04\n" +
+	"\rUser.Read.All\n" +
+	"\x12User.ReadWrite.All\n" +
+	"\x16User.DeleteRestore.All\n" +
+	"\x0eGroup.Read.All\n" +
+	"\x13Group.ReadWrite.All\n" +
+	"\x14Application.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02\xe6\x01Z4\x122/v1.0/directory/deletedItems/microsoft.graph.groupZ:\x128/v1.0/directory/deletedItems/microsoft.graph.applicationZ?\x12=/v1.0/directory/deletedItems/microsoft.graph.servicePrincipal\x121/v1.0/directory/deletedItems/microsoft.graph.user\x12\xdc\x04\n" +
 	"\x12RestoreDeletedItem\x12/.entente.directory.v1.RestoreDeletedItemRequest\x1a%.entente.directory.v1.DirectoryObject\"\xed\x03\x8a\xb2\x19\xad\x03\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x16User.DeleteRestore.All\n" +
@@ -466,14 +466,14 @@ var file_entente_directory_v1_object_service_proto_depIdxs = []int32{
 	6, // 2: entente.directory.v1.GetDeletedItemRequest.query:type_name -> entente.odata.v1.Query
 	0, // 3: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:input_type -> entente.directory.v1.GetDirectoryObjectRequest
 	1, // 4: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:input_type -> entente.directory.v1.GetDirectoryObjectsByIdsRequest
-	2, // 5: entente.directory.v1.DirectoryObjectService.ListDeletedItems:input_type -> entente.directory.v1.ListDeletedItemsRequest
-	3, // 6: entente.directory.v1.DirectoryObjectService.GetDeletedItem:input_type -> entente.directory.v1.GetDeletedItemRequest
+	3, // 5: entente.directory.v1.DirectoryObjectService.GetDeletedItem:input_type -> entente.directory.v1.GetDeletedItemRequest
+	2, // 6: entente.directory.v1.DirectoryObjectService.ListDeletedItems:input_type -> entente.directory.v1.ListDeletedItemsRequest
 	4, // 7: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:input_type -> entente.directory.v1.RestoreDeletedItemRequest
 	5, // 8: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:input_type -> entente.directory.v1.PurgeDeletedItemRequest
 	7, // 9: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:output_type -> entente.directory.v1.DirectoryObject
 	8, // 10: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	8, // 11: entente.directory.v1.DirectoryObjectService.ListDeletedItems:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	7, // 12: entente.directory.v1.DirectoryObjectService.GetDeletedItem:output_type -> entente.directory.v1.DirectoryObject
+	7, // 11: entente.directory.v1.DirectoryObjectService.GetDeletedItem:output_type -> entente.directory.v1.DirectoryObject
+	8, // 12: entente.directory.v1.DirectoryObjectService.ListDeletedItems:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
 	7, // 13: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:output_type -> entente.directory.v1.DirectoryObject
 	9, // 14: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:output_type -> google.protobuf.Empty
 	9, // [9:15] is the sub-list for method output_type

@@ -24,8 +24,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	DirectoryObjectService_GetDirectoryObject_FullMethodName       = "/entente.directory.v1.DirectoryObjectService/GetDirectoryObject"
 	DirectoryObjectService_GetDirectoryObjectsByIds_FullMethodName = "/entente.directory.v1.DirectoryObjectService/GetDirectoryObjectsByIds"
-	DirectoryObjectService_ListDeletedItems_FullMethodName         = "/entente.directory.v1.DirectoryObjectService/ListDeletedItems"
 	DirectoryObjectService_GetDeletedItem_FullMethodName           = "/entente.directory.v1.DirectoryObjectService/GetDeletedItem"
+	DirectoryObjectService_ListDeletedItems_FullMethodName         = "/entente.directory.v1.DirectoryObjectService/ListDeletedItems"
 	DirectoryObjectService_RestoreDeletedItem_FullMethodName       = "/entente.directory.v1.DirectoryObjectService/RestoreDeletedItem"
 	DirectoryObjectService_PurgeDeletedItem_FullMethodName         = "/entente.directory.v1.DirectoryObjectService/PurgeDeletedItem"
 )
@@ -41,10 +41,12 @@ type DirectoryObjectServiceClient interface {
 	GetDirectoryObject(ctx context.Context, in *GetDirectoryObjectRequest, opts ...grpc.CallOption) (*DirectoryObject, error)
 	// Returns the live objects among at most 1000 ids; unknown ids are left out.
 	GetDirectoryObjectsByIds(ctx context.Context, in *GetDirectoryObjectsByIdsRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
-	// Lists soft-deleted objects of one type (DIR-96).
-	ListDeletedItems(ctx context.Context, in *ListDeletedItemsRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
 	// Returns one soft-deleted object (DIR-96).
 	GetDeletedItem(ctx context.Context, in *GetDeletedItemRequest, opts ...grpc.CallOption) (*DirectoryObject, error)
+	// Lists soft-deleted objects of one type (DIR-96). Over REST the last segment
+	// of the path is the type. Declared after the path with a variable there,
+	// since the pattern registered last wins.
+	ListDeletedItems(ctx context.Context, in *ListDeletedItemsRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
 	// Brings a soft-deleted object back under its id (DIR-98, DIR-104 to
 	// DIR-110).
 	RestoreDeletedItem(ctx context.Context, in *RestoreDeletedItemRequest, opts ...grpc.CallOption) (*DirectoryObject, error)
@@ -80,20 +82,20 @@ func (c *directoryObjectServiceClient) GetDirectoryObjectsByIds(ctx context.Cont
 	return out, nil
 }
 
-func (c *directoryObjectServiceClient) ListDeletedItems(ctx context.Context, in *ListDeletedItemsRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+func (c *directoryObjectServiceClient) GetDeletedItem(ctx context.Context, in *GetDeletedItemRequest, opts ...grpc.CallOption) (*DirectoryObject, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListDirectoryObjectsResponse)
-	err := c.cc.Invoke(ctx, DirectoryObjectService_ListDeletedItems_FullMethodName, in, out, cOpts...)
+	out := new(DirectoryObject)
+	err := c.cc.Invoke(ctx, DirectoryObjectService_GetDeletedItem_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *directoryObjectServiceClient) GetDeletedItem(ctx context.Context, in *GetDeletedItemRequest, opts ...grpc.CallOption) (*DirectoryObject, error) {
+func (c *directoryObjectServiceClient) ListDeletedItems(ctx context.Context, in *ListDeletedItemsRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(DirectoryObject)
-	err := c.cc.Invoke(ctx, DirectoryObjectService_GetDeletedItem_FullMethodName, in, out, cOpts...)
+	out := new(ListDirectoryObjectsResponse)
+	err := c.cc.Invoke(ctx, DirectoryObjectService_ListDeletedItems_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -131,10 +133,12 @@ type DirectoryObjectServiceServer interface {
 	GetDirectoryObject(context.Context, *GetDirectoryObjectRequest) (*DirectoryObject, error)
 	// Returns the live objects among at most 1000 ids; unknown ids are left out.
 	GetDirectoryObjectsByIds(context.Context, *GetDirectoryObjectsByIdsRequest) (*ListDirectoryObjectsResponse, error)
-	// Lists soft-deleted objects of one type (DIR-96).
-	ListDeletedItems(context.Context, *ListDeletedItemsRequest) (*ListDirectoryObjectsResponse, error)
 	// Returns one soft-deleted object (DIR-96).
 	GetDeletedItem(context.Context, *GetDeletedItemRequest) (*DirectoryObject, error)
+	// Lists soft-deleted objects of one type (DIR-96). Over REST the last segment
+	// of the path is the type. Declared after the path with a variable there,
+	// since the pattern registered last wins.
+	ListDeletedItems(context.Context, *ListDeletedItemsRequest) (*ListDirectoryObjectsResponse, error)
 	// Brings a soft-deleted object back under its id (DIR-98, DIR-104 to
 	// DIR-110).
 	RestoreDeletedItem(context.Context, *RestoreDeletedItemRequest) (*DirectoryObject, error)
@@ -156,11 +160,11 @@ func (UnimplementedDirectoryObjectServiceServer) GetDirectoryObject(context.Cont
 func (UnimplementedDirectoryObjectServiceServer) GetDirectoryObjectsByIds(context.Context, *GetDirectoryObjectsByIdsRequest) (*ListDirectoryObjectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDirectoryObjectsByIds not implemented")
 }
-func (UnimplementedDirectoryObjectServiceServer) ListDeletedItems(context.Context, *ListDeletedItemsRequest) (*ListDirectoryObjectsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListDeletedItems not implemented")
-}
 func (UnimplementedDirectoryObjectServiceServer) GetDeletedItem(context.Context, *GetDeletedItemRequest) (*DirectoryObject, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDeletedItem not implemented")
+}
+func (UnimplementedDirectoryObjectServiceServer) ListDeletedItems(context.Context, *ListDeletedItemsRequest) (*ListDirectoryObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDeletedItems not implemented")
 }
 func (UnimplementedDirectoryObjectServiceServer) RestoreDeletedItem(context.Context, *RestoreDeletedItemRequest) (*DirectoryObject, error) {
 	return nil, status.Error(codes.Unimplemented, "method RestoreDeletedItem not implemented")
@@ -226,24 +230,6 @@ func _DirectoryObjectService_GetDirectoryObjectsByIds_Handler(srv interface{}, c
 	return interceptor(ctx, in, info, handler)
 }
 
-func _DirectoryObjectService_ListDeletedItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListDeletedItemsRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(DirectoryObjectServiceServer).ListDeletedItems(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: DirectoryObjectService_ListDeletedItems_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(DirectoryObjectServiceServer).ListDeletedItems(ctx, req.(*ListDeletedItemsRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 func _DirectoryObjectService_GetDeletedItem_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetDeletedItemRequest)
 	if err := dec(in); err != nil {
@@ -258,6 +244,24 @@ func _DirectoryObjectService_GetDeletedItem_Handler(srv interface{}, ctx context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DirectoryObjectServiceServer).GetDeletedItem(ctx, req.(*GetDeletedItemRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryObjectService_ListDeletedItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDeletedItemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryObjectServiceServer).ListDeletedItems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryObjectService_ListDeletedItems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryObjectServiceServer).ListDeletedItems(ctx, req.(*ListDeletedItemsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -314,12 +318,12 @@ var DirectoryObjectService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DirectoryObjectService_GetDirectoryObjectsByIds_Handler,
 		},
 		{
-			MethodName: "ListDeletedItems",
-			Handler:    _DirectoryObjectService_ListDeletedItems_Handler,
-		},
-		{
 			MethodName: "GetDeletedItem",
 			Handler:    _DirectoryObjectService_GetDeletedItem_Handler,
+		},
+		{
+			MethodName: "ListDeletedItems",
+			Handler:    _DirectoryObjectService_ListDeletedItems_Handler,
 		},
 		{
 			MethodName: "RestoreDeletedItem",
