@@ -1,0 +1,264 @@
+package invitation
+
+import (
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/fault"
+	"github.com/google/uuid"
+)
+
+// Texts that clients compare word by word (INV-13, INV-19, INV-27).
+const (
+	textPrivileges  = "Insufficient privileges to complete the operation."
+	textInvitesOff  = "Guest invitations not allowed for your company. Contact your company administrator for more details."
+	textOwnDomain   = "This user cannot be invited because the domain of the user's email address is a verified domain of this directory."
+	textOwnUser     = "Invitee is in inviter tenant"
+	textDomainList  = "The domain of the email address is not allowed by the collaboration restrictions of your organization."
+	textCrossTenant = "This invitation is blocked by cross-tenant access settings. Admins in both your organization and the invited user's organization must configure cross-tenant access settings to allow the invitation."
+	textBlocked     = "The invited user already exists in the directory as object ID: %s, but the account is blocked from signing in. If the account is unblocked, they can use that account to sign in to shared apps and resources."
+	textInternal    = "The invited user already exists in the directory as object ID: %s. They can use that account to sign in to shared apps and resources."
+	textProxy       = "The invited user's email address is held as a proxy address by another object in the directory. Remove it there first."
+	textGroup       = "The email address belongs to a group of the directory. Group addresses cannot be invited."
+	textNoDetail    = "This user cannot be invited."
+	textNoMatch     = "The email you're using to invite this user doesn't match any emails on the user object. Please add this email to the user object and try again."
+	textNotExternal = "The user is not an external user; only external users can have their redemption status reset."
+	textOtherType   = "Invalid value specified for property 'invitedUserType' of resource 'Invitation': the pending user has another type."
+)
+
+// ObjectKind is what kind of object stands under an address.
+type ObjectKind int8
+
+// The kinds of INV-19.
+const (
+	ExternalUser ObjectKind = iota + 1
+	InternalUser
+	Group
+	Contact
+)
+
+// Match says how the address was found on an object; stronger ways first.
+type Match int8
+
+// The ways, strongest first.
+const (
+	ByInvitedAddress Match = iota + 1
+	BySignInName           // user principal name or an identity
+	ByMail
+	ByOtherMail
+	ByProxy
+)
+
+// Existing is a live object of the tenant that the address, or the request,
+// names. Soft-deleted objects are no conflict and are left out.
+type Existing struct {
+	ID       uuid.UUID
+	Kind     ObjectKind
+	Match    Match
+	Enabled  bool
+	Pending  bool // external users: not redeemed yet
+	UserType UserType
+	HasRoles bool // holds a directory role
+	// Addresses are the comparison keys of mail and otherMails.
+	Addresses []string
+}
+
+// Verdict is the answer of a policy question.
+type Verdict int8
+
+// The answers. The zero value refuses, so that a forgotten look-up never
+// opens a gate.
+const (
+	Refused Verdict = iota
+	Allowed
+)
+
+// Facts is everything that was looked up about one request.
+type Facts struct {
+	Inviter   Inviter
+	Fields    error   // of Check; nil when the draft is valid
+	Invites   Verdict // G3, allowInvitesFrom
+	InvitesNo bool    // allowInvitesFrom is none, which refuses resets too
+	OwnDomain bool    // G7, the domain is verified in this tenant
+	Domain    Verdict // G8
+	Partner   Verdict // G9
+	Target    *Existing
+	Found     []Existing // G10
+	Quota     error      // G11; nil when within
+}
+
+// Action is what an admitted invitation does to the directory.
+type Action int8
+
+// The actions; the numbers are stored.
+const (
+	Create   Action = 1 // a new external user
+	Reinvite Action = 2 // the pending user stays, older links end
+	Known    Action = 3 // accepted already: a direct link and no mail
+	Reset    Action = 4 // the user redeems again
+)
+
+// Plan is the outcome of the gates.
+type Plan struct {
+	Action Action
+	User   uuid.UUID // uuid.Nil for Create
+}
+
+// Admit takes a draft through the gates G2 to G11 of INV-13, in that order;
+// the first refusal wins. G1 and the scope part of G2 were the interceptor's.
+func Admit(d Draft, f Facts) (Plan, error) {
+	for _, gate := range []func(Draft, Facts) error{permission, invitesFrom, fields, memberRight, resetRight, ownTenant, domainList, crossTenant} {
+		if err := gate(d, f); err != nil {
+			return Plan{}, err
+		}
+	}
+	plan, err := conflicts(d, f)
+	if err != nil {
+		return Plan{}, err
+	}
+	return plan, f.Quota
+}
+
+func permission(_ Draft, f Facts) error {
+	if !f.Inviter.MayInvite() {
+		return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)
+	}
+	return nil
+}
+
+// invitesFrom is G3. A reset replaces it by checks of its own, except that
+// `none` still refuses (INV-28).
+func invitesFrom(d Draft, f Facts) error {
+	if f.InvitesNo || f.Invites != Allowed && !(d.Reset && f.Fields == nil) {
+		return fault.Denied(errorspb.Reason_INVITATIONS_OFF, textInvitesOff)
+	}
+	return nil
+}
+
+func fields(_ Draft, f Facts) error { return f.Fields }
+
+func memberRight(d Draft, f Facts) error {
+	if d.UserType == Member && !f.Inviter.MayInviteMembers() {
+		return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)
+	}
+	return nil
+}
+
+// resetRight is G6: INV-27 to INV-29 and INV-32.
+func resetRight(d Draft, f Facts) error {
+	if d.InvitedUser == uuid.Nil {
+		return nil
+	}
+	if d.Reset && !f.Inviter.MayReset() {
+		return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)
+	}
+	if f.Target == nil {
+		return fault.NotFound(errorspb.Reason_NOT_FOUND,
+			"Resource '%s' does not exist or one of its queried reference-property objects are not present.", d.InvitedUser).WithMeta("key", d.InvitedUser.String())
+	}
+	if f.Target.Kind != ExternalUser {
+		return fault.Invalid(errorspb.Reason_BAD_REQUEST, textNotExternal)
+	}
+	// Whoever may make an address redeem for a privileged guest could become
+	// that guest, so this is for those alone who may do so anyway.
+	if d.Reset && f.Target.HasRoles && !f.Inviter.holds(globalAdministrator) {
+		return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)
+	}
+	for _, a := range f.Target.Addresses {
+		if a == d.Address.Key() {
+			return nil
+		}
+	}
+	return fault.Invalid(errorspb.Reason_BAD_REQUEST, textNoMatch)
+}
+
+func ownTenant(d Draft, f Facts) error {
+	if !f.OwnDomain || d.Reset {
+		return nil
+	}
+	if f.Inviter.Guest {
+		return fault.Invalid(errorspb.Reason_INVITEE_IN_TENANT, textNoDetail)
+	}
+	for _, e := range f.Found {
+		if e.Kind == InternalUser && e.Match != ByOtherMail && f.Inviter.MayReadUsers() {
+			return fault.Invalid(errorspb.Reason_INVITEE_IN_TENANT, textOwnUser)
+		}
+	}
+	return fault.Invalid(errorspb.Reason_INVITEE_IN_TENANT, textOwnDomain)
+}
+
+func domainList(_ Draft, f Facts) error {
+	if f.Domain != Allowed {
+		return fault.Denied(errorspb.Reason_DOMAIN_NOT_ALLOWED, textDomainList)
+	}
+	return nil
+}
+
+func crossTenant(_ Draft, f Facts) error {
+	if f.Partner != Allowed {
+		return fault.Denied(errorspb.Reason_CROSS_TENANT_BLOCKED, textCrossTenant)
+	}
+	return nil
+}
+
+// conflicts is G10, the table of INV-19.
+func conflicts(d Draft, f Facts) (Plan, error) {
+	if d.Reset {
+		return Plan{Action: Reset, User: f.Target.ID}, nil
+	}
+	if user, ok := f.external(d); ok {
+		return again(d, f, user)
+	}
+	for _, e := range f.Found {
+		switch {
+		case e.Kind == InternalUser && e.Match != ByProxy, e.Kind == ExternalUser && e.Match == BySignInName:
+			return Plan{}, f.conflict(e.ID, textInternal)
+		case e.Kind == Group && e.Match == ByMail:
+			return Plan{}, f.conflict(uuid.Nil, textGroup)
+		case e.Match == ByProxy && e.Kind != Contact:
+			return Plan{}, f.conflict(uuid.Nil, textProxy)
+		case e.Kind == Contact && d.UserType == Member:
+			return Plan{}, f.conflict(uuid.Nil, textProxy)
+		}
+	}
+	// A contact beside a guest is no conflict: the directory leaves the guest
+	// without a proxy address (INV-19).
+	return Plan{Action: Create}, nil
+}
+
+// external is the one external user that was invited under the address, or
+// that the request names.
+func (f Facts) external(d Draft) (Existing, bool) {
+	if f.Target != nil && d.InvitedUser != uuid.Nil {
+		return *f.Target, true
+	}
+	for _, e := range f.Found {
+		if e.Kind == ExternalUser && e.Match == ByInvitedAddress {
+			return e, true
+		}
+	}
+	return Existing{}, false
+}
+
+func again(d Draft, f Facts, user Existing) (Plan, error) {
+	switch {
+	case !user.Enabled:
+		return Plan{}, f.conflict(user.ID, textBlocked)
+	case !user.Pending:
+		return Plan{Action: Known, User: user.ID}, nil
+	case d.Typed && d.UserType != user.UserType:
+		return Plan{}, fault.Invalid(errorspb.Reason_BAD_REQUEST, textOtherType).WithMeta("property", "invitedUserType")
+	default:
+		return Plan{Action: Reinvite, User: user.ID}, nil
+	}
+}
+
+// conflict refuses by G10. The object is named only to callers who may read
+// it (INV-18).
+func (f Facts) conflict(id uuid.UUID, text string) error {
+	if !f.Inviter.MayReadUsers() {
+		return fault.Invalid(errorspb.Reason_INVITE_CONFLICT, textNoDetail)
+	}
+	if id == uuid.Nil {
+		return fault.Invalid(errorspb.Reason_INVITE_CONFLICT, text)
+	}
+	return fault.Invalid(errorspb.Reason_INVITE_CONFLICT, text, id).WithMeta("objectId", id.String())
+}
