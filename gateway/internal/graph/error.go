@@ -1,0 +1,123 @@
+package graph
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	optionspb "entente.dev/proto/gen/entente/options/v1"
+	"entente.dev/servicekit/fault"
+	"google.golang.org/protobuf/proto"
+)
+
+// ContentType is the one Graph answers with (WIRE-9).
+const ContentType = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+
+// saying is how one reason is said to a Graph client.
+type saying struct {
+	status       int
+	code, detail string
+}
+
+// sayings is the table from reason to envelope, read from the enum itself.
+var sayings = func() map[errorspb.Reason]saying {
+	table := map[errorspb.Reason]saying{}
+	values := errorspb.Reason(0).Descriptor().Values()
+	for i := range values.Len() {
+		v := values.Get(i)
+		ge, _ := proto.GetExtension(v.Options(), optionspb.E_GraphError).(*optionspb.GraphError)
+		table[errorspb.Reason(v.Number())] = saying{int(ge.GetStatus()), ge.GetCode(), ge.GetDetail()}
+	}
+	return table
+}()
+
+// internalText is all that a client learns of a fault of ours.
+const internalText = "An internal server error occurred."
+
+// Say answers status, code and detail code of a fault. A reason without a row
+// is an internal error.
+func Say(f *fault.Error) (status int, code, detail string) {
+	s, ok := sayings[f.Reason]
+	if !ok || s.status == 0 || f.Reason == errorspb.Reason_REASON_UNSPECIFIED {
+		s = sayings[errorspb.Reason_INTERNAL]
+	}
+	return s.status, s.code, s.detail
+}
+
+// AppendError writes the envelope of Graph (WIRE-57).
+func AppendError(dst []byte, f *fault.Error, now time.Time, requestID, clientRequestID string) []byte {
+	status, code, detail := Say(f)
+	message := f.Message
+	if status == http.StatusInternalServerError || message == "" {
+		message = internalText
+		if status != http.StatusInternalServerError {
+			message = http.StatusText(status)
+		}
+	}
+	dst = append(dst, `{"error":{"code":`...)
+	dst = appendString(dst, code)
+	dst = append(dst, `,"message":`...)
+	dst = appendString(dst, message)
+	dst = appendDetails(dst, f, status, message, detail)
+	dst = append(dst, `,"innerError":{"date":"`...)
+	dst = now.UTC().AppendFormat(dst, "2006-01-02T15:04:05")
+	dst = append(dst, `","request-id":`...)
+	dst = appendString(dst, requestID)
+	dst = append(dst, `,"client-request-id":`...)
+	dst = appendString(dst, clientRequestID)
+	return append(dst, "}}}"...)
+}
+
+func appendDetails(dst []byte, f *fault.Error, status int, message, detail string) []byte {
+	violations := f.Violations
+	if len(violations) == 0 && detail != "" && status < 500 {
+		violations = []fault.Violation{{Field: f.Meta["property"], Description: message, Code: detail}}
+	}
+	if len(violations) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"details":[`...)
+	for i, v := range violations {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if v.Code == "" {
+			v.Code = detail
+		}
+		if v.Code == "" {
+			v.Code = "InvalidValue"
+		}
+		dst = append(dst, `{"code":`...)
+		dst = appendString(dst, v.Code)
+		dst = append(dst, `,"message":`...)
+		dst = appendString(dst, v.Description)
+		if v.Field != "" {
+			dst = append(dst, `,"target":`...)
+			dst = appendString(dst, v.Field)
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+// WriteError answers err in Graph's envelope with the headers that go with it.
+func WriteError(w http.ResponseWriter, err error, now time.Time, requestID, clientRequestID string) {
+	f := fault.From(err)
+	status, _, _ := Say(f)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Del("Location")
+	switch status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="", authorization_uri="/common/oauth2/v2.0/authorize", error="invalid_token"`)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		// Whole seconds: clients in use cannot read a date (WIRE-63).
+		seconds := int64(f.RetryAfter+time.Second-1) / int64(time.Second)
+		h.Set("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
+	}
+	body := AppendError(nil, f, now, requestID, clientRequestID)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
