@@ -211,3 +211,9 @@ func formatDateTime(_ *run, a []Value) (Value, error) {
 	}
 	return TextValue(printCustom(t, out)), nil
 }
+
+// ToDate reads a value as a moment, in the forms of CDate.
+func ToDate(v Value) (Value, error) {
+	t, err := toTime(v)
+	return DateTimeValue(t), err
+}
