@@ -3,6 +3,7 @@ package invitation
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
@@ -72,7 +73,11 @@ func asciiDomain(host string) (string, bool) {
 		return "", false
 	}
 	domain, err := idna.Lookup.ToASCII(host)
-	if err != nil || len(domain) > 253 || !strings.Contains(domain, ".") {
+	if err != nil || len(domain) > 253 || !strings.Contains(domain, ".") || !utf8.ValidString(host) {
+		return "", false
+	}
+	// What would be read as another name, or as none, the next time is none.
+	if again, err := idna.Lookup.ToASCII(domain); err != nil || again != domain {
 		return "", false
 	}
 	labels := strings.Split(domain, ".")
