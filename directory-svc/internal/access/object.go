@@ -1,0 +1,74 @@
+package access
+
+import (
+	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/role"
+	"entente.dev/servicekit/caller"
+)
+
+// CreateGroup decides whether the caller may create a group of that kind
+// (DIR-126, DIR-138). Members may create groups; guests may not.
+func CreateGroup(c caller.Caller, in Tenant, roleAssignable bool) error {
+	switch {
+	case roleAssignable:
+		if c.Kind == caller.Application && c.Has("RoleManagement.ReadWrite.Directory") || c.HasRole(ga, role.PrivilegedRoleAdministrator) {
+			return nil
+		}
+	case c.Kind == caller.Application, c.HasRole(ga, ua, role.GroupsAdministrator, role.DirectoryWriters):
+		return nil
+	case !c.Guest && !in.External:
+		return nil
+	}
+	return property.Denied()
+}
+
+// WriteGroup decides whether the caller may change a group or its links
+// (DIR-127, DIR-128). owner tells whether the caller owns it.
+func WriteGroup(c caller.Caller, owner, roleAssignable, deletes bool) error {
+	switch {
+	case c.Kind == caller.Application:
+		if !roleAssignable || owner || c.Has("RoleManagement.ReadWrite.Directory") {
+			return nil
+		}
+	case owner, c.HasRole(ga):
+		return nil
+	case roleAssignable:
+		if c.HasRole(role.PrivilegedRoleAdministrator) {
+			return nil
+		}
+	case c.HasRole(ua, role.GroupsAdministrator), !deletes && c.HasRole(role.DirectoryWriters):
+		return nil
+	}
+	return property.Denied()
+}
+
+// CreateApplication decides whether the caller may register an application
+// (DIR-182).
+func CreateApplication(c caller.Caller, in Tenant) error {
+	if c.Kind == caller.Application || !c.Guest && !in.External ||
+		c.HasRole(ga, role.ApplicationAdministrator, role.CloudApplicationAdministrator, role.ApplicationDeveloper) {
+		return nil
+	}
+	return property.Denied()
+}
+
+// WriteApplication decides whether the caller may change an application or
+// service principal (DIR-182). An application with
+// Application.ReadWrite.OwnedBy alone needs to own it.
+func WriteApplication(c caller.Caller, owner bool) error {
+	if owner || c.Kind == caller.Application && c.Has("Application.ReadWrite.All") ||
+		c.Kind == caller.User && c.HasRole(ga, role.ApplicationAdministrator, role.CloudApplicationAdministrator) {
+		return nil
+	}
+	return property.Denied()
+}
+
+// AssignAppRole decides whether the caller may assign roles of a service
+// principal (DIR-184). principals tells that the assignee is a user or group.
+func AssignAppRole(c caller.Caller, owner, principals bool) error {
+	if c.Kind == caller.Application || owner || c.HasRole(ga, role.ApplicationAdministrator, role.CloudApplicationAdministrator) ||
+		principals && c.HasRole(ua) {
+		return nil
+	}
+	return property.Denied()
+}

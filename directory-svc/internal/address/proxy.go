@@ -1,0 +1,62 @@
+package address
+
+import (
+	"slices"
+	"strings"
+)
+
+// Proxy is one entry of proxyAddresses. On the wire it is the kind and the
+// address with a colon between; a primary mail address has the kind in
+// capitals.
+type Proxy struct {
+	Kind    string // lower case: smtp, sip, x500
+	Address string
+	Primary bool
+}
+
+// Primary makes the entry for a primary mail address.
+func Primary(mail string) Proxy { return Proxy{Kind: "smtp", Address: mail, Primary: true} }
+
+// String is the entry as the wire has it.
+func (p Proxy) String() string {
+	switch {
+	case p.Kind == "smtp" && p.Primary:
+		return "SMTP:" + p.Address
+	case p.Kind == "smtp":
+		return "smtp:" + p.Address
+	}
+	return strings.ToUpper(p.Kind) + ":" + p.Address
+}
+
+// Key is what must be unique in the tenant: the address without kind or case
+// (DIR-115).
+func (p Proxy) Key() string { return Fold(p.Address) }
+
+// SetPrimary makes mail the primary address of the list; the former primary
+// stays as an alias (DIR-118). An empty mail only demotes.
+func SetPrimary(list []Proxy, mail string) []Proxy {
+	out := make([]Proxy, 0, len(list)+1)
+	if mail != "" {
+		out = append(out, Primary(mail))
+	}
+	for _, p := range list {
+		if p.Kind == "smtp" {
+			if mail != "" && p.Key() == Fold(mail) {
+				continue
+			}
+			p.Primary = false
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// Drop removes the entries whose keys are in taken (DIR-106).
+func Drop(list []Proxy, taken []string) []Proxy {
+	return slices.DeleteFunc(slices.Clone(list), func(p Proxy) bool { return slices.Contains(taken, p.Key()) })
+}
+
+// HasPrimary reports whether the object is mail-enabled: exactly one primary.
+func HasPrimary(list []Proxy) bool {
+	return slices.ContainsFunc(list, func(p Proxy) bool { return p.Kind == "smtp" && p.Primary })
+}

@@ -1,0 +1,255 @@
+-- Tenants, domains, users and what belongs to them.
+
+-- Global tables: rows of all tenants, read before a tenant is known.
+
+create table tenants (
+	id uuid primary key,
+	display_name text not null check (length(display_name) between 1 and 256),
+	tenant_type smallint not null check (tenant_type in (1, 2)),
+	state smallint not null default 1 check (state in (1, 2, 3)),
+	initial_domain text collate "C" not null,
+	country_letter_code text not null,
+	preferred_language text,
+	default_usage_location text,
+	billing_account_id text check (length(billing_account_id) <= 64),
+	privacy_statement_url text,
+	privacy_contact_email text,
+	marketing_notification_emails text[] not null default '{}',
+	technical_notification_mails text[] not null default '{}',
+	security_compliance_notification_mails text[] not null default '{}',
+	security_compliance_notification_phones text[] not null default '{}',
+	created_at timestamptz not null,
+	deletion_scheduled_at timestamptz,
+	check ((deletion_scheduled_at is not null) = (state = 3))
+);
+comment on table tenants is 'Organizations of the installation. @global';
+create unique index tenants_initial_domain on tenants (initial_domain);
+
+create table tenant_requests (
+	idempotency_key text primary key,
+	request_hash bytea not null,
+	tenant_id uuid not null,
+	administrator_id uuid not null,
+	created_at timestamptz not null
+);
+comment on table tenant_requests is 'Creations of tenants that may be repeated for 24 hours. @global';
+
+create table domains (
+	tenant_id uuid not null references tenants (id),
+	name text collate "C" not null,
+	is_verified boolean not null,
+	is_default boolean not null default false,
+	is_initial boolean not null default false,
+	is_root boolean not null default true,
+	supported_services text[] not null default '{Email,OfficeCommunicationsOnline}',
+	password_validity_days int not null default 2147483647,
+	password_notification_days int not null default 14,
+	created_at timestamptz not null,
+	primary key (tenant_id, name),
+	check (is_verified or not (is_default or is_initial))
+);
+comment on table domains is 'Domain names of tenants; a verified one belongs to one tenant. @global';
+create unique index domains_verified on domains (name) where is_verified;
+create unique index domains_default on domains (tenant_id) where is_default;
+create unique index domains_initial on domains (tenant_id) where is_initial;
+
+create function keep_tenant() returns trigger language plpgsql as $$
+begin
+	raise exception 'tenant %: id, type and initial domain never change', old.id
+		using errcode = '23514', constraint = 'tenants_immutable';
+end $$;
+create trigger tenants_immutable before update on tenants for each row
+	when (old.id <> new.id or old.tenant_type <> new.tenant_type or old.initial_domain <> new.initial_domain)
+	execute function keep_tenant();
+
+create table feed_generation (
+	only boolean primary key default true check (only),
+	generation uuid not null default gen_random_uuid()
+);
+comment on table feed_generation is 'Positions in the change feed of another generation are void: transaction numbers do not survive a dump. @global @read-only';
+insert into feed_generation default values;
+
+create table signing_keys (
+	kid text primary key,
+	alg text not null,
+	public_key bytea not null,
+	private_key bytea not null,
+	created_at timestamptz not null,
+	retired_at timestamptz not null,
+	not_after timestamptz not null
+);
+comment on table signing_keys is 'Keys that access tokens are signed with; the private part is encrypted under the master key. @global';
+
+-- Users.
+
+create table users (
+	tenant_id uuid not null,
+	id uuid not null,
+	account_enabled boolean not null,
+	display_name text not null check (length(display_name) between 1 and 256),
+	display_name_key text collate "C" generated always as (lower(display_name)) stored,
+	user_principal_name text not null check (length(user_principal_name) <= 113),
+	user_principal_name_key text collate "C" generated always as (lower(user_principal_name)) stored,
+	mail_nickname text,
+	given_name text,
+	surname text,
+	job_title text,
+	department text,
+	company_name text,
+	office_location text,
+	street_address text,
+	city text,
+	state text,
+	country text,
+	postal_code text,
+	fax_number text,
+	employee_id text,
+	employee_type text,
+	mobile_phone text,
+	usage_location text,
+	preferred_language text,
+	age_group text,
+	consent_provided_for_minor text,
+	password_policies text,
+	on_premises_immutable_id text,
+	mail text,
+	mail_nickname_key text collate "C" generated always as (lower(mail_nickname)) stored,
+	given_name_key text collate "C" generated always as (lower(given_name)) stored,
+	surname_key text collate "C" generated always as (lower(surname)) stored,
+	job_title_key text collate "C" generated always as (lower(job_title)) stored,
+	department_key text collate "C" generated always as (lower(department)) stored,
+	company_name_key text collate "C" generated always as (lower(company_name)) stored,
+	office_location_key text collate "C" generated always as (lower(office_location)) stored,
+	street_address_key text collate "C" generated always as (lower(street_address)) stored,
+	city_key text collate "C" generated always as (lower(city)) stored,
+	state_key text collate "C" generated always as (lower(state)) stored,
+	country_key text collate "C" generated always as (lower(country)) stored,
+	postal_code_key text collate "C" generated always as (lower(postal_code)) stored,
+	fax_number_key text collate "C" generated always as (lower(fax_number)) stored,
+	employee_id_key text collate "C" generated always as (lower(employee_id)) stored,
+	employee_type_key text collate "C" generated always as (lower(employee_type)) stored,
+	mobile_phone_key text collate "C" generated always as (lower(mobile_phone)) stored,
+	usage_location_key text collate "C" generated always as (lower(usage_location)) stored,
+	preferred_language_key text collate "C" generated always as (lower(preferred_language)) stored,
+	age_group_key text collate "C" generated always as (lower(age_group)) stored,
+	consent_provided_for_minor_key text collate "C" generated always as (lower(consent_provided_for_minor)) stored,
+	password_policies_key text collate "C" generated always as (lower(password_policies)) stored,
+	on_premises_immutable_id_key text collate "C" generated always as (lower(on_premises_immutable_id)) stored,
+	mail_key text collate "C" generated always as (lower(mail)) stored,
+	business_phones text[] check (cardinality(business_phones) <= 1),
+	other_mails text[] check (cardinality(other_mails) <= 250),
+	im_addresses text[],
+	proxy_addresses text[],
+	identities jsonb,
+	alternative_security_id text collate "C",
+	user_type smallint not null check (user_type in (1, 2)),
+	creation_type smallint not null default 0 check (creation_type between 0 and 4),
+	external_user_state smallint not null default 0 check (external_user_state between 0 and 2),
+	external_user_state_changed_at timestamptz,
+	show_in_address_list boolean,
+	employee_hire_date timestamptz,
+	employee_leave_date_time timestamptz,
+	cost_center text,
+	division text,
+	extension_attributes text[],
+	on_premises_sync_enabled boolean,
+	on_premises_sam_account_name text,
+	on_premises_distinguished_name text,
+	on_premises_domain_name text,
+	on_premises_security_identifier text,
+	on_premises_user_principal_name text,
+	on_premises_last_sync_at timestamptz,
+	created_at timestamptz not null,
+	deleted_at timestamptz,
+	last_password_change_at timestamptz,
+	sessions_valid_from timestamptz,
+	manager_id uuid check (manager_id <> id),
+	sponsor_ids uuid[] check (cardinality(sponsor_ids) <= 5),
+	invited_email text,
+	invited_email_key text collate "C" generated always as (lower(invited_email)) stored,
+	invitation_id text collate "C",
+	redemption_id text collate "C",
+	never_mail_enabled boolean not null default false,
+	has_password boolean not null default false,
+	sync_job_id text collate "C",
+	sync_deleted boolean not null default false,
+	version bigint not null default 1,
+	primary key (tenant_id, id),
+	constraint users_state_time check ((external_user_state_changed_at is null) = (external_user_state = 0)),
+	constraint users_state_identity check (external_user_state = 0
+		or (external_user_state = 2) = (coalesce(identities, '[]') @> '[{"type": 2}]')),
+	constraint users_accepted_password check (external_user_state <> 2 or not has_password)
+);
+create unique index users_user_principal_name on users (tenant_id, user_principal_name_key) where deleted_at is null;
+create unique index users_alternative_security_id on users (tenant_id, alternative_security_id)
+	where deleted_at is null and alternative_security_id is not null;
+create unique index users_immutable_id on users (tenant_id, on_premises_immutable_id)
+	where deleted_at is null and on_premises_immutable_id is not null;
+create unique index users_invitation on users (tenant_id, invitation_id) where invitation_id is not null;
+create index users_deleted_alternative_security_id on users (tenant_id, alternative_security_id)
+	where deleted_at is not null and alternative_security_id is not null;
+create index users_display_name on users (tenant_id, display_name_key, id);
+create index users_mail on users (tenant_id, mail_key) where mail_key is not null;
+create index users_mail_nickname on users (tenant_id, mail_nickname_key) where mail_nickname_key is not null;
+create index users_invited_email on users (tenant_id, invited_email_key) where invited_email_key is not null;
+create index users_employee_id on users (tenant_id, employee_id_key) where employee_id_key is not null;
+create index users_surname on users (tenant_id, surname_key) where surname_key is not null;
+create index users_department on users (tenant_id, department_key) where department_key is not null;
+create index users_external_state on users (tenant_id, external_user_state, id) where external_user_state > 0;
+create index users_guests on users (tenant_id, id) where user_type = 2;
+create index users_manager on users (tenant_id, manager_id) where manager_id is not null;
+create index users_deleted on users (tenant_id, deleted_at) where deleted_at is not null;
+
+create function keep_origin() returns trigger language plpgsql as $$
+begin
+	raise exception 'user %: creation type and time never change', old.id
+		using errcode = '23514', constraint = 'users_immutable';
+end $$;
+create trigger users_immutable before update on users for each row
+	when (old.created_at <> new.created_at or old.creation_type <> new.creation_type)
+	execute function keep_origin();
+
+create table user_passwords (
+	tenant_id uuid not null,
+	user_id uuid not null,
+	scheme smallint not null,
+	verifier bytea not null,
+	must_change boolean not null,
+	must_change_with_mfa boolean not null default false,
+	set_at timestamptz not null,
+	primary key (tenant_id, user_id),
+	foreign key (tenant_id, user_id) references users (tenant_id, id) on delete cascade
+);
+create index user_passwords_unhardened on user_passwords (tenant_id, set_at) where scheme = 1;
+
+create table user_identities (
+	tenant_id uuid not null,
+	user_id uuid not null,
+	ordinal smallint not null,
+	sign_in_type smallint not null check (sign_in_type in (2, 3, 4)),
+	issuer text not null,
+	issuer_key text collate "C" generated always as (lower(issuer)) stored,
+	issuer_assigned_id text,
+	issuer_assigned_id_key text collate "C",
+	live boolean not null default true,
+	primary key (tenant_id, user_id, ordinal),
+	foreign key (tenant_id, user_id) references users (tenant_id, id) on delete cascade
+);
+create unique index user_identities_unique on user_identities (tenant_id, issuer_key, issuer_assigned_id_key)
+	where live and issuer_assigned_id_key is not null;
+create index user_identities_assigned on user_identities (tenant_id, issuer_assigned_id_key) where issuer_assigned_id_key is not null;
+
+create table addresses (
+	tenant_id uuid not null,
+	owner_id uuid not null,
+	ordinal smallint not null,
+	owner_type smallint not null,
+	kind text collate "C" not null,
+	address text not null,
+	address_key text collate "C" generated always as (lower(address)) stored,
+	is_primary boolean not null,
+	live boolean not null default true,
+	primary key (tenant_id, owner_id, ordinal)
+);
+create unique index addresses_unique on addresses (tenant_id, address_key) where live and kind = 'smtp';
+create unique index addresses_primary on addresses (tenant_id, owner_id) where is_primary and kind = 'smtp';
