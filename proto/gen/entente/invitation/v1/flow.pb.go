@@ -113,7 +113,80 @@ func (x FlowPage_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FlowPage_State.Descriptor instead.
 func (FlowPage_State) EnumDescriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{5, 0}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{6, 0}
+}
+
+// Request of BlockInvitations: the parts of the link /unsubscribe.
+type BlockInvitationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// tenant of the link.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// user of the link.
+	InvitationId string `protobuf:"bytes,2,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
+	// token of the link.
+	Token string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	// Address of the browser.
+	IpAddress     string `protobuf:"bytes,4,opt,name=ip_address,json=ipAddress,proto3" json:"ip_address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockInvitationsRequest) Reset() {
+	*x = BlockInvitationsRequest{}
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockInvitationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockInvitationsRequest) ProtoMessage() {}
+
+func (x *BlockInvitationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockInvitationsRequest.ProtoReflect.Descriptor instead.
+func (*BlockInvitationsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *BlockInvitationsRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *BlockInvitationsRequest) GetInvitationId() string {
+	if x != nil {
+		return x.InvitationId
+	}
+	return ""
+}
+
+func (x *BlockInvitationsRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *BlockInvitationsRequest) GetIpAddress() string {
+	if x != nil {
+		return x.IpAddress
+	}
+	return ""
 }
 
 // Request of OpenLink.
@@ -137,7 +210,7 @@ type OpenLinkRequest struct {
 
 func (x *OpenLinkRequest) Reset() {
 	*x = OpenLinkRequest{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[0]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -149,7 +222,7 @@ func (x *OpenLinkRequest) String() string {
 func (*OpenLinkRequest) ProtoMessage() {}
 
 func (x *OpenLinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[0]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -162,7 +235,7 @@ func (x *OpenLinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLinkRequest.ProtoReflect.Descriptor instead.
 func (*OpenLinkRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{0}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *OpenLinkRequest) GetTenantId() string {
@@ -222,7 +295,7 @@ type OpenLinkResponse struct {
 
 func (x *OpenLinkResponse) Reset() {
 	*x = OpenLinkResponse{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[1]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -234,7 +307,7 @@ func (x *OpenLinkResponse) String() string {
 func (*OpenLinkResponse) ProtoMessage() {}
 
 func (x *OpenLinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[1]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -247,7 +320,7 @@ func (x *OpenLinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLinkResponse.ProtoReflect.Descriptor instead.
 func (*OpenLinkResponse) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{1}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *OpenLinkResponse) GetFlowId() string {
@@ -286,7 +359,7 @@ type RequestNewLinkRequest struct {
 
 func (x *RequestNewLinkRequest) Reset() {
 	*x = RequestNewLinkRequest{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[2]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -298,7 +371,7 @@ func (x *RequestNewLinkRequest) String() string {
 func (*RequestNewLinkRequest) ProtoMessage() {}
 
 func (x *RequestNewLinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[2]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -311,7 +384,7 @@ func (x *RequestNewLinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestNewLinkRequest.ProtoReflect.Descriptor instead.
 func (*RequestNewLinkRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{2}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RequestNewLinkRequest) GetTenantId() string {
@@ -350,7 +423,7 @@ type GetFlowRequest struct {
 
 func (x *GetFlowRequest) Reset() {
 	*x = GetFlowRequest{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[3]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -362,7 +435,7 @@ func (x *GetFlowRequest) String() string {
 func (*GetFlowRequest) ProtoMessage() {}
 
 func (x *GetFlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[3]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -375,7 +448,7 @@ func (x *GetFlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFlowRequest.ProtoReflect.Descriptor instead.
 func (*GetFlowRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{3}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetFlowRequest) GetFlowId() string {
@@ -431,7 +504,7 @@ type AdvanceRequest struct {
 
 func (x *AdvanceRequest) Reset() {
 	*x = AdvanceRequest{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[4]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +516,7 @@ func (x *AdvanceRequest) String() string {
 func (*AdvanceRequest) ProtoMessage() {}
 
 func (x *AdvanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[4]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +529,7 @@ func (x *AdvanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdvanceRequest.ProtoReflect.Descriptor instead.
 func (*AdvanceRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{4}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AdvanceRequest) GetFlowId() string {
@@ -632,7 +705,7 @@ type FlowPage struct {
 
 func (x *FlowPage) Reset() {
 	*x = FlowPage{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[5]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +717,7 @@ func (x *FlowPage) String() string {
 func (*FlowPage) ProtoMessage() {}
 
 func (x *FlowPage) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[5]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +730,7 @@ func (x *FlowPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowPage.ProtoReflect.Descriptor instead.
 func (*FlowPage) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{5}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *FlowPage) GetFlowId() string {
@@ -809,7 +882,7 @@ type AdvanceRequest_SendPasscode struct {
 
 func (x *AdvanceRequest_SendPasscode) Reset() {
 	*x = AdvanceRequest_SendPasscode{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[6]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +894,7 @@ func (x *AdvanceRequest_SendPasscode) String() string {
 func (*AdvanceRequest_SendPasscode) ProtoMessage() {}
 
 func (x *AdvanceRequest_SendPasscode) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[6]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +907,7 @@ func (x *AdvanceRequest_SendPasscode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdvanceRequest_SendPasscode.ProtoReflect.Descriptor instead.
 func (*AdvanceRequest_SendPasscode) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{4, 0}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // A code that was typed in.
@@ -848,7 +921,7 @@ type AdvanceRequest_VerifyPasscode struct {
 
 func (x *AdvanceRequest_VerifyPasscode) Reset() {
 	*x = AdvanceRequest_VerifyPasscode{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[7]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +933,7 @@ func (x *AdvanceRequest_VerifyPasscode) String() string {
 func (*AdvanceRequest_VerifyPasscode) ProtoMessage() {}
 
 func (x *AdvanceRequest_VerifyPasscode) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[7]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +946,7 @@ func (x *AdvanceRequest_VerifyPasscode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdvanceRequest_VerifyPasscode.ProtoReflect.Descriptor instead.
 func (*AdvanceRequest_VerifyPasscode) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{4, 1}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{5, 1}
 }
 
 func (x *AdvanceRequest_VerifyPasscode) GetCode() string {
@@ -894,7 +967,7 @@ type AdvanceRequest_Consent struct {
 
 func (x *AdvanceRequest_Consent) Reset() {
 	*x = AdvanceRequest_Consent{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[8]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +979,7 @@ func (x *AdvanceRequest_Consent) String() string {
 func (*AdvanceRequest_Consent) ProtoMessage() {}
 
 func (x *AdvanceRequest_Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[8]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +992,7 @@ func (x *AdvanceRequest_Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdvanceRequest_Consent.ProtoReflect.Descriptor instead.
 func (*AdvanceRequest_Consent) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{4, 2}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{5, 2}
 }
 
 func (x *AdvanceRequest_Consent) GetAccepted() bool {
@@ -940,7 +1013,7 @@ type AdvanceRequest_ChooseProvider struct {
 
 func (x *AdvanceRequest_ChooseProvider) Reset() {
 	*x = AdvanceRequest_ChooseProvider{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[9]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1025,7 @@ func (x *AdvanceRequest_ChooseProvider) String() string {
 func (*AdvanceRequest_ChooseProvider) ProtoMessage() {}
 
 func (x *AdvanceRequest_ChooseProvider) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[9]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1038,7 @@ func (x *AdvanceRequest_ChooseProvider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdvanceRequest_ChooseProvider.ProtoReflect.Descriptor instead.
 func (*AdvanceRequest_ChooseProvider) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{4, 3}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{5, 3}
 }
 
 func (x *AdvanceRequest_ChooseProvider) GetProviderId() string {
@@ -988,7 +1061,7 @@ type FlowPage_Provider struct {
 
 func (x *FlowPage_Provider) Reset() {
 	*x = FlowPage_Provider{}
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[10]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1073,7 @@ func (x *FlowPage_Provider) String() string {
 func (*FlowPage_Provider) ProtoMessage() {}
 
 func (x *FlowPage_Provider) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_flow_proto_msgTypes[10]
+	mi := &file_entente_invitation_v1_flow_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1086,7 @@ func (x *FlowPage_Provider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowPage_Provider.ProtoReflect.Descriptor instead.
 func (*FlowPage_Provider) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{5, 0}
+	return file_entente_invitation_v1_flow_proto_rawDescGZIP(), []int{6, 0}
 }
 
 func (x *FlowPage_Provider) GetId() string {
@@ -1034,7 +1107,13 @@ var File_entente_invitation_v1_flow_proto protoreflect.FileDescriptor
 
 const file_entente_invitation_v1_flow_proto_rawDesc = "" +
 	"\n" +
-	" entente/invitation/v1/flow.proto\x12\x15entente.invitation.v1\x1a entente/options/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\x01\n" +
+	" entente/invitation/v1/flow.proto\x12\x15entente.invitation.v1\x1a entente/options/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x01\n" +
+	"\x17BlockInvitationsRequest\x12\x1b\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12#\n" +
+	"\rinvitation_id\x18\x02 \x01(\tR\finvitationId\x12\x1c\n" +
+	"\x05token\x18\x03 \x01(\tB\x06\x8a\xb2\x19\x02 \x01R\x05token\x12\x1d\n" +
+	"\n" +
+	"ip_address\x18\x04 \x01(\tR\tipAddress\"\xda\x01\n" +
 	"\x0fOpenLinkRequest\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12#\n" +
 	"\rinvitation_id\x18\x02 \x01(\tR\finvitationId\x12\x1e\n" +
@@ -1124,12 +1203,13 @@ const file_entente_invitation_v1_flow_proto_rawDesc = "" +
 	"\x06Failed\x10\t\x12\v\n" +
 	"\aExpired\x10\n" +
 	"\x12\x18\n" +
-	"\x14AwaitAccountCreation\x10\v2\xb4\x03\n" +
+	"\x14AwaitAccountCreation\x10\v2\xa3\x04\n" +
 	"\vFlowService\x12n\n" +
 	"\bOpenLink\x12&.entente.invitation.v1.OpenLinkRequest\x1a'.entente.invitation.v1.OpenLinkResponse\"\x11\x8a\xb2\x19\r\"\agateway(\x038\x01\x12i\n" +
 	"\x0eRequestNewLink\x12,.entente.invitation.v1.RequestNewLinkRequest\x1a\x16.google.protobuf.Empty\"\x11\x8a\xb2\x19\r\"\agateway(\x038\x01\x12d\n" +
 	"\aGetFlow\x12%.entente.invitation.v1.GetFlowRequest\x1a\x1f.entente.invitation.v1.FlowPage\"\x11\x8a\xb2\x19\r\"\agateway(\x038\x01\x12d\n" +
-	"\aAdvance\x12%.entente.invitation.v1.AdvanceRequest\x1a\x1f.entente.invitation.v1.FlowPage\"\x11\x8a\xb2\x19\r\"\agateway(\x038\x01B\xd6\x01\n" +
+	"\aAdvance\x12%.entente.invitation.v1.AdvanceRequest\x1a\x1f.entente.invitation.v1.FlowPage\"\x11\x8a\xb2\x19\r\"\agateway(\x038\x01\x12m\n" +
+	"\x10BlockInvitations\x12..entente.invitation.v1.BlockInvitationsRequest\x1a\x16.google.protobuf.Empty\"\x11\x8a\xb2\x19\r\"\agateway(\x038\x01B\xd6\x01\n" +
 	"\x19com.entente.invitation.v1B\tFlowProtoP\x01Z8entente.dev/proto/gen/entente/invitation/v1;invitationv1\xa2\x02\x03EIX\xaa\x02\x15Entente.Invitation.V1\xca\x02\x15Entente\\Invitation\\V1\xe2\x02!Entente\\Invitation\\V1\\GPBMetadata\xea\x02\x17Entente::Invitation::V1b\x06proto3"
 
 var (
@@ -1145,42 +1225,45 @@ func file_entente_invitation_v1_flow_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_invitation_v1_flow_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_entente_invitation_v1_flow_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_entente_invitation_v1_flow_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_entente_invitation_v1_flow_proto_goTypes = []any{
 	(FlowPage_State)(0),                   // 0: entente.invitation.v1.FlowPage.State
-	(*OpenLinkRequest)(nil),               // 1: entente.invitation.v1.OpenLinkRequest
-	(*OpenLinkResponse)(nil),              // 2: entente.invitation.v1.OpenLinkResponse
-	(*RequestNewLinkRequest)(nil),         // 3: entente.invitation.v1.RequestNewLinkRequest
-	(*GetFlowRequest)(nil),                // 4: entente.invitation.v1.GetFlowRequest
-	(*AdvanceRequest)(nil),                // 5: entente.invitation.v1.AdvanceRequest
-	(*FlowPage)(nil),                      // 6: entente.invitation.v1.FlowPage
-	(*AdvanceRequest_SendPasscode)(nil),   // 7: entente.invitation.v1.AdvanceRequest.SendPasscode
-	(*AdvanceRequest_VerifyPasscode)(nil), // 8: entente.invitation.v1.AdvanceRequest.VerifyPasscode
-	(*AdvanceRequest_Consent)(nil),        // 9: entente.invitation.v1.AdvanceRequest.Consent
-	(*AdvanceRequest_ChooseProvider)(nil), // 10: entente.invitation.v1.AdvanceRequest.ChooseProvider
-	(*FlowPage_Provider)(nil),             // 11: entente.invitation.v1.FlowPage.Provider
-	(*timestamppb.Timestamp)(nil),         // 12: google.protobuf.Timestamp
-	(*emptypb.Empty)(nil),                 // 13: google.protobuf.Empty
+	(*BlockInvitationsRequest)(nil),       // 1: entente.invitation.v1.BlockInvitationsRequest
+	(*OpenLinkRequest)(nil),               // 2: entente.invitation.v1.OpenLinkRequest
+	(*OpenLinkResponse)(nil),              // 3: entente.invitation.v1.OpenLinkResponse
+	(*RequestNewLinkRequest)(nil),         // 4: entente.invitation.v1.RequestNewLinkRequest
+	(*GetFlowRequest)(nil),                // 5: entente.invitation.v1.GetFlowRequest
+	(*AdvanceRequest)(nil),                // 6: entente.invitation.v1.AdvanceRequest
+	(*FlowPage)(nil),                      // 7: entente.invitation.v1.FlowPage
+	(*AdvanceRequest_SendPasscode)(nil),   // 8: entente.invitation.v1.AdvanceRequest.SendPasscode
+	(*AdvanceRequest_VerifyPasscode)(nil), // 9: entente.invitation.v1.AdvanceRequest.VerifyPasscode
+	(*AdvanceRequest_Consent)(nil),        // 10: entente.invitation.v1.AdvanceRequest.Consent
+	(*AdvanceRequest_ChooseProvider)(nil), // 11: entente.invitation.v1.AdvanceRequest.ChooseProvider
+	(*FlowPage_Provider)(nil),             // 12: entente.invitation.v1.FlowPage.Provider
+	(*timestamppb.Timestamp)(nil),         // 13: google.protobuf.Timestamp
+	(*emptypb.Empty)(nil),                 // 14: google.protobuf.Empty
 }
 var file_entente_invitation_v1_flow_proto_depIdxs = []int32{
 	0,  // 0: entente.invitation.v1.AdvanceRequest.state:type_name -> entente.invitation.v1.FlowPage.State
-	7,  // 1: entente.invitation.v1.AdvanceRequest.send_passcode:type_name -> entente.invitation.v1.AdvanceRequest.SendPasscode
-	8,  // 2: entente.invitation.v1.AdvanceRequest.verify_passcode:type_name -> entente.invitation.v1.AdvanceRequest.VerifyPasscode
-	9,  // 3: entente.invitation.v1.AdvanceRequest.consent:type_name -> entente.invitation.v1.AdvanceRequest.Consent
-	10, // 4: entente.invitation.v1.AdvanceRequest.choose_provider:type_name -> entente.invitation.v1.AdvanceRequest.ChooseProvider
+	8,  // 1: entente.invitation.v1.AdvanceRequest.send_passcode:type_name -> entente.invitation.v1.AdvanceRequest.SendPasscode
+	9,  // 2: entente.invitation.v1.AdvanceRequest.verify_passcode:type_name -> entente.invitation.v1.AdvanceRequest.VerifyPasscode
+	10, // 3: entente.invitation.v1.AdvanceRequest.consent:type_name -> entente.invitation.v1.AdvanceRequest.Consent
+	11, // 4: entente.invitation.v1.AdvanceRequest.choose_provider:type_name -> entente.invitation.v1.AdvanceRequest.ChooseProvider
 	0,  // 5: entente.invitation.v1.FlowPage.state:type_name -> entente.invitation.v1.FlowPage.State
-	12, // 6: entente.invitation.v1.FlowPage.resend_at:type_name -> google.protobuf.Timestamp
-	11, // 7: entente.invitation.v1.FlowPage.providers:type_name -> entente.invitation.v1.FlowPage.Provider
-	1,  // 8: entente.invitation.v1.FlowService.OpenLink:input_type -> entente.invitation.v1.OpenLinkRequest
-	3,  // 9: entente.invitation.v1.FlowService.RequestNewLink:input_type -> entente.invitation.v1.RequestNewLinkRequest
-	4,  // 10: entente.invitation.v1.FlowService.GetFlow:input_type -> entente.invitation.v1.GetFlowRequest
-	5,  // 11: entente.invitation.v1.FlowService.Advance:input_type -> entente.invitation.v1.AdvanceRequest
-	2,  // 12: entente.invitation.v1.FlowService.OpenLink:output_type -> entente.invitation.v1.OpenLinkResponse
-	13, // 13: entente.invitation.v1.FlowService.RequestNewLink:output_type -> google.protobuf.Empty
-	6,  // 14: entente.invitation.v1.FlowService.GetFlow:output_type -> entente.invitation.v1.FlowPage
-	6,  // 15: entente.invitation.v1.FlowService.Advance:output_type -> entente.invitation.v1.FlowPage
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
+	13, // 6: entente.invitation.v1.FlowPage.resend_at:type_name -> google.protobuf.Timestamp
+	12, // 7: entente.invitation.v1.FlowPage.providers:type_name -> entente.invitation.v1.FlowPage.Provider
+	2,  // 8: entente.invitation.v1.FlowService.OpenLink:input_type -> entente.invitation.v1.OpenLinkRequest
+	4,  // 9: entente.invitation.v1.FlowService.RequestNewLink:input_type -> entente.invitation.v1.RequestNewLinkRequest
+	5,  // 10: entente.invitation.v1.FlowService.GetFlow:input_type -> entente.invitation.v1.GetFlowRequest
+	6,  // 11: entente.invitation.v1.FlowService.Advance:input_type -> entente.invitation.v1.AdvanceRequest
+	1,  // 12: entente.invitation.v1.FlowService.BlockInvitations:input_type -> entente.invitation.v1.BlockInvitationsRequest
+	3,  // 13: entente.invitation.v1.FlowService.OpenLink:output_type -> entente.invitation.v1.OpenLinkResponse
+	14, // 14: entente.invitation.v1.FlowService.RequestNewLink:output_type -> google.protobuf.Empty
+	7,  // 15: entente.invitation.v1.FlowService.GetFlow:output_type -> entente.invitation.v1.FlowPage
+	7,  // 16: entente.invitation.v1.FlowService.Advance:output_type -> entente.invitation.v1.FlowPage
+	14, // 17: entente.invitation.v1.FlowService.BlockInvitations:output_type -> google.protobuf.Empty
+	13, // [13:18] is the sub-list for method output_type
+	8,  // [8:13] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -1191,7 +1274,7 @@ func file_entente_invitation_v1_flow_proto_init() {
 	if File_entente_invitation_v1_flow_proto != nil {
 		return
 	}
-	file_entente_invitation_v1_flow_proto_msgTypes[4].OneofWrappers = []any{
+	file_entente_invitation_v1_flow_proto_msgTypes[5].OneofWrappers = []any{
 		(*AdvanceRequest_SendPasscode_)(nil),
 		(*AdvanceRequest_VerifyPasscode_)(nil),
 		(*AdvanceRequest_Consent_)(nil),
@@ -1203,7 +1286,7 @@ func file_entente_invitation_v1_flow_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_invitation_v1_flow_proto_rawDesc), len(file_entente_invitation_v1_flow_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

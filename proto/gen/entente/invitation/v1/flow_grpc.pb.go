@@ -22,10 +22,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	FlowService_OpenLink_FullMethodName       = "/entente.invitation.v1.FlowService/OpenLink"
-	FlowService_RequestNewLink_FullMethodName = "/entente.invitation.v1.FlowService/RequestNewLink"
-	FlowService_GetFlow_FullMethodName        = "/entente.invitation.v1.FlowService/GetFlow"
-	FlowService_Advance_FullMethodName        = "/entente.invitation.v1.FlowService/Advance"
+	FlowService_OpenLink_FullMethodName         = "/entente.invitation.v1.FlowService/OpenLink"
+	FlowService_RequestNewLink_FullMethodName   = "/entente.invitation.v1.FlowService/RequestNewLink"
+	FlowService_GetFlow_FullMethodName          = "/entente.invitation.v1.FlowService/GetFlow"
+	FlowService_Advance_FullMethodName          = "/entente.invitation.v1.FlowService/Advance"
+	FlowService_BlockInvitations_FullMethodName = "/entente.invitation.v1.FlowService/BlockInvitations"
 )
 
 // FlowServiceClient is the client API for FlowService service.
@@ -45,6 +46,8 @@ type FlowServiceClient interface {
 	GetFlow(ctx context.Context, in *GetFlowRequest, opts ...grpc.CallOption) (*FlowPage, error)
 	// Takes one input in the present state and returns the page of the next one. An input for another state answers the current page (INV-108).
 	Advance(ctx context.Context, in *AdvanceRequest, opts ...grpc.CallOption) (*FlowPage, error)
+	// Blocks future invitations of one organization to one address, by the link in a mail (INV-48, INV-49). Call it for a POST only. TICKET_INVALID when the token is not of that link, or is older than a year.
+	BlockInvitations(ctx context.Context, in *BlockInvitationsRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
 type flowServiceClient struct {
@@ -95,6 +98,16 @@ func (c *flowServiceClient) Advance(ctx context.Context, in *AdvanceRequest, opt
 	return out, nil
 }
 
+func (c *flowServiceClient) BlockInvitations(ctx context.Context, in *BlockInvitationsRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, FlowService_BlockInvitations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FlowServiceServer is the server API for FlowService service.
 // All implementations must embed UnimplementedFlowServiceServer
 // for forward compatibility.
@@ -112,6 +125,8 @@ type FlowServiceServer interface {
 	GetFlow(context.Context, *GetFlowRequest) (*FlowPage, error)
 	// Takes one input in the present state and returns the page of the next one. An input for another state answers the current page (INV-108).
 	Advance(context.Context, *AdvanceRequest) (*FlowPage, error)
+	// Blocks future invitations of one organization to one address, by the link in a mail (INV-48, INV-49). Call it for a POST only. TICKET_INVALID when the token is not of that link, or is older than a year.
+	BlockInvitations(context.Context, *BlockInvitationsRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedFlowServiceServer()
 }
 
@@ -133,6 +148,9 @@ func (UnimplementedFlowServiceServer) GetFlow(context.Context, *GetFlowRequest) 
 }
 func (UnimplementedFlowServiceServer) Advance(context.Context, *AdvanceRequest) (*FlowPage, error) {
 	return nil, status.Error(codes.Unimplemented, "method Advance not implemented")
+}
+func (UnimplementedFlowServiceServer) BlockInvitations(context.Context, *BlockInvitationsRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method BlockInvitations not implemented")
 }
 func (UnimplementedFlowServiceServer) mustEmbedUnimplementedFlowServiceServer() {}
 func (UnimplementedFlowServiceServer) testEmbeddedByValue()                     {}
@@ -227,6 +245,24 @@ func _FlowService_Advance_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FlowService_BlockInvitations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BlockInvitationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FlowServiceServer).BlockInvitations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FlowService_BlockInvitations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FlowServiceServer).BlockInvitations(ctx, req.(*BlockInvitationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FlowService_ServiceDesc is the grpc.ServiceDesc for FlowService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -249,6 +285,10 @@ var FlowService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Advance",
 			Handler:    _FlowService_Advance_Handler,
+		},
+		{
+			MethodName: "BlockInvitations",
+			Handler:    _FlowService_BlockInvitations_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

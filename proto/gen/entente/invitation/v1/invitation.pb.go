@@ -15,6 +15,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -87,7 +88,172 @@ func (x Invitation_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invitation_Status.Descriptor instead.
 func (Invitation_Status) EnumDescriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{0, 0}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{3, 0}
+}
+
+// Settings of one tenant about its invitations.
+type InvitationSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Hours that a redeem link is valid: 1 to 8760, default 720.
+	LinkLifetimeHours *int32 `protobuf:"varint,1,opt,name=link_lifetime_hours,json=linkLifetimeHours,proto3,oneof" json:"link_lifetime_hours,omitempty"`
+	// Minutes that a passcode is valid: 1 to 30, default 10.
+	PasscodeValidityMinutes *int32 `protobuf:"varint,2,opt,name=passcode_validity_minutes,json=passcodeValidityMinutes,proto3,oneof" json:"passcode_validity_minutes,omitempty"`
+	// Refuse `+` in invited addresses; default false.
+	StrictInviteAddress *bool `protobuf:"varint,3,opt,name=strict_invite_address,json=strictInviteAddress,proto3,oneof" json:"strict_invite_address,omitempty"`
+	// Hosts that redirect URLs may have, each with everything below it; empty means any.
+	AllowedRedirectHosts []string `protobuf:"bytes,4,rep,name=allowed_redirect_hosts,json=allowedRedirectHosts,proto3" json:"allowed_redirect_hosts,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *InvitationSettings) Reset() {
+	*x = InvitationSettings{}
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvitationSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvitationSettings) ProtoMessage() {}
+
+func (x *InvitationSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvitationSettings.ProtoReflect.Descriptor instead.
+func (*InvitationSettings) Descriptor() ([]byte, []int) {
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *InvitationSettings) GetLinkLifetimeHours() int32 {
+	if x != nil && x.LinkLifetimeHours != nil {
+		return *x.LinkLifetimeHours
+	}
+	return 0
+}
+
+func (x *InvitationSettings) GetPasscodeValidityMinutes() int32 {
+	if x != nil && x.PasscodeValidityMinutes != nil {
+		return *x.PasscodeValidityMinutes
+	}
+	return 0
+}
+
+func (x *InvitationSettings) GetStrictInviteAddress() bool {
+	if x != nil && x.StrictInviteAddress != nil {
+		return *x.StrictInviteAddress
+	}
+	return false
+}
+
+func (x *InvitationSettings) GetAllowedRedirectHosts() []string {
+	if x != nil {
+		return x.AllowedRedirectHosts
+	}
+	return nil
+}
+
+// Request of GetInvitationSettings.
+type GetInvitationSettingsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetInvitationSettingsRequest) Reset() {
+	*x = GetInvitationSettingsRequest{}
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetInvitationSettingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetInvitationSettingsRequest) ProtoMessage() {}
+
+func (x *GetInvitationSettingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetInvitationSettingsRequest.ProtoReflect.Descriptor instead.
+func (*GetInvitationSettingsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{1}
+}
+
+// Request of UpdateInvitationSettings.
+type UpdateInvitationSettingsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// New values.
+	Settings *InvitationSettings `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	// Properties to change; a path whose field is unset restores the default.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateInvitationSettingsRequest) Reset() {
+	*x = UpdateInvitationSettingsRequest{}
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateInvitationSettingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateInvitationSettingsRequest) ProtoMessage() {}
+
+func (x *UpdateInvitationSettingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateInvitationSettingsRequest.ProtoReflect.Descriptor instead.
+func (*UpdateInvitationSettingsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *UpdateInvitationSettingsRequest) GetSettings() *InvitationSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *UpdateInvitationSettingsRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
 }
 
 // An invitation, in the shape of Graph.
@@ -125,7 +291,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[0]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -137,7 +303,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[0]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -150,7 +316,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{0}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Invitation) GetId() string {
@@ -257,7 +423,7 @@ type InvitedUser struct {
 
 func (x *InvitedUser) Reset() {
 	*x = InvitedUser{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[1]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -269,7 +435,7 @@ func (x *InvitedUser) String() string {
 func (*InvitedUser) ProtoMessage() {}
 
 func (x *InvitedUser) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[1]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -282,7 +448,7 @@ func (x *InvitedUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitedUser.ProtoReflect.Descriptor instead.
 func (*InvitedUser) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{1}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *InvitedUser) GetId() string {
@@ -314,7 +480,7 @@ type InvitedUserMessageInfo struct {
 
 func (x *InvitedUserMessageInfo) Reset() {
 	*x = InvitedUserMessageInfo{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[2]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +492,7 @@ func (x *InvitedUserMessageInfo) String() string {
 func (*InvitedUserMessageInfo) ProtoMessage() {}
 
 func (x *InvitedUserMessageInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[2]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +505,7 @@ func (x *InvitedUserMessageInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitedUserMessageInfo.ProtoReflect.Descriptor instead.
 func (*InvitedUserMessageInfo) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{2}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *InvitedUserMessageInfo) GetCcRecipients() []*Recipient {
@@ -374,7 +540,7 @@ type Recipient struct {
 
 func (x *Recipient) Reset() {
 	*x = Recipient{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[3]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +552,7 @@ func (x *Recipient) String() string {
 func (*Recipient) ProtoMessage() {}
 
 func (x *Recipient) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[3]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +565,7 @@ func (x *Recipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recipient.ProtoReflect.Descriptor instead.
 func (*Recipient) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{3}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Recipient) GetEmailAddress() *EmailAddress {
@@ -422,7 +588,7 @@ type EmailAddress struct {
 
 func (x *EmailAddress) Reset() {
 	*x = EmailAddress{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[4]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +600,7 @@ func (x *EmailAddress) String() string {
 func (*EmailAddress) ProtoMessage() {}
 
 func (x *EmailAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[4]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +613,7 @@ func (x *EmailAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmailAddress.ProtoReflect.Descriptor instead.
 func (*EmailAddress) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{4}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EmailAddress) GetName() string {
@@ -493,7 +659,7 @@ type InvitationState struct {
 
 func (x *InvitationState) Reset() {
 	*x = InvitationState{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[5]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +671,7 @@ func (x *InvitationState) String() string {
 func (*InvitationState) ProtoMessage() {}
 
 func (x *InvitationState) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[5]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +684,7 @@ func (x *InvitationState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationState.ProtoReflect.Descriptor instead.
 func (*InvitationState) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{5}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *InvitationState) GetId() string {
@@ -602,7 +768,7 @@ type CreateInvitationRequest struct {
 
 func (x *CreateInvitationRequest) Reset() {
 	*x = CreateInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[6]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +780,7 @@ func (x *CreateInvitationRequest) String() string {
 func (*CreateInvitationRequest) ProtoMessage() {}
 
 func (x *CreateInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[6]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +793,7 @@ func (x *CreateInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInvitationRequest.ProtoReflect.Descriptor instead.
 func (*CreateInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{6}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateInvitationRequest) GetInvitation() *Invitation {
@@ -648,7 +814,7 @@ type ListInvitationsRequest struct {
 
 func (x *ListInvitationsRequest) Reset() {
 	*x = ListInvitationsRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[7]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +826,7 @@ func (x *ListInvitationsRequest) String() string {
 func (*ListInvitationsRequest) ProtoMessage() {}
 
 func (x *ListInvitationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[7]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +839,7 @@ func (x *ListInvitationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitationsRequest.ProtoReflect.Descriptor instead.
 func (*ListInvitationsRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{7}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListInvitationsRequest) GetQuery() *v1.Query {
@@ -698,7 +864,7 @@ type ListInvitationsResponse struct {
 
 func (x *ListInvitationsResponse) Reset() {
 	*x = ListInvitationsResponse{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[8]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +876,7 @@ func (x *ListInvitationsResponse) String() string {
 func (*ListInvitationsResponse) ProtoMessage() {}
 
 func (x *ListInvitationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[8]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +889,7 @@ func (x *ListInvitationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitationsResponse.ProtoReflect.Descriptor instead.
 func (*ListInvitationsResponse) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{8}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListInvitationsResponse) GetValue() []*InvitationState {
@@ -758,7 +924,7 @@ type GetInvitationRequest struct {
 
 func (x *GetInvitationRequest) Reset() {
 	*x = GetInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[9]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +936,7 @@ func (x *GetInvitationRequest) String() string {
 func (*GetInvitationRequest) ProtoMessage() {}
 
 func (x *GetInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[9]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +949,7 @@ func (x *GetInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInvitationRequest.ProtoReflect.Descriptor instead.
 func (*GetInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{9}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetInvitationRequest) GetId() string {
@@ -804,7 +970,7 @@ type ResendInvitationRequest struct {
 
 func (x *ResendInvitationRequest) Reset() {
 	*x = ResendInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[10]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +982,7 @@ func (x *ResendInvitationRequest) String() string {
 func (*ResendInvitationRequest) ProtoMessage() {}
 
 func (x *ResendInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[10]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +995,7 @@ func (x *ResendInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResendInvitationRequest.ProtoReflect.Descriptor instead.
 func (*ResendInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{10}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResendInvitationRequest) GetId() string {
@@ -852,7 +1018,7 @@ type RevokeInvitationRequest struct {
 
 func (x *RevokeInvitationRequest) Reset() {
 	*x = RevokeInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +1030,7 @@ func (x *RevokeInvitationRequest) String() string {
 func (*RevokeInvitationRequest) ProtoMessage() {}
 
 func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +1043,7 @@ func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{11}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RevokeInvitationRequest) GetId() string {
@@ -898,7 +1064,20 @@ var File_entente_invitation_v1_invitation_proto protoreflect.FileDescriptor
 
 const file_entente_invitation_v1_invitation_proto_rawDesc = "" +
 	"\n" +
-	"&entente/invitation/v1/invitation.proto\x12\x15entente.invitation.v1\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\t\n" +
+	"&entente/invitation/v1/invitation.proto\x12\x15entente.invitation.v1\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x02\n" +
+	"\x12InvitationSettings\x123\n" +
+	"\x13link_lifetime_hours\x18\x01 \x01(\x05H\x00R\x11linkLifetimeHours\x88\x01\x01\x12?\n" +
+	"\x19passcode_validity_minutes\x18\x02 \x01(\x05H\x01R\x17passcodeValidityMinutes\x88\x01\x01\x127\n" +
+	"\x15strict_invite_address\x18\x03 \x01(\bH\x02R\x13strictInviteAddress\x88\x01\x01\x124\n" +
+	"\x16allowed_redirect_hosts\x18\x04 \x03(\tR\x14allowedRedirectHosts:\x18\x8a\xb2\x19\x14\x12\x12invitationSettingsB\x16\n" +
+	"\x14_link_lifetime_hoursB\x1c\n" +
+	"\x1a_passcode_validity_minutesB\x18\n" +
+	"\x16_strict_invite_address\"\x1e\n" +
+	"\x1cGetInvitationSettingsRequest\"\xaa\x01\n" +
+	"\x1fUpdateInvitationSettingsRequest\x12J\n" +
+	"\bsettings\x18\x01 \x01(\v2).entente.invitation.v1.InvitationSettingsB\x03\xe0A\x02R\bsettings\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"\x9c\t\n" +
 	"\n" +
 	"Invitation\x12\x16\n" +
 	"\x02id\x18\x01 \x01(\tB\x06\x8a\xb2\x19\x02\x10\x01R\x02id\x127\n" +
@@ -991,7 +1170,7 @@ const file_entente_invitation_v1_invitation_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12$\n" +
 	"\vdelete_user\x18\x02 \x01(\bH\x00R\n" +
 	"deleteUser\x88\x01\x01B\x0e\n" +
-	"\f_delete_user2\xea\f\n" +
+	"\f_delete_user2\xbc\x11\n" +
 	"\x11InvitationService\x12\xc5\x02\n" +
 	"\x10CreateInvitation\x12..entente.invitation.v1.CreateInvitationRequest\x1a!.entente.invitation.v1.Invitation\"\xdd\x01\x8a\xb2\x19\x9a\x01\n" +
 	"\x0fUser.Invite.All\n" +
@@ -1015,7 +1194,13 @@ const file_entente_invitation_v1_invitation_proto_rawDesc = "" +
 	"\x10RevokeInvitation\x12..entente.invitation.v1.RevokeInvitationRequest\x1a\x16.google.protobuf.Empty\"\xcd\x01\x8a\xb2\x19\x9a\x01\n" +
 	"\x0fUser.Invite.All\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x0fUser.Invite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/entente/v1/invitations/{id}/revokeB\xdc\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x0fUser.Invite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/entente/v1/invitations/{id}/revoke\x12\xc5\x02\n" +
+	"\x15GetInvitationSettings\x123.entente.invitation.v1.GetInvitationSettingsRequest\x1a).entente.invitation.v1.InvitationSettings\"\xcb\x01\x8a\xb2\x19\x9a\x01\n" +
+	"\x0fPolicy.Read.All\n" +
+	"\x12User.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x0fPolicy.Read.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02 \x12\x1e/entente/v1/invitationSettings\x12\x87\x02\n" +
+	"\x18UpdateInvitationSettings\x126.entente.invitation.v1.UpdateInvitationSettingsRequest\x1a\x16.google.protobuf.Empty\"\x9a\x01\x8a\xb2\x19f\n" +
+	"\x17Directory.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x02*:\bsettings2\x1e/entente/v1/invitationSettingsB\xdc\x01\n" +
 	"\x19com.entente.invitation.v1B\x0fInvitationProtoP\x01Z8entente.dev/proto/gen/entente/invitation/v1;invitationv1\xa2\x02\x03EIX\xaa\x02\x15Entente.Invitation.V1\xca\x02\x15Entente\\Invitation\\V1\xe2\x02!Entente\\Invitation\\V1\\GPBMetadata\xea\x02\x17Entente::Invitation::V1b\x06proto3"
 
 var (
@@ -1031,55 +1216,65 @@ func file_entente_invitation_v1_invitation_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_invitation_v1_invitation_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_entente_invitation_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_entente_invitation_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_entente_invitation_v1_invitation_proto_goTypes = []any{
-	(Invitation_Status)(0),          // 0: entente.invitation.v1.Invitation.Status
-	(*Invitation)(nil),              // 1: entente.invitation.v1.Invitation
-	(*InvitedUser)(nil),             // 2: entente.invitation.v1.InvitedUser
-	(*InvitedUserMessageInfo)(nil),  // 3: entente.invitation.v1.InvitedUserMessageInfo
-	(*Recipient)(nil),               // 4: entente.invitation.v1.Recipient
-	(*EmailAddress)(nil),            // 5: entente.invitation.v1.EmailAddress
-	(*InvitationState)(nil),         // 6: entente.invitation.v1.InvitationState
-	(*CreateInvitationRequest)(nil), // 7: entente.invitation.v1.CreateInvitationRequest
-	(*ListInvitationsRequest)(nil),  // 8: entente.invitation.v1.ListInvitationsRequest
-	(*ListInvitationsResponse)(nil), // 9: entente.invitation.v1.ListInvitationsResponse
-	(*GetInvitationRequest)(nil),    // 10: entente.invitation.v1.GetInvitationRequest
-	(*ResendInvitationRequest)(nil), // 11: entente.invitation.v1.ResendInvitationRequest
-	(*RevokeInvitationRequest)(nil), // 12: entente.invitation.v1.RevokeInvitationRequest
-	(*structpb.Struct)(nil),         // 13: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil),   // 14: google.protobuf.Timestamp
-	(*v1.Query)(nil),                // 15: entente.odata.v1.Query
-	(*emptypb.Empty)(nil),           // 16: google.protobuf.Empty
+	(Invitation_Status)(0),                  // 0: entente.invitation.v1.Invitation.Status
+	(*InvitationSettings)(nil),              // 1: entente.invitation.v1.InvitationSettings
+	(*GetInvitationSettingsRequest)(nil),    // 2: entente.invitation.v1.GetInvitationSettingsRequest
+	(*UpdateInvitationSettingsRequest)(nil), // 3: entente.invitation.v1.UpdateInvitationSettingsRequest
+	(*Invitation)(nil),                      // 4: entente.invitation.v1.Invitation
+	(*InvitedUser)(nil),                     // 5: entente.invitation.v1.InvitedUser
+	(*InvitedUserMessageInfo)(nil),          // 6: entente.invitation.v1.InvitedUserMessageInfo
+	(*Recipient)(nil),                       // 7: entente.invitation.v1.Recipient
+	(*EmailAddress)(nil),                    // 8: entente.invitation.v1.EmailAddress
+	(*InvitationState)(nil),                 // 9: entente.invitation.v1.InvitationState
+	(*CreateInvitationRequest)(nil),         // 10: entente.invitation.v1.CreateInvitationRequest
+	(*ListInvitationsRequest)(nil),          // 11: entente.invitation.v1.ListInvitationsRequest
+	(*ListInvitationsResponse)(nil),         // 12: entente.invitation.v1.ListInvitationsResponse
+	(*GetInvitationRequest)(nil),            // 13: entente.invitation.v1.GetInvitationRequest
+	(*ResendInvitationRequest)(nil),         // 14: entente.invitation.v1.ResendInvitationRequest
+	(*RevokeInvitationRequest)(nil),         // 15: entente.invitation.v1.RevokeInvitationRequest
+	(*fieldmaskpb.FieldMask)(nil),           // 16: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),                 // 17: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),           // 18: google.protobuf.Timestamp
+	(*v1.Query)(nil),                        // 19: entente.odata.v1.Query
+	(*emptypb.Empty)(nil),                   // 20: google.protobuf.Empty
 }
 var file_entente_invitation_v1_invitation_proto_depIdxs = []int32{
-	3,  // 0: entente.invitation.v1.Invitation.invited_user_message_info:type_name -> entente.invitation.v1.InvitedUserMessageInfo
-	0,  // 1: entente.invitation.v1.Invitation.status:type_name -> entente.invitation.v1.Invitation.Status
-	2,  // 2: entente.invitation.v1.Invitation.invited_user:type_name -> entente.invitation.v1.InvitedUser
-	2,  // 3: entente.invitation.v1.Invitation.invited_user_sponsors:type_name -> entente.invitation.v1.InvitedUser
-	13, // 4: entente.invitation.v1.InvitedUser.extensions:type_name -> google.protobuf.Struct
-	4,  // 5: entente.invitation.v1.InvitedUserMessageInfo.cc_recipients:type_name -> entente.invitation.v1.Recipient
-	5,  // 6: entente.invitation.v1.Recipient.email_address:type_name -> entente.invitation.v1.EmailAddress
-	14, // 7: entente.invitation.v1.InvitationState.created_date_time:type_name -> google.protobuf.Timestamp
-	14, // 8: entente.invitation.v1.InvitationState.expiration_date_time:type_name -> google.protobuf.Timestamp
-	14, // 9: entente.invitation.v1.InvitationState.completed_date_time:type_name -> google.protobuf.Timestamp
-	1,  // 10: entente.invitation.v1.CreateInvitationRequest.invitation:type_name -> entente.invitation.v1.Invitation
-	15, // 11: entente.invitation.v1.ListInvitationsRequest.query:type_name -> entente.odata.v1.Query
-	6,  // 12: entente.invitation.v1.ListInvitationsResponse.value:type_name -> entente.invitation.v1.InvitationState
-	7,  // 13: entente.invitation.v1.InvitationService.CreateInvitation:input_type -> entente.invitation.v1.CreateInvitationRequest
-	8,  // 14: entente.invitation.v1.InvitationService.ListInvitations:input_type -> entente.invitation.v1.ListInvitationsRequest
-	10, // 15: entente.invitation.v1.InvitationService.GetInvitation:input_type -> entente.invitation.v1.GetInvitationRequest
-	11, // 16: entente.invitation.v1.InvitationService.ResendInvitation:input_type -> entente.invitation.v1.ResendInvitationRequest
-	12, // 17: entente.invitation.v1.InvitationService.RevokeInvitation:input_type -> entente.invitation.v1.RevokeInvitationRequest
-	1,  // 18: entente.invitation.v1.InvitationService.CreateInvitation:output_type -> entente.invitation.v1.Invitation
-	9,  // 19: entente.invitation.v1.InvitationService.ListInvitations:output_type -> entente.invitation.v1.ListInvitationsResponse
-	6,  // 20: entente.invitation.v1.InvitationService.GetInvitation:output_type -> entente.invitation.v1.InvitationState
-	16, // 21: entente.invitation.v1.InvitationService.ResendInvitation:output_type -> google.protobuf.Empty
-	16, // 22: entente.invitation.v1.InvitationService.RevokeInvitation:output_type -> google.protobuf.Empty
-	18, // [18:23] is the sub-list for method output_type
-	13, // [13:18] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	1,  // 0: entente.invitation.v1.UpdateInvitationSettingsRequest.settings:type_name -> entente.invitation.v1.InvitationSettings
+	16, // 1: entente.invitation.v1.UpdateInvitationSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	6,  // 2: entente.invitation.v1.Invitation.invited_user_message_info:type_name -> entente.invitation.v1.InvitedUserMessageInfo
+	0,  // 3: entente.invitation.v1.Invitation.status:type_name -> entente.invitation.v1.Invitation.Status
+	5,  // 4: entente.invitation.v1.Invitation.invited_user:type_name -> entente.invitation.v1.InvitedUser
+	5,  // 5: entente.invitation.v1.Invitation.invited_user_sponsors:type_name -> entente.invitation.v1.InvitedUser
+	17, // 6: entente.invitation.v1.InvitedUser.extensions:type_name -> google.protobuf.Struct
+	7,  // 7: entente.invitation.v1.InvitedUserMessageInfo.cc_recipients:type_name -> entente.invitation.v1.Recipient
+	8,  // 8: entente.invitation.v1.Recipient.email_address:type_name -> entente.invitation.v1.EmailAddress
+	18, // 9: entente.invitation.v1.InvitationState.created_date_time:type_name -> google.protobuf.Timestamp
+	18, // 10: entente.invitation.v1.InvitationState.expiration_date_time:type_name -> google.protobuf.Timestamp
+	18, // 11: entente.invitation.v1.InvitationState.completed_date_time:type_name -> google.protobuf.Timestamp
+	4,  // 12: entente.invitation.v1.CreateInvitationRequest.invitation:type_name -> entente.invitation.v1.Invitation
+	19, // 13: entente.invitation.v1.ListInvitationsRequest.query:type_name -> entente.odata.v1.Query
+	9,  // 14: entente.invitation.v1.ListInvitationsResponse.value:type_name -> entente.invitation.v1.InvitationState
+	10, // 15: entente.invitation.v1.InvitationService.CreateInvitation:input_type -> entente.invitation.v1.CreateInvitationRequest
+	11, // 16: entente.invitation.v1.InvitationService.ListInvitations:input_type -> entente.invitation.v1.ListInvitationsRequest
+	13, // 17: entente.invitation.v1.InvitationService.GetInvitation:input_type -> entente.invitation.v1.GetInvitationRequest
+	14, // 18: entente.invitation.v1.InvitationService.ResendInvitation:input_type -> entente.invitation.v1.ResendInvitationRequest
+	15, // 19: entente.invitation.v1.InvitationService.RevokeInvitation:input_type -> entente.invitation.v1.RevokeInvitationRequest
+	2,  // 20: entente.invitation.v1.InvitationService.GetInvitationSettings:input_type -> entente.invitation.v1.GetInvitationSettingsRequest
+	3,  // 21: entente.invitation.v1.InvitationService.UpdateInvitationSettings:input_type -> entente.invitation.v1.UpdateInvitationSettingsRequest
+	4,  // 22: entente.invitation.v1.InvitationService.CreateInvitation:output_type -> entente.invitation.v1.Invitation
+	12, // 23: entente.invitation.v1.InvitationService.ListInvitations:output_type -> entente.invitation.v1.ListInvitationsResponse
+	9,  // 24: entente.invitation.v1.InvitationService.GetInvitation:output_type -> entente.invitation.v1.InvitationState
+	20, // 25: entente.invitation.v1.InvitationService.ResendInvitation:output_type -> google.protobuf.Empty
+	20, // 26: entente.invitation.v1.InvitationService.RevokeInvitation:output_type -> google.protobuf.Empty
+	1,  // 27: entente.invitation.v1.InvitationService.GetInvitationSettings:output_type -> entente.invitation.v1.InvitationSettings
+	20, // 28: entente.invitation.v1.InvitationService.UpdateInvitationSettings:output_type -> google.protobuf.Empty
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_entente_invitation_v1_invitation_proto_init() }
@@ -1088,19 +1283,20 @@ func file_entente_invitation_v1_invitation_proto_init() {
 		return
 	}
 	file_entente_invitation_v1_invitation_proto_msgTypes[0].OneofWrappers = []any{}
-	file_entente_invitation_v1_invitation_proto_msgTypes[1].OneofWrappers = []any{}
-	file_entente_invitation_v1_invitation_proto_msgTypes[2].OneofWrappers = []any{}
+	file_entente_invitation_v1_invitation_proto_msgTypes[3].OneofWrappers = []any{}
 	file_entente_invitation_v1_invitation_proto_msgTypes[4].OneofWrappers = []any{}
 	file_entente_invitation_v1_invitation_proto_msgTypes[5].OneofWrappers = []any{}
+	file_entente_invitation_v1_invitation_proto_msgTypes[7].OneofWrappers = []any{}
 	file_entente_invitation_v1_invitation_proto_msgTypes[8].OneofWrappers = []any{}
 	file_entente_invitation_v1_invitation_proto_msgTypes[11].OneofWrappers = []any{}
+	file_entente_invitation_v1_invitation_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_invitation_v1_invitation_proto_rawDesc), len(file_entente_invitation_v1_invitation_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,11 +22,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	InvitationService_CreateInvitation_FullMethodName = "/entente.invitation.v1.InvitationService/CreateInvitation"
-	InvitationService_ListInvitations_FullMethodName  = "/entente.invitation.v1.InvitationService/ListInvitations"
-	InvitationService_GetInvitation_FullMethodName    = "/entente.invitation.v1.InvitationService/GetInvitation"
-	InvitationService_ResendInvitation_FullMethodName = "/entente.invitation.v1.InvitationService/ResendInvitation"
-	InvitationService_RevokeInvitation_FullMethodName = "/entente.invitation.v1.InvitationService/RevokeInvitation"
+	InvitationService_CreateInvitation_FullMethodName         = "/entente.invitation.v1.InvitationService/CreateInvitation"
+	InvitationService_ListInvitations_FullMethodName          = "/entente.invitation.v1.InvitationService/ListInvitations"
+	InvitationService_GetInvitation_FullMethodName            = "/entente.invitation.v1.InvitationService/GetInvitation"
+	InvitationService_ResendInvitation_FullMethodName         = "/entente.invitation.v1.InvitationService/ResendInvitation"
+	InvitationService_RevokeInvitation_FullMethodName         = "/entente.invitation.v1.InvitationService/RevokeInvitation"
+	InvitationService_GetInvitationSettings_FullMethodName    = "/entente.invitation.v1.InvitationService/GetInvitationSettings"
+	InvitationService_UpdateInvitationSettings_FullMethodName = "/entente.invitation.v1.InvitationService/UpdateInvitationSettings"
 )
 
 // InvitationServiceClient is the client API for InvitationService service.
@@ -45,6 +47,10 @@ type InvitationServiceClient interface {
 	ResendInvitation(ctx context.Context, in *ResendInvitationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Ends an open invitation (INV-35).
 	RevokeInvitation(ctx context.Context, in *RevokeInvitationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Returns how the tenant sets links and codes.
+	GetInvitationSettings(ctx context.Context, in *GetInvitationSettingsRequest, opts ...grpc.CallOption) (*InvitationSettings, error)
+	// Changes the named settings; unset ones go back to the default. Links that were sent keep their lifetime.
+	UpdateInvitationSettings(ctx context.Context, in *UpdateInvitationSettingsRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
 type invitationServiceClient struct {
@@ -105,6 +111,26 @@ func (c *invitationServiceClient) RevokeInvitation(ctx context.Context, in *Revo
 	return out, nil
 }
 
+func (c *invitationServiceClient) GetInvitationSettings(ctx context.Context, in *GetInvitationSettingsRequest, opts ...grpc.CallOption) (*InvitationSettings, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InvitationSettings)
+	err := c.cc.Invoke(ctx, InvitationService_GetInvitationSettings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *invitationServiceClient) UpdateInvitationSettings(ctx context.Context, in *UpdateInvitationSettingsRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, InvitationService_UpdateInvitationSettings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InvitationServiceServer is the server API for InvitationService service.
 // All implementations must embed UnimplementedInvitationServiceServer
 // for forward compatibility.
@@ -121,6 +147,10 @@ type InvitationServiceServer interface {
 	ResendInvitation(context.Context, *ResendInvitationRequest) (*emptypb.Empty, error)
 	// Ends an open invitation (INV-35).
 	RevokeInvitation(context.Context, *RevokeInvitationRequest) (*emptypb.Empty, error)
+	// Returns how the tenant sets links and codes.
+	GetInvitationSettings(context.Context, *GetInvitationSettingsRequest) (*InvitationSettings, error)
+	// Changes the named settings; unset ones go back to the default. Links that were sent keep their lifetime.
+	UpdateInvitationSettings(context.Context, *UpdateInvitationSettingsRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedInvitationServiceServer()
 }
 
@@ -145,6 +175,12 @@ func (UnimplementedInvitationServiceServer) ResendInvitation(context.Context, *R
 }
 func (UnimplementedInvitationServiceServer) RevokeInvitation(context.Context, *RevokeInvitationRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeInvitation not implemented")
+}
+func (UnimplementedInvitationServiceServer) GetInvitationSettings(context.Context, *GetInvitationSettingsRequest) (*InvitationSettings, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetInvitationSettings not implemented")
+}
+func (UnimplementedInvitationServiceServer) UpdateInvitationSettings(context.Context, *UpdateInvitationSettingsRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateInvitationSettings not implemented")
 }
 func (UnimplementedInvitationServiceServer) mustEmbedUnimplementedInvitationServiceServer() {}
 func (UnimplementedInvitationServiceServer) testEmbeddedByValue()                           {}
@@ -257,6 +293,42 @@ func _InvitationService_RevokeInvitation_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _InvitationService_GetInvitationSettings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetInvitationSettingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InvitationServiceServer).GetInvitationSettings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InvitationService_GetInvitationSettings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InvitationServiceServer).GetInvitationSettings(ctx, req.(*GetInvitationSettingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _InvitationService_UpdateInvitationSettings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateInvitationSettingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InvitationServiceServer).UpdateInvitationSettings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InvitationService_UpdateInvitationSettings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InvitationServiceServer).UpdateInvitationSettings(ctx, req.(*UpdateInvitationSettingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // InvitationService_ServiceDesc is the grpc.ServiceDesc for InvitationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -283,6 +355,14 @@ var InvitationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevokeInvitation",
 			Handler:    _InvitationService_RevokeInvitation_Handler,
+		},
+		{
+			MethodName: "GetInvitationSettings",
+			Handler:    _InvitationService_GetInvitationSettings_Handler,
+		},
+		{
+			MethodName: "UpdateInvitationSettings",
+			Handler:    _InvitationService_UpdateInvitationSettings_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
