@@ -6,25 +6,25 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"entente.dev/deploy/entente/internal/atomicfile"
 )
 
-// masterKeyBytes is the length of an AES-256 key.
-const masterKeyBytes = 32
+// keyBytes is the length of an AES-256 key.
+const keyBytes = 32
 
 // Ring is the folder of an installation's secrets.
 type Ring struct {
-	dir       string
-	operator  *ecdsa.PrivateKey
-	passwords map[string]string
+	dir      string
+	operator *ecdsa.PrivateKey
+	database []byte
 }
 
 // Open loads the secrets of the folder and makes those that are missing.
@@ -32,14 +32,15 @@ func Open(dir string) (*Ring, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open key folder: %w", err)
 	}
-	r := &Ring{dir: dir, passwords: make(map[string]string)}
-	if err := r.ensureMaster(); err != nil {
+	r := &Ring{dir: dir}
+	if _, err := ensureKey(r.MasterKeyFile(), "what the database encrypts is lost"); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.database, err = ensureKey(filepath.Join(dir, "database.key"), "the services cannot log in to the database"); err != nil {
 		return nil, err
 	}
 	if err := r.ensureOperator(); err != nil {
-		return nil, err
-	}
-	if err := r.loadPasswords(); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -61,69 +62,29 @@ func (r *Ring) OperatorPublicKeyFile() string { return filepath.Join(r.dir, "ope
 // Operator is the private key that signs operator tokens.
 func (r *Ring) Operator() *ecdsa.PrivateKey { return r.operator }
 
-// Password answers the password of a database role, making one when the role
-// is new. It is on disk before it is answered. Not safe for concurrent use.
-func (r *Ring) Password(role string) (string, error) {
-	if p, ok := r.passwords[role]; ok {
-		return p, nil
-	}
-	p, err := random(24)
-	if err != nil {
-		return "", err
-	}
-	r.passwords[role] = p
-	data, err := json.MarshalIndent(r.passwords, "", "  ")
-	if err != nil {
-		return "", fmt.Errorf("write database passwords: %w", err)
-	}
-	if err := atomicfile.Write(r.passwordFile(), append(data, '\n'), 0o600); err != nil {
-		delete(r.passwords, role)
-		return "", err
-	}
-	return p, nil
-}
+// DatabaseKey decides the passwords of the database roles on a server that
+// the installation was given (a private one has a secret of its own).
+func (r *Ring) DatabaseKey() []byte { return r.database }
 
-func (r *Ring) passwordFile() string { return filepath.Join(r.dir, "database-passwords.json") }
-
-func (r *Ring) loadPasswords() error {
-	data, err := os.ReadFile(r.passwordFile())
+// ensureKey reads a key of keyBytes in base64, or makes it. loss says what
+// could not be read any more without it.
+func ensureKey(path, loss string) ([]byte, error) {
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read database passwords: %w", err)
-	}
-	if err := json.Unmarshal(data, &r.passwords); err != nil {
-		return fmt.Errorf("read database passwords: %s: %w", r.passwordFile(), err)
-	}
-	return nil
-}
-
-func (r *Ring) ensureMaster() error {
-	data, err := os.ReadFile(r.MasterKeyFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		key := make([]byte, masterKeyBytes)
+		key := make([]byte, keyBytes)
 		if _, err := rand.Read(key); err != nil {
-			return fmt.Errorf("make master key: %w", err)
+			return nil, fmt.Errorf("make key: %w", err)
 		}
-		return atomicfile.Write(r.MasterKeyFile(), []byte(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600)
+		return key, atomicfile.Write(path, []byte(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("read master key: %w", err)
+		return nil, fmt.Errorf("read key: %w", err)
 	}
-	key, err := base64.StdEncoding.DecodeString(string(trimNewline(data)))
-	if err != nil || len(key) != masterKeyBytes {
-		return fmt.Errorf("%s is not a master key: %d bytes in base64 are expected; restore it from a backup, what the database encrypts is lost without it",
-			r.MasterKeyFile(), masterKeyBytes)
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(data)))
+	if err != nil || len(key) != keyBytes {
+		return nil, fmt.Errorf("%s is not a key: %d bytes in base64 are expected; restore it from a backup, without it %s", path, keyBytes, loss)
 	}
-	return nil
-}
-
-func trimNewline(b []byte) []byte {
-	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
-		b = b[:len(b)-1]
-	}
-	return b
+	return key, nil
 }
 
 func (r *Ring) ensureOperator() error {
@@ -177,12 +138,4 @@ func ReadOperatorKey(path string) (*ecdsa.PrivateKey, error) {
 		return nil, fmt.Errorf("read operator key: %s is not a P-256 key", path)
 	}
 	return key, nil
-}
-
-func random(n int) (string, error) {
-	b := make([]byte, n)
-	if _, err := rand.Read(b); err != nil {
-		return "", fmt.Errorf("make secret: %w", err)
-	}
-	return base64.RawURLEncoding.EncodeToString(b), nil
 }

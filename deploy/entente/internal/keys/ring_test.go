@@ -18,15 +18,6 @@ func open(t *testing.T, dir string) *keys.Ring {
 	return r
 }
 
-func password(t *testing.T, r *keys.Ring, role string) string {
-	t.Helper()
-	p, err := r.Password(role)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func read(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -40,16 +31,13 @@ func TestSecretsAreMadeOnceAndDifferFromFolderToFolder(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "keys")
 	first := open(t, dir)
-	master, pass := read(t, first.MasterKeyFile()), password(t, first, "entente_policy")
-	if password(t, first, "entente_sync") == pass {
-		t.Error("two roles share a password")
-	}
+	master, database := read(t, first.MasterKeyFile()), string(first.DatabaseKey())
 	again := open(t, dir)
-	if read(t, again.MasterKeyFile()) != master || password(t, again, "entente_policy") != pass || !again.Operator().Equal(first.Operator()) {
+	if read(t, again.MasterKeyFile()) != master || string(again.DatabaseKey()) != database || !again.Operator().Equal(first.Operator()) {
 		t.Error("a secret changed on the second opening")
 	}
 	other := open(t, t.TempDir())
-	if read(t, other.MasterKeyFile()) == master || other.Operator().Equal(first.Operator()) || password(t, other, "entente_policy") == pass {
+	if read(t, other.MasterKeyFile()) == master || other.Operator().Equal(first.Operator()) || string(other.DatabaseKey()) == database {
 		t.Error("two folders share a secret")
 	}
 }
@@ -57,9 +45,8 @@ func TestSecretsAreMadeOnceAndDifferFromFolderToFolder(t *testing.T) {
 func TestSecretsAreReadableByTheOwnerOnly(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "keys")
-	r := open(t, dir)
-	password(t, r, "entente_directory")
-	for _, name := range []string{".", "master.key", "operator-key.pem", "database-passwords.json"} {
+	open(t, dir)
+	for _, name := range []string{".", "master.key", "operator-key.pem", "database.key"} {
 		stat, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || stat.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s: %v, %v", name, stat.Mode(), err)
@@ -69,9 +56,9 @@ func TestSecretsAreReadableByTheOwnerOnly(t *testing.T) {
 
 func TestADamagedSecretIsRefusedNotReplaced(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"master.key", "operator-key.pem", "database-passwords.json"} {
+	for _, name := range []string{"master.key", "operator-key.pem", "database.key"} {
 		dir := t.TempDir()
-		password(t, open(t, dir), "r")
+		open(t, dir)
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 )
@@ -58,34 +59,28 @@ func (c *Client) Tenants(ctx context.Context, prefix string) ([]Tenant, error) {
 	if prefix != "" {
 		query.Set("prefix", prefix)
 	}
-	path := "/admin/v1/tenants"
 	var all []Tenant
 	for {
-		at := path
+		at := "/admin/v1/tenants"
 		if len(query) > 0 {
 			at += "?" + query.Encode()
 		}
 		var page struct {
-			Value         []Tenant `json:"value"`
-			NextPageToken string   `json:"nextPageToken"`
-			NextLink      string   `json:"@odata.nextLink"`
+			Value    []Tenant `json:"value"`
+			NextLink string   `json:"@odata.nextLink"`
 		}
 		if err := c.Do(ctx, http.MethodGet, at, "", nil, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Value...)
-		switch {
-		case page.NextLink != "":
-			next, err := url.Parse(page.NextLink)
-			if err != nil {
-				return nil, err
-			}
-			query = next.Query()
-		case page.NextPageToken != "":
-			query.Set("pageToken", page.NextPageToken)
-		default:
+		if page.NextLink == "" {
 			return all, nil
 		}
+		next, err := url.Parse(page.NextLink)
+		if err != nil {
+			return nil, fmt.Errorf("follow the list of tenants: %w", err)
+		}
+		query = next.Query()
 	}
 }
 
@@ -105,4 +100,27 @@ func (c *Client) SetState(ctx context.Context, id, state string) error {
 // it is possible.
 func (c *Client) DeleteTenant(ctx context.Context, id string) error {
 	return c.Do(ctx, http.MethodDelete, "/admin/v1/tenants/"+url.PathEscape(id), "", nil, nil)
+}
+
+// RestoreTenant takes a scheduled deletion back.
+func (c *Client) RestoreTenant(ctx context.Context, id string) error {
+	return c.Do(ctx, http.MethodPost, "/admin/v1/tenants/"+url.PathEscape(id)+"/restore", "", struct{}{}, nil)
+}
+
+// AdministratorApplication is an application that holds every application
+// permission in its tenant.
+type AdministratorApplication struct {
+	AppID              string `json:"appId"`
+	ApplicationID      string `json:"applicationId"`
+	ServicePrincipalID string `json:"servicePrincipalId"`
+	ClientSecret       string `json:"clientSecret"`
+}
+
+// CreateAdministratorApplication makes such an application. Its secret is
+// answered this once.
+func (c *Client) CreateAdministratorApplication(ctx context.Context, id, displayName string) (AdministratorApplication, error) {
+	var out AdministratorApplication
+	err := c.Do(ctx, http.MethodPost, "/admin/v1/tenants/"+url.PathEscape(id)+"/administratorApplication", "",
+		map[string]string{"displayName": displayName}, &out)
+	return out, err
 }

@@ -7,7 +7,7 @@
 //	DIR/entente.json   addresses, and the demo's credentials (0600)
 //	DIR/ports.json     the free ports picked the last time
 //	DIR/certificates/  the private authority and its certificates
-//	DIR/keys/          master key, operator key, database passwords
+//	DIR/keys/          master key, operator key, database key
 //	DIR/mail/          caught mail
 //	DIR/postgres/      the private database cluster
 package state

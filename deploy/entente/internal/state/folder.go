@@ -58,13 +58,7 @@ func Open(root string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
 	}
-	// Under root the database's own user must be able to pass through; each
-	// folder of secrets inside is closed by itself.
-	mode := os.FileMode(0o700)
-	if os.Geteuid() == 0 {
-		mode = 0o711
-	}
-	if err := os.MkdirAll(root, mode); err != nil {
+	if err := makeRoot(root, os.Geteuid() == 0); err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -85,6 +79,24 @@ func Open(root string) (*Folder, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// makeRoot makes the folder private. Under root the database runs as another
+// user, who must be able to pass through (not to list): a folder made too
+// closed, as mktemp does, is opened that far. Each folder of secrets inside is
+// closed by itself.
+func makeRoot(root string, asRoot bool) error {
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return err
+	}
+	if !asRoot {
+		return nil
+	}
+	stat, err := os.Stat(root)
+	if err != nil || stat.Mode().Perm()&0o011 == 0o011 {
+		return err
+	}
+	return os.Chmod(root, stat.Mode().Perm()|0o011)
 }
 
 func (f *Folder) writePID() error {

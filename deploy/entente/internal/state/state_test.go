@@ -45,6 +45,26 @@ func TestASecondRunnerIsRefusedUntilTheFirstIsGone(t *testing.T) {
 	open(t, root)
 }
 
+func TestAClosedFolderIsOpenedForTheDatabaseUserUnderRootOnly(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	open(t, root)
+	stat, err := os.Stat(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		want = 0o711
+	}
+	if stat.Mode().Perm() != want {
+		t.Errorf("mode %v, want %v", stat.Mode().Perm(), want)
+	}
+}
+
 func TestTwoFoldersAreIndependent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
