@@ -47,11 +47,20 @@ func EnsureDatabase(ctx context.Context, adminDSN, name string) error {
 	})
 }
 
+// RolePrefix begins the names of the roles unless another one is chosen.
+const RolePrefix = "entente"
+
 // Provide makes, unless they are there, the roles `entente_{schema}_owner` and
 // `entente_{schema}` and the schema itself in the database of adminDSN, whose
 // role must be allowed to. key decides the passwords.
 func Provide(ctx context.Context, adminDSN, schema string, key []byte) (Service, error) {
-	s := Service{Schema: schema, OwnerRole: "entente_" + schema + "_owner", Role: "entente_" + schema}
+	return ProvideAs(ctx, adminDSN, RolePrefix, schema, key)
+}
+
+// ProvideAs is Provide with another beginning of the roles' names: roles
+// belong to the whole server, so two installations on one need two.
+func ProvideAs(ctx context.Context, adminDSN, rolePrefix, schema string, key []byte) (Service, error) {
+	s := Service{Schema: schema, OwnerRole: rolePrefix + "_" + schema + "_owner", Role: rolePrefix + "_" + schema}
 	err := withAdmin(ctx, adminDSN, func(conn *pgx.Conn) error {
 		// Roles belong to the whole server: two starters must not collide.
 		if _, err := conn.Exec(ctx, "select pg_advisory_lock(hashtextextended('entente roles', 0))"); err != nil {
