@@ -1,0 +1,113 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"entente.dev/servicekit/jobs"
+	"entente.dev/servicekit/pg"
+	"entente.dev/servicekit/pg/pgtest"
+	"entente.dev/servicekit/tenant"
+	"github.com/riverqueue/river"
+)
+
+type greet struct {
+	Tenant tenant.ID `json:"tenant"`
+	Name   string    `json:"name"`
+}
+
+func (greet) Kind() string { return "greet" }
+
+type greeter struct {
+	river.WorkerDefaults[greet]
+	done chan greet
+	fail int
+}
+
+func (g *greeter) Work(_ context.Context, job *river.Job[greet]) error {
+	if job.Attempt <= g.fail {
+		return errors.New("not yet")
+	}
+	g.done <- job.Args
+	return nil
+}
+
+func (g *greeter) NextRetry(*river.Job[greet]) time.Time { return time.Now() }
+
+func run(t *testing.T, db *pg.DB, w *greeter) *jobs.Client {
+	t.Helper()
+	workers := river.NewWorkers()
+	river.AddWorker(workers, w)
+	c, err := jobs.New(t.Context(), jobs.Config{DB: db, Workers: workers, MaxWorkers: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run ended with %v", err)
+		}
+	})
+	return c
+}
+
+func TestJobsExistWithTheirCause(t *testing.T) {
+	t.Parallel()
+	db, id := pgtest.Open(t, "mailer", jobs.Migrations), tenant.New()
+	w := &greeter{done: make(chan greet, 10)}
+	c := run(t, db, w)
+	refused := errors.New("refused")
+	err := db.Write(t.Context(), id, func(tx *pg.Tx) error {
+		if err := c.Enqueue(tx, greet{id, "never"}, time.Time{}); err != nil {
+			return err
+		}
+		if _, err := c.Insert(tx, greet{id, "never"}, nil); err != nil {
+			return err
+		}
+		return refused
+	})
+	if !errors.Is(err, refused) {
+		t.Fatal(err)
+	}
+	err = db.Write(t.Context(), id, func(tx *pg.Tx) error {
+		if err := c.Enqueue(tx, greet{id, "queued"}, time.Time{}); err != nil {
+			return err
+		}
+		if err := c.Enqueue(tx, greet{id, "later"}, time.Now().Add(time.Hour)); err != nil {
+			return err
+		}
+		for _, want := range []bool{true, false} {
+			unique := &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}}
+			if got, err := c.Insert(tx, greet{id, "inserted"}, unique); err != nil || got != want {
+				t.Errorf("inserted %v, %v", got, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{(<-w.done).Name: true, (<-w.done).Name: true}
+	if !got["queued"] || !got["inserted"] || len(w.done) != 0 {
+		t.Errorf("worked on %v and %d more", got, len(w.done))
+	}
+}
+
+func TestFailedJobsRunAgain(t *testing.T) {
+	t.Parallel()
+	db, id := pgtest.Open(t, "mailer", jobs.Migrations), tenant.New()
+	w := &greeter{done: make(chan greet, 1), fail: 2}
+	c := run(t, db, w)
+	err := db.Write(t.Context(), id, func(tx *pg.Tx) error { return c.Enqueue(tx, greet{id, "again"}, time.Time{}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := <-w.done; got.Tenant != id {
+		t.Errorf("arguments %+v", got)
+	}
+}
