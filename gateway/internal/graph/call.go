@@ -1,0 +1,41 @@
+package graph
+
+import (
+	"context"
+	"net/http"
+)
+
+// Call is what the edge knows of one HTTP request whatever its path. It is in
+// the context of every handler.
+type Call struct {
+	// RequestID is ours, ClientRequestID the client's or ours again.
+	RequestID, ClientRequestID string
+	// Origin begins every link of an answer. It is one of the configured
+	// origins, never text of the request.
+	Origin string
+	// IP is the address of the client.
+	IP string
+	// Secure is true when the connection is encrypted.
+	Secure bool
+}
+
+type callKey struct{}
+
+// WithCall puts c into the context.
+func WithCall(ctx context.Context, c *Call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// CallFrom is the call of the request, an empty one outside of the edge.
+func CallFrom(ctx context.Context) *Call {
+	if c, ok := ctx.Value(callKey{}).(*Call); ok {
+		return c
+	}
+	return &Call{}
+}
+
+// SetIDs writes the ids that every answer carries (WIRE-58).
+func (c *Call) SetIDs(h http.Header) {
+	h.Set("request-id", c.RequestID)
+	h.Set("client-request-id", c.ClientRequestID)
+}

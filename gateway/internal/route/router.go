@@ -1,0 +1,183 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"entente.dev/gateway/internal/graph"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/clock"
+	"entente.dev/servicekit/fault"
+)
+
+// Limits of bodies (security.md §4.5; INV-12).
+const (
+	maxBody       = 1 << 20
+	maxInvitation = 64 << 10
+)
+
+// deadline bounds every call; it travels to the services.
+const deadline = 30 * time.Second
+
+// Config is what a Router needs.
+type Config struct {
+	Conns Conns
+	Clock clock.Clock
+}
+
+// Router serves the Graph, native and operator APIs.
+type Router struct {
+	clock clock.Clock
+	tree  node
+	all   []*Operation
+}
+
+// New registers the generated handlers of every service and builds the tree
+// of their paths.
+func New(ctx context.Context, cfg Config) (*Router, error) {
+	rt := &Router{clock: cfg.Clock}
+	for _, s := range services(cfg.Conns) {
+		ops, err := operations(s.descriptor)
+		if err != nil {
+			return nil, err
+		}
+		mux := rt.newMux()
+		if err := s.register(ctx, mux, conn{s.conn}); err != nil {
+			return nil, fmt.Errorf("register %s: %w", s.descriptor.FullName(), err)
+		}
+		for _, op := range ops {
+			op.mux = mux
+			rt.tree.add(op)
+		}
+		rt.all = append(rt.all, ops...)
+	}
+	return rt, nil
+}
+
+// Operations lists everything that is served, in no order.
+func (rt *Router) Operations() []*Operation { return slices.Clone(rt.all) }
+
+// ServeHTTP answers one request. Its context holds the graph.Call of the edge.
+func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	call := graph.CallFrom(r.Context())
+	x, err := rt.exchange(w, r, call)
+	if err != nil {
+		rt.fail(w, call, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), deadline)
+	defer cancel()
+	x.r = r.WithContext(ctx)
+	if x.op.serve != nil {
+		x.op.serve(x)
+		return
+	}
+	// The handlers see the path of the template, no headers and no body:
+	// whatever they need beyond the path, conn fills in.
+	inner := x.r.Clone(ctx)
+	inner.URL.Path, inner.URL.RawPath, inner.URL.RawQuery = x.op.path(x.values), "", ""
+	inner.Header, inner.Body, inner.Form = http.Header{}, http.NoBody, map[string][]string{}
+	x.op.mux.ServeHTTP(w, inner)
+}
+
+// exchange reads path, query and body of a request.
+func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.Call) (*exchange, error) {
+	path, err := graph.ParsePath(r.URL.EscapedPath())
+	if err != nil {
+		return nil, err
+	}
+	x := &exchange{w: w, r: r, call: call, path: path}
+	if err := x.resolveMe(); err != nil {
+		return nil, err
+	}
+	m := rt.tree.find(x.lookup())
+	if m.node == nil {
+		return nil, unknownSegment(x.segment(m.depth))
+	}
+	op := m.node.operations[r.Method]
+	if op == nil {
+		w.Header().Set("Allow", allowed(m.node))
+		return nil, fault.Unimplemented(errorspb.Reason_METHOD_NOT_ALLOWED, "Specified HTTP method is not allowed for the request target.")
+	}
+	x.op, x.values, x.args = op, m.values, m.args
+	if x.options, err = graph.ParseOptions(r.URL.RawQuery, x.beta()); err != nil {
+		return nil, err
+	}
+	x.body, err = readBody(w, r, x.limit())
+	return x, err
+}
+
+// lookup is the path in the tree: /beta is an alias of /v1.0 (WIRE-1).
+func (x *exchange) lookup() []graph.Segment {
+	var head []graph.Segment
+	switch x.path.Family {
+	case "v1.0", "beta":
+		head = []graph.Segment{{Name: "v1.0"}}
+	case "":
+	default:
+		family, version, _ := strings.Cut(x.path.Family, "/")
+		head = []graph.Segment{{Name: family}, {Name: version}}
+	}
+	return append(head, x.path.Segments...)
+}
+
+// segment names the segment at a depth of lookup.
+func (x *exchange) segment(depth int) string {
+	all := x.lookup()
+	if depth < len(all) {
+		return all[depth].Name
+	}
+	if len(all) > 0 {
+		return all[len(all)-1].Name
+	}
+	return ""
+}
+
+func (x *exchange) limit() int64 {
+	if x.first() == "invitations" {
+		return maxInvitation
+	}
+	return maxBody
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return nil, nil
+	}
+	tooLarge := fault.Invalid(errorspb.Reason_TOO_LARGE, "The request body exceeds the limit of %d bytes.", limit)
+	if r.ContentLength > limit {
+		w.Header().Set("Connection", "close")
+		return nil, tooLarge
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge
+	case err != nil:
+		return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "The request body could not be read.").WithCause(err)
+	}
+	return data, nil
+}
+
+func unknownSegment(name string) error {
+	if len(name) > 128 {
+		name = name[:128]
+	}
+	return fault.NotFound(errorspb.Reason_SEGMENT_NOT_FOUND, "Resource not found for the segment '%s'.", strings.ToValidUTF8(name, ""))
+}
+
+func allowed(n *node) string {
+	methods := make([]string, 0, len(n.operations))
+	for m := range n.operations {
+		methods = append(methods, m)
+	}
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
+}
