@@ -63,7 +63,7 @@ create trigger tenants_immutable before update on tenants for each row
 	execute function keep_tenant();
 
 create table feed_generation (
-	only boolean primary key default true check (only),
+	singleton boolean primary key default true check (singleton),
 	generation uuid not null default gen_random_uuid()
 );
 comment on table feed_generation is 'Positions in the change feed of another generation are void: transaction numbers do not survive a dump. @global @read-only';

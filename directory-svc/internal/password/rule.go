@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"entente.dev/directory-svc/internal/address"
-	"entente.dev/directory-svc/internal/property"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/fault"
 )
@@ -63,9 +62,6 @@ func Check(password string, in Context) error {
 	return fault.Invalid(errorspb.Reason_PASSWORD_REFUSED, text).WithMeta("property", "passwordProfile").WithMeta("code", code).
 		WithViolation("passwordProfile", text, code)
 }
-
-// MustBePresent refuses a password profile without a password.
-func MustBePresent(resource string) error { return property.Required(resource, "passwordProfile") }
 
 func classesOf(password string) (n int, ok bool) {
 	var lower, upper, digit, symbol int

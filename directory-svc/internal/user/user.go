@@ -113,11 +113,11 @@ type User struct {
 
 // OnPremises are the properties that only an import by the operator writes.
 type OnPremises struct {
-	SyncEnabled                                  *bool
-	ImmutableID, SamAccountName                  *string
-	DistinguishedName, DomainName                *string
-	SecurityIdentifier, UserPrincipalNameOnPrems *string
-	LastSync                                     *time.Time
+	SyncEnabled                           *bool
+	ImmutableID, SamAccountName           *string
+	DistinguishedName, DomainName         *string
+	SecurityIdentifier, UserPrincipalName *string
+	LastSync                              *time.Time
 }
 
 // External reports whether the credential of the user is kept elsewhere: a

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"errors"
+
+	"entente.dev/directory-svc/internal/property"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/pg"
+	"gorm.io/gorm"
+)
+
+// refusals says what breaking a constraint means. Indexes are named so that
+// they can be told apart here.
+var refusals = map[string]*fault.Error{
+	"users_user_principal_name":     property.Conflict("userPrincipalName"),
+	"users_immutable_id":            property.Conflict("onPremisesImmutableId"),
+	"user_identities_unique":        property.Conflict("identities"),
+	"addresses_unique":              property.Conflict("proxyAddresses"),
+	"groups_mail_nickname":          property.Conflict("mailNickname"),
+	"groups_unique_name":            property.Conflict("uniqueName"),
+	"applications_unique_name":      property.Conflict("uniqueName"),
+	"tenants_initial_domain":        property.Conflict("initialDomainPrefix"),
+	"tenants_pkey":                  property.Conflict("tenantId"),
+	"domains_verified":              property.Conflict("id"),
+	"users_alternative_security_id": fault.Exists(errorspb.Reason_IDENTITY_BOUND, "The account is bound to another user of the tenant."),
+	"group_members_pkey":            referenceExists("members"),
+	"object_owners_pkey":            referenceExists("owners"),
+	"group_members_acyclic":         fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "The membership would make the group a member of itself."),
+	"last_administrator":            fault.Precondition(errorspb.Reason_LAST_ADMINISTRATOR, "The last enabled Global Administrator of the tenant cannot be removed, disabled or deleted."),
+	"role_assignments_unique": fault.Exists(errorspb.Reason_CONFLICTING_OBJECT,
+		"A conflicting object with one or more of the specified property values is present in the directory."),
+	"directory_roles_template": fault.Exists(errorspb.Reason_CONFLICTING_OBJECT,
+		"A conflicting object with one or more of the specified property values is present in the directory."),
+	"app_role_assignments_unique": fault.Exists(errorspb.Reason_ASSIGNMENT_EXISTS, "Permission being assigned already exists on the object"),
+	"service_principals_app_id": fault.Exists(errorspb.Reason_ALREADY_EXISTS,
+		"The service principal cannot be created because the service principal name is already in use."),
+}
+
+func referenceExists(relation string) *fault.Error {
+	return fault.Exists(errorspb.Reason_REFERENCE_EXISTS,
+		"One or more added object references already exist for the following modified properties: '%s'.", relation)
+}
+
+// translate makes a fault of a broken constraint that has a meaning.
+func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	if f, ok := refusals[pg.Constraint(err)]; ok {
+		return f.WithCause(err)
+	}
+	return err
+}
+
+// missing tells whether a point read found nothing.
+func missing(err error) bool { return errors.Is(err, gorm.ErrRecordNotFound) }

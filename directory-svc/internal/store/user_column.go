@@ -1,0 +1,308 @@
+package store
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"entente.dev/directory-svc/internal/address"
+	"entente.dev/directory-svc/internal/identity"
+	"entente.dev/directory-svc/internal/user"
+)
+
+// userColumn ties one column of users to the properties it stands for. arg
+// gives the value to store, nil for null; dest gives where to scan it to.
+type userColumn struct {
+	name       string
+	properties []string // in Graph's spelling; none for hidden columns
+	arg        func(*user.User) any
+	dest       func(*userScan) any
+	fixed      bool // never updated
+}
+
+// userScan receives columns whose stored form is not the domain's.
+type userScan struct {
+	u           user.User
+	proxies     []string
+	identities  []byte
+	alternative *string
+	extensions  []*string
+	deleted     *time.Time
+}
+
+// identityRow is one element of the identities column.
+type identityRow struct {
+	Type   int16  `json:"type"`
+	Issuer string `json:"issuer"`
+	ID     string `json:"id,omitempty"`
+}
+
+func text(name string, of func(*user.User) **string, properties ...string) userColumn {
+	return userColumn{
+		name: name, properties: properties,
+		arg: func(u *user.User) any {
+			if v := *of(u); v != nil {
+				return *v
+			}
+			return nil
+		},
+		dest: func(s *userScan) any { return of(&s.u) },
+	}
+}
+
+func moment(name string, of func(*user.User) **time.Time, properties ...string) userColumn {
+	return userColumn{
+		name: name, properties: properties,
+		arg: func(u *user.User) any {
+			if v := *of(u); v != nil {
+				return *v
+			}
+			return nil
+		},
+		dest: func(s *userScan) any { return of(&s.u) },
+	}
+}
+
+func truth(name string, of func(*user.User) *bool, properties ...string) userColumn {
+	return userColumn{
+		name: name, properties: properties,
+		arg:  func(u *user.User) any { return *of(u) },
+		dest: func(s *userScan) any { return of(&s.u) },
+	}
+}
+
+func maybe(name string, of func(*user.User) **bool, properties ...string) userColumn {
+	return userColumn{
+		name: name, properties: properties,
+		arg: func(u *user.User) any {
+			if v := *of(u); v != nil {
+				return *v
+			}
+			return nil
+		},
+		dest: func(s *userScan) any { return of(&s.u) },
+	}
+}
+
+func texts(name string, of func(*user.User) *[]string, properties ...string) userColumn {
+	return userColumn{
+		name: name, properties: properties,
+		arg: func(u *user.User) any {
+			if v := *of(u); len(v) > 0 {
+				return v
+			}
+			return nil
+		},
+		dest: func(s *userScan) any { return of(&s.u) },
+	}
+}
+
+// userColumns are all columns of users but tenant_id and version, id first.
+var userColumns = buildUserColumns()
+
+func buildUserColumns() []userColumn {
+	columns := []userColumn{
+		{name: "id", properties: []string{"id", "securityIdentifier"}, fixed: true,
+			arg: func(u *user.User) any { return [16]byte(u.ID) }, dest: func(s *userScan) any { return (*[16]byte)(&s.u.ID) }},
+		{name: "display_name", properties: []string{"displayName"},
+			arg: func(u *user.User) any { return u.DisplayName }, dest: func(s *userScan) any { return &s.u.DisplayName }},
+		{name: "user_principal_name", properties: []string{"userPrincipalName", "identities"},
+			arg: func(u *user.User) any { return u.UserPrincipalName }, dest: func(s *userScan) any { return &s.u.UserPrincipalName }},
+		truth("account_enabled", func(u *user.User) *bool { return &u.AccountEnabled }, "accountEnabled"),
+	}
+	for _, t := range user.Texts {
+		names := []string{t.Name}
+		if t.Name == "ageGroup" || t.Name == "consentProvidedForMinor" {
+			names = append(names, "legalAgeGroupClassification")
+		}
+		columns = append(columns, text(t.Field, t.Of, names...))
+	}
+	columns = append(columns,
+		texts("business_phones", func(u *user.User) *[]string { return &u.BusinessPhones }, "businessPhones"),
+		texts("other_mails", func(u *user.User) *[]string { return &u.OtherMails }, "otherMails"),
+		texts("im_addresses", func(u *user.User) *[]string { return &u.IMAddresses }, "imAddresses"),
+		userColumn{name: "proxy_addresses", properties: []string{"proxyAddresses"}, arg: proxiesArg, dest: func(s *userScan) any { return &s.proxies }},
+		userColumn{name: "identities", properties: []string{"identities"}, arg: identitiesArg, dest: func(s *userScan) any { return &s.identities }},
+		userColumn{name: "alternative_security_id", dest: func(s *userScan) any { return &s.alternative }, arg: func(u *user.User) any {
+			if u.HomeKey.IsZero() {
+				return nil
+			}
+			return u.HomeKey.String()
+		}},
+		userColumn{name: "user_type", properties: []string{"userType"},
+			arg: func(u *user.User) any { return int16(u.Type) }, dest: func(s *userScan) any { return (*int16)(&s.u.Type) }},
+		userColumn{name: "creation_type", properties: []string{"creationType"}, fixed: true,
+			arg: func(u *user.User) any { return int16(u.Origin) }, dest: func(s *userScan) any { return (*int16)(&s.u.Origin) }},
+		userColumn{name: "external_user_state", properties: []string{"externalUserState"},
+			arg: func(u *user.User) any { return int16(u.ExternalState) }, dest: func(s *userScan) any { return (*int16)(&s.u.ExternalState) }},
+		moment("external_user_state_changed_at", func(u *user.User) **time.Time { return &u.ExternalStateChanged }, "externalUserStateChangeDateTime"),
+		maybe("show_in_address_list", func(u *user.User) **bool { return &u.ShowInAddressList }, "showInAddressList"),
+		moment("employee_hire_date", func(u *user.User) **time.Time { return &u.EmployeeHireDate }, "employeeHireDate"),
+		moment("employee_leave_date_time", func(u *user.User) **time.Time { return &u.EmployeeLeaveDate }, "employeeLeaveDateTime"),
+		text("cost_center", func(u *user.User) **string { return &u.CostCenter }, "employeeOrgData"),
+		text("division", func(u *user.User) **string { return &u.Division }, "employeeOrgData"),
+		userColumn{name: "extension_attributes", properties: []string{"onPremisesExtensionAttributes"}, arg: extensionsArg,
+			dest: func(s *userScan) any { return &s.extensions }},
+		maybe("on_premises_sync_enabled", func(u *user.User) **bool { return &u.OnPremises.SyncEnabled }, "onPremisesSyncEnabled"),
+		text("on_premises_sam_account_name", func(u *user.User) **string { return &u.OnPremises.SamAccountName }, "onPremisesSamAccountName"),
+		text("on_premises_distinguished_name", func(u *user.User) **string { return &u.OnPremises.DistinguishedName }, "onPremisesDistinguishedName"),
+		text("on_premises_domain_name", func(u *user.User) **string { return &u.OnPremises.DomainName }, "onPremisesDomainName"),
+		text("on_premises_security_identifier", func(u *user.User) **string { return &u.OnPremises.SecurityIdentifier }, "onPremisesSecurityIdentifier"),
+		text("on_premises_user_principal_name", func(u *user.User) **string { return &u.OnPremises.UserPrincipalName }, "onPremisesUserPrincipalName"),
+		moment("on_premises_last_sync_at", func(u *user.User) **time.Time { return &u.OnPremises.LastSync }, "onPremisesLastSyncDateTime"),
+		userColumn{name: "created_at", properties: []string{"createdDateTime"}, fixed: true,
+			arg: func(u *user.User) any { return u.Created }, dest: func(s *userScan) any { return &s.u.Created }},
+		moment("deleted_at", func(u *user.User) **time.Time { return &u.Deleted }, "deletedDateTime"),
+		moment("last_password_change_at", func(u *user.User) **time.Time { return &u.LastPasswordChange }, "lastPasswordChangeDateTime"),
+		moment("sessions_valid_from", func(u *user.User) **time.Time { return &u.SessionsValidFrom }, "signInSessionsValidFromDateTime", "refreshTokensValidFromDateTime"),
+		userColumn{name: "manager_id", arg: func(u *user.User) any { return idOf(u.ManagerID) }, dest: func(s *userScan) any { return &s.u.ManagerID }},
+		userColumn{name: "sponsor_ids", dest: func(s *userScan) any { return &s.u.Sponsors }, arg: func(u *user.User) any {
+			if len(u.Sponsors) == 0 {
+				return nil
+			}
+			return ids(u.Sponsors)
+		}},
+		text("invited_email", func(u *user.User) **string { return &u.InvitedEmail }),
+		text("invitation_id", func(u *user.User) **string { return &u.InvitationID }),
+		text("redemption_id", func(u *user.User) **string { return &u.RedemptionID }),
+		truth("never_mail_enabled", func(u *user.User) *bool { return &u.NeverMailEnabled }),
+		truth("has_password", func(u *user.User) *bool { return &u.HasPassword }),
+		text("sync_job_id", func(u *user.User) **string { return &u.SyncJob }),
+		truth("sync_deleted", func(u *user.User) *bool { return &u.SyncDeleted }),
+		userColumn{name: "version", fixed: true, arg: func(*user.User) any { return int64(1) }, dest: func(s *userScan) any { return &s.u.Version }},
+	)
+	return columns
+}
+
+func proxiesArg(u *user.User) any {
+	if len(u.Proxies) == 0 {
+		return nil
+	}
+	out := make([]string, len(u.Proxies))
+	for i, p := range u.Proxies {
+		out[i] = p.String()
+	}
+	return out
+}
+
+func identitiesArg(u *user.User) any {
+	if len(u.Identities) == 0 {
+		return nil
+	}
+	rows := make([]identityRow, len(u.Identities))
+	for i, id := range u.Identities {
+		rows[i] = identityRow{int16(id.Type), id.Issuer, id.AssignedID}
+	}
+	out, err := json.Marshal(rows)
+	if err != nil {
+		panic(err) // three plain fields always marshal
+	}
+	return string(out)
+}
+
+func extensionsArg(u *user.User) any {
+	if u.ExtensionAttributes == [15]*string{} {
+		return nil
+	}
+	return u.ExtensionAttributes[:]
+}
+
+// finish brings scanned columns into the domain's form.
+func (s *userScan) finish() (*user.User, error) {
+	for _, p := range s.proxies {
+		kind, addr, _ := strings.Cut(p, ":")
+		s.u.Proxies = append(s.u.Proxies, address.Proxy{Kind: strings.ToLower(kind), Address: addr, Primary: kind == "SMTP"})
+	}
+	if len(s.identities) > 0 {
+		var rows []identityRow
+		if err := json.Unmarshal(s.identities, &rows); err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			s.u.Identities = append(s.u.Identities, identity.Identity{Type: identity.Type(r.Type), Issuer: r.Issuer, AssignedID: r.ID})
+		}
+	}
+	if s.alternative != nil {
+		s.u.HomeKey = identity.ParseHomeKey(*s.alternative)
+	}
+	copy(s.u.ExtensionAttributes[:], s.extensions)
+	return &s.u, nil
+}
+
+// userSelection is a list of columns to read.
+type userSelection struct {
+	sql     string
+	columns []userColumn
+}
+
+func selectUsers(columns []userColumn) userSelection {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	return userSelection{strings.Join(names, ", "), columns}
+}
+
+var wholeUser = selectUsers(userColumns)
+
+// userProperties selects the columns behind properties, and those every
+// reader needs.
+func userProperties(properties []string) userSelection {
+	if len(properties) == 0 {
+		return wholeUser
+	}
+	var columns []userColumn
+	for _, c := range userColumns {
+		if c.name == "id" || c.name == "user_principal_name" || c.name == "display_name" || c.name == "deleted_at" ||
+			slices.ContainsFunc(c.properties, func(p string) bool { return slices.Contains(properties, p) }) {
+			columns = append(columns, c)
+		}
+	}
+	return selectUsers(columns)
+}
+
+// scanner is a row of a result.
+type scanner interface{ Scan(dest ...any) error }
+
+func (sel userSelection) scan(row scanner) (*user.User, error) {
+	s := &userScan{}
+	dest := make([]any, len(sel.columns))
+	for i := range sel.columns {
+		dest[i] = sel.columns[i].dest(s)
+	}
+	if err := row.Scan(dest...); err != nil {
+		return nil, err
+	}
+	return s.finish()
+}
+
+// Difference lists what distinguishes two states of a user: the properties in
+// Graph's spelling, sorted, and behind them the columns.
+type Difference struct {
+	Properties []string
+	columns    []userColumn
+}
+
+// Differ compares two states of a user.
+func Differ(old, u *user.User) Difference {
+	var d Difference
+	for _, c := range userColumns {
+		if c.fixed || reflect.DeepEqual(c.arg(old), c.arg(u)) {
+			continue
+		}
+		d.columns = append(d.columns, c)
+		if len(c.properties) > 0 {
+			d.Properties = append(d.Properties, c.properties[0])
+		}
+		if c.name == "manager_id" {
+			d.Properties = append(d.Properties, "manager")
+		}
+	}
+	d.Properties = sorted(d.Properties)
+	return d
+}
+
+// Empty reports that nothing is to be written.
+func (d Difference) Empty() bool { return len(d.columns) == 0 }
