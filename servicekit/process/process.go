@@ -161,11 +161,15 @@ func (p *Process) serveAdmin(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-func (p *Process) adminHandler() http.Handler {
+func (p *Process) adminHandler() http.Handler { return AdminHandler(p.Registry, p.Health) }
+
+// AdminHandler answers metrics, health and profiles. It belongs on loopback:
+// profiles show memory.
+func AdminHandler(metrics prometheus.Gatherer, h *health.Server) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(p.Registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		resp, err := p.Health.Check(r.Context(), &healthpb.HealthCheckRequest{})
+		resp, err := h.Check(r.Context(), &healthpb.HealthCheckRequest{})
 		if err != nil || resp.Status != healthpb.HealthCheckResponse_SERVING {
 			http.Error(w, "not serving", http.StatusServiceUnavailable)
 			return
