@@ -1,0 +1,138 @@
+package batch
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"entente.dev/gateway/internal/graph"
+	"entente.dev/servicekit/clock"
+)
+
+// next answers by path and remembers the order and the request ids.
+type next struct {
+	sync.Mutex
+	order []string
+	ids   map[string]bool
+}
+
+func (n *next) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	n.Lock()
+	n.order = append(n.order, r.URL.Path)
+	n.ids[graph.CallFrom(r.Context()).RequestID] = true
+	n.Unlock()
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/none"):
+		w.WriteHeader(404)
+		_, _ = w.Write([]byte(`{"error":{"code":"Request_ResourceNotFound"}}`))
+	case r.Method == http.MethodDelete:
+		w.WriteHeader(204)
+	case strings.HasSuffix(r.URL.Path, "/$count"):
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = w.Write([]byte("42"))
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]string{
+			"path": r.URL.Path, "query": r.URL.RawQuery, "auth": r.Header.Get("Authorization"), "body": string(body), "method": r.Method,
+		})
+	}
+}
+
+func post(t *testing.T, body string) (*httptest.ResponseRecorder, map[string]response, *next) {
+	t.Helper()
+	n := &next{ids: map[string]bool{}}
+	h := &Handler{Next: n, Clock: clock.System()}
+	r := httptest.NewRequest("POST", "/beta/$batch", strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer outer")
+	r = r.WithContext(graph.WithCall(r.Context(), &graph.Call{RequestID: "outer"}))
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	var out struct{ Responses []response }
+	if err := json.Unmarshal(rec.Body.Bytes(), &out); err != nil {
+		t.Fatalf("%v: %s", err, rec.Body)
+	}
+	byID := map[string]response{}
+	for _, r := range out.Responses {
+		byID[r.ID] = r
+	}
+	return rec, byID, n
+}
+
+func TestBatch(t *testing.T) {
+	t.Parallel()
+	_, got, n := post(t, `{"requests":[
+		{"id":"a","method":"GET","url":"/users/none"},
+		{"id":"b","method":"GET","url":"/organization","dependsOn":["A"]},
+		{"id":"c","method":"get","url":"users?$select=id"},
+		{"id":"d","method":"POST","url":"/v1.0/users","headers":{"content-type":"application/json","Authorization":"Bearer forged"},"body":{"a":1},"dependsOn":["c"]},
+		{"id":"e","method":"DELETE","url":"/users/x"},
+		{"id":"f","method":"POST","url":"/users","body":{}},
+		{"id":"g","method":"POST","url":"/$batch","headers":{"Content-Type":"application/json"},"body":{}},
+		{"id":"h","method":"GET","url":"/users/$count"},
+		{"id":"i","method":"GET","url":"/organization","dependsOn":["b"]}
+	]}`)
+	want := map[string]int{"a": 404, "b": 424, "c": 200, "d": 200, "e": 204, "f": 400, "g": 400, "h": 200, "i": 424}
+	for id, status := range want {
+		if got[id].Status != status {
+			t.Errorf("%s: %d %s", id, got[id].Status, got[id].Body)
+		}
+	}
+	var d map[string]string
+	if err := json.Unmarshal(got["d"].Body, &d); err != nil || d["path"] != "/beta/users" || d["auth"] != "Bearer outer" || d["body"] != `{"a":1}` {
+		t.Errorf("d: %v %s", err, got["d"].Body)
+	}
+	if got["e"].Body != nil || string(got["h"].Body) != "42" {
+		t.Errorf("bodies %s %s", got["e"].Body, got["h"].Body)
+	}
+	if n.ids["outer"] || len(n.ids) != len(n.order) {
+		t.Errorf("request ids are shared: %v", n.ids)
+	}
+	c, d2 := -1, -1
+	for i, p := range n.order {
+		if p == "/beta/users" {
+			if c < 0 {
+				c = i
+			} else {
+				d2 = i
+			}
+		}
+	}
+	if d2 < c {
+		t.Errorf("order %v", n.order)
+	}
+}
+
+func TestBatchRefusedAsAWhole(t *testing.T) {
+	t.Parallel()
+	var many []string
+	for i := range 21 {
+		many = append(many, fmt.Sprintf(`{"id":"%d","method":"GET","url":"/users"}`, i))
+	}
+	for name, body := range map[string]string{
+		"too many":      `{"requests":[` + strings.Join(many, ",") + `]}`,
+		"empty":         `{"requests":[]}`,
+		"no JSON":       `{`,
+		"two values":    `{"requests":[{"id":"a","method":"GET","url":"/x"}]} {}`,
+		"same id":       `{"requests":[{"id":"a","method":"GET","url":"/x"},{"id":"A","method":"GET","url":"/x"}]}`,
+		"no id":         `{"requests":[{"method":"GET","url":"/x"}]}`,
+		"no url":        `{"requests":[{"id":"a","method":"GET"}]}`,
+		"unknown id":    `{"requests":[{"id":"a","method":"GET","url":"/x","dependsOn":["b"]}]}`,
+		"circle":        `{"requests":[{"id":"a","method":"GET","url":"/x","dependsOn":["b"]},{"id":"b","method":"GET","url":"/x","dependsOn":["a"]}]}`,
+		"itself":        `{"requests":[{"id":"a","method":"GET","url":"/x","dependsOn":["a"]}]}`,
+		"wrong id type": `{"requests":[{"id":1,"method":"GET","url":"/x"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rec, _, n := post(t, body)
+			if rec.Code != 400 || len(n.order) != 0 {
+				t.Errorf("%d, %d calls: %s", rec.Code, len(n.order), rec.Body)
+			}
+		})
+	}
+}
