@@ -25,7 +25,7 @@ type Config struct {
 	DSN string
 	// Dir is the folder of the private server.
 	Dir string
-	// Key decides the passwords of the roles on a given server.
+	// Key decides the passwords of the roles.
 	Key []byte
 	// InstallationFile remembers whose database this is.
 	InstallationFile string
@@ -45,7 +45,6 @@ type Database struct {
 // called when it succeeded.
 func Open(ctx context.Context, cfg Config) (*Database, error) {
 	d := &Database{services: make(map[string]cluster.Service, len(Schemas)), adminDSN: cfg.DSN}
-	key := cfg.Key
 	if cfg.DSN == "" {
 		private, err := startPrivate(ctx, cfg)
 		if err != nil {
@@ -57,7 +56,7 @@ func Open(ctx context.Context, cfg Config) (*Database, error) {
 			return nil, errors.Join(fmt.Errorf("make database: %w", err), d.Stop())
 		}
 	}
-	if err := d.provide(ctx, cfg, key); err != nil {
+	if err := d.provide(ctx, cfg); err != nil {
 		return nil, errors.Join(err, d.Stop())
 	}
 	return d, nil
@@ -65,15 +64,17 @@ func Open(ctx context.Context, cfg Config) (*Database, error) {
 
 // provide claims the database for this installation, then makes roles and
 // schemas, all at once: each waits mostly for the server.
-func (d *Database) provide(ctx context.Context, cfg Config, key []byte) error {
+func (d *Database) provide(ctx context.Context, cfg Config) error {
 	conn, err := pgx.Connect(ctx, d.adminDSN)
 	if err != nil {
 		return fmt.Errorf("reach the database: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if d.id, err = claim(ctx, conn, cfg.InstallationFile); err != nil {
+	id, prefix, err := claim(ctx, conn, cfg.InstallationFile)
+	if err != nil {
 		return err
 	}
+	d.id = id
 	var (
 		wait sync.WaitGroup
 		mu   sync.Mutex
@@ -81,7 +82,7 @@ func (d *Database) provide(ctx context.Context, cfg Config, key []byte) error {
 	)
 	for _, schema := range Schemas {
 		wait.Go(func() {
-			s, err := d.provideOne(ctx, schema, key)
+			s, err := cluster.ProvideAs(ctx, d.adminDSN, prefix, schema, cfg.Key)
 			mu.Lock()
 			defer mu.Unlock()
 			d.services[schema] = s
@@ -92,14 +93,7 @@ func (d *Database) provide(ctx context.Context, cfg Config, key []byte) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return markRoles(ctx, conn, d.id)
-}
-
-func (d *Database) provideOne(ctx context.Context, schema string, key []byte) (cluster.Service, error) {
-	if d.private != nil {
-		return d.private.Provide(ctx, name, schema)
-	}
-	return cluster.Provide(ctx, d.adminDSN, schema, key)
+	return markRoles(ctx, conn, prefix, id)
 }
 
 // Service is how the service with this schema logs in.

@@ -1,6 +1,10 @@
 package demo
 
-import "testing"
+import (
+	"testing"
+
+	"entente.dev/deploy/entente/internal/state"
+)
 
 func TestEveryMemberHasANameOfItsOwnAndADepartment(t *testing.T) {
 	t.Parallel()
@@ -40,4 +44,8 @@ func TestManagersFormATreeWithinEachDepartment(t *testing.T) {
 	if heads != len(departments) {
 		t.Errorf("%d heads", heads)
 	}
+}
+
+func organizationTenant(id string) state.Tenant {
+	return state.Tenant{TenantID: id, Domain: "contoso.example", ClientID: "c", ClientSecret: "s"}
 }

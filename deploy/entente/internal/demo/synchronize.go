@@ -54,8 +54,7 @@ func allow(ctx context.Context, source, target *Graph) error {
 		{source, target.tenant.TenantID, map[string]bool{"outboundAllowed": true}},
 	} {
 		err := side.g.Do(ctx, http.MethodPost, partners, map[string]any{"tenantId": side.partner}, nil)
-		var refused *Error
-		if err != nil && !(errors.As(err, &refused) && partnerExists(ctx, side.g, partners, side.partner)) {
+		if err != nil && !partnerExists(ctx, side.g, partners, side.partner) {
 			return err
 		}
 		err = side.g.Do(ctx, http.MethodPatch, partners+"/"+side.partner, map[string]any{"automaticUserConsentSettings": side.consent}, nil)

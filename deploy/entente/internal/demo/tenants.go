@@ -22,6 +22,9 @@ var organizations = []operator.NewTenant{
 	{DisplayName: "Woodgrove", TenantType: "external", InitialDomainPrefix: "woodgrove", CountryLetterCode: "US"},
 }
 
+// TenantCount is how many tenants the demo has.
+const TenantCount = 3
+
 // ErrNotEmpty refuses to put demo data among other data.
 var ErrNotEmpty = errors.New("this installation has tenants that are not the demo's: the demo is only for an empty one (use another --data-dir, or leave --demo out)")
 

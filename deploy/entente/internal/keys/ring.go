@@ -62,8 +62,7 @@ func (r *Ring) OperatorPublicKeyFile() string { return filepath.Join(r.dir, "ope
 // Operator is the private key that signs operator tokens.
 func (r *Ring) Operator() *ecdsa.PrivateKey { return r.operator }
 
-// DatabaseKey decides the passwords of the database roles on a server that
-// the installation was given (a private one has a secret of its own).
+// DatabaseKey decides the passwords of the services' database roles.
 func (r *Ring) DatabaseKey() []byte { return r.database }
 
 // ensureKey reads a key of keyBytes in base64, or makes it. loss says what

@@ -50,7 +50,7 @@ func OpenStore(dir string, limit int) (*Store, error) {
 	s := &Store{dir: dir, limit: limit, to: make(map[string][]string)}
 	for _, e := range entries {
 		id, isMail := strings.CutSuffix(e.Name(), suffix)
-		if isMail && uuid.Validate(id) == nil {
+		if isMail && isID(id) {
 			s.ids = append(s.ids, id)
 		}
 	}
@@ -126,7 +126,7 @@ func (s *Store) List(q Query) ([]Message, error) {
 
 // Message answers one mail; ok is false when there is none with this id.
 func (s *Store) Message(id string) (m Message, ok bool, err error) {
-	if uuid.Validate(id) != nil { // an id becomes a file name
+	if !isID(id) { // an id becomes a file name
 		return Message{}, false, nil
 	}
 	raw, err := os.ReadFile(s.path(id))
@@ -138,6 +138,8 @@ func (s *Store) Message(id string) (m Message, ok bool, err error) {
 	}
 	return parse(id, raw, arrival(id)), true, nil
 }
+
+func isID(text string) bool { return uuid.Validate(text) == nil }
 
 // isTo says whether a mail is for the address, reading its recipients when
 // they are not known yet, as after a restart.

@@ -40,7 +40,7 @@ func TestStepsPrintTheirResultAndFailuresAreMarked(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := errors.New("boom")
-	if err := p.Step("migrate", func(func(string, ...any)) (string, error) { return "", want }); err != want {
+	if err := p.Step("migrate", func(func(string, ...any)) (string, error) { return "", want }); !errors.Is(err, want) {
 		t.Fatalf("got %v", err)
 	}
 	text := out.String()
