@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	entente.dev/proto v0.0.0
 	entente.dev/servicekit v0.0.0
+	github.com/go-jose/go-jose/v4 v4.1.8
 	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.31.0
@@ -33,6 +34,7 @@ require (
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b // indirect
+	gorm.io/gorm v1.31.2 // indirect
 )
 
 replace entente.dev/proto => ../proto

@@ -134,12 +134,8 @@ func (x *exchange) fillBody(m protoreflect.Message) error {
 }
 
 func (x *exchange) fillQuery(m protoreflect.Message) error {
-	if len(x.options.Select) > 0 && x.op.out.FullName() != "google.protobuf.Empty" && !x.op.count {
-		names, err := graph.CheckSelect(x.op.out, x.options.Select, x.beta())
-		if err != nil {
-			return err
-		}
-		x.selected = strings.Join(names, ",")
+	if err := x.choose(x.op.out); err != nil {
+		return err
 	}
 	if x.op.query == nil {
 		if name := x.options.Beyond(); name != "" {
@@ -154,6 +150,16 @@ func (x *exchange) fillQuery(m protoreflect.Message) error {
 		return nil
 	}
 	return x.fillPlain(m)
+}
+
+// choose checks $select against the type of the answer.
+func (x *exchange) choose(out protoreflect.MessageDescriptor) error {
+	if len(x.options.Select) == 0 || out.FullName() == "google.protobuf.Empty" || x.op.count {
+		return nil
+	}
+	names, err := graph.CheckSelect(out, x.options.Select, x.beta())
+	x.selected = strings.Join(names, ",")
+	return err
 }
 
 // fillPlain sets filters of native lists, for instance ?state=active. Fields

@@ -50,7 +50,7 @@ func (f *fakeConn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.
 
 func newRouter(t testing.TB, f *fakeConn) *Router {
 	t.Helper()
-	rt, err := New(t.Context(), Config{Conns: Conns{f, f, f, f}, Clock: clocktest.New(time.Date(2026, 11, 21, 7, 0, 0, 0, time.UTC))})
+	rt, err := New(t.Context(), Config{Conns: Conns{f, f, f, f}, Clock: clocktest.New(time.Date(2026, 11, 21, 7, 0, 0, 0, time.UTC)), TokenKey: make([]byte, 32)})
 	if err != nil {
 		t.Fatal(err)
 	}

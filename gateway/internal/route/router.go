@@ -11,9 +11,12 @@ import (
 	"time"
 
 	"entente.dev/gateway/internal/graph"
+	auditpb "entente.dev/proto/gen/entente/audit/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/clock"
 	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/odata"
+	"google.golang.org/grpc"
 )
 
 // Limits of bodies (security.md §4.5; INV-12).
@@ -29,13 +32,17 @@ const deadline = 30 * time.Second
 type Config struct {
 	Conns Conns
 	Clock clock.Clock
+	// TokenKey seals the positions of the lists that are merged here; at least
+	// 32 bytes, the same in every replica.
+	TokenKey []byte
 }
 
 // Router serves the Graph, native and operator APIs.
 type Router struct {
-	clock clock.Clock
-	tree  node
-	all   []*Operation
+	clock  clock.Clock
+	tree   node
+	all    []*Operation
+	audits audits
 }
 
 // New registers the generated handlers of every service and builds the tree
@@ -57,7 +64,29 @@ func New(ctx context.Context, cfg Config) (*Router, error) {
 		}
 		rt.all = append(rt.all, ops...)
 	}
-	return rt, nil
+	return rt, rt.addAudits(cfg)
+}
+
+// addAudits adds the operations that are made of one RPC per service.
+func (rt *Router) addAudits(cfg Config) error {
+	var err error
+	if rt.audits.tokens, err = odata.NewTokens(cfg.TokenKey, cfg.Clock); err != nil {
+		return err
+	}
+	for _, c := range []grpc.ClientConnInterface{cfg.Conns.Directory, cfg.Conns.Invitation, cfg.Conns.Policy, cfg.Conns.Sync} {
+		rt.audits.sources = append(rt.audits.sources, auditpb.NewAuditServiceClient(c))
+	}
+	for _, op := range []*Operation{
+		{Method: "GET", Template: "/v1.0/" + auditRoute, serve: rt.listAudits},
+		{Method: "GET", Template: "/v1.0/" + auditRoute + "/{id}", serve: rt.getAudit},
+	} {
+		if op.steps, err = parseTemplate(op.Template); err != nil {
+			return err
+		}
+		rt.tree.add(op)
+		rt.all = append(rt.all, op)
+	}
+	return nil
 }
 
 // Operations lists everything that is served, in no order.
