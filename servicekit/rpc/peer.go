@@ -89,7 +89,9 @@ var private = credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIn
 
 // serverCreds shakes hands by the kind of the connection: names on local
 // ones, TLS on all others.
-type serverCreds struct{ tls credentials.TransportCredentials }
+type serverCreds struct {
+	tls credentials.TransportCredentials
+}
 
 func (c serverCreds) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	if _, ok := conn.(localConn); !ok {

@@ -202,8 +202,10 @@ func TestPanicAndUntypedErrorsBecomeInternal(t *testing.T) {
 	f := start(t, nil)
 	c := directorypb.NewUserServiceClient(f.dial("gateway"))
 	for name, get := range map[string]func(context.Context, *directorypb.GetUserRequest) (*directorypb.User, error){
-		"panic":   func(context.Context, *directorypb.GetUserRequest) (*directorypb.User, error) { panic("canary-panic") },
-		"untyped": func(context.Context, *directorypb.GetUserRequest) (*directorypb.User, error) { return nil, errors.New("canary-cause") },
+		"panic": func(context.Context, *directorypb.GetUserRequest) (*directorypb.User, error) { panic("canary-panic") },
+		"untyped": func(context.Context, *directorypb.GetUserRequest) (*directorypb.User, error) {
+			return nil, errors.New("canary-cause")
+		},
 	} {
 		f.users.get = get
 		_, err := c.GetUser(bearer(t.Context(), "reader"), &directorypb.GetUserRequest{Id: "x"})

@@ -97,7 +97,9 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	return c, c.launch(ctx)
 }
 
-func (c *Cluster) path(parts ...string) string { return filepath.Join(append([]string{c.dir}, parts...)...) }
+func (c *Cluster) path(parts ...string) string {
+	return filepath.Join(append([]string{c.dir}, parts...)...)
+}
 
 // initialize runs initdb beside the final place, so that an interrupted one
 // leaves nothing that looks whole.
