@@ -28,10 +28,12 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		if ctx, err = call.identify(ctx); err != nil {
 			return nil, err
 		}
-		if err := s.required.check(req); err != nil {
+		// Refused before looked at: what is wrong with a request is no
+		// business of those who may not make it.
+		if err := call.admit(ctx); err != nil {
 			return nil, err
 		}
-		if err := Admit(s.rules.of(info.FullMethod), call.facts.caller); err != nil {
+		if err := s.required.check(req); err != nil {
 			return nil, err
 		}
 	}
@@ -46,7 +48,7 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		if ctx, err = call.identify(ctx); err != nil {
 			return err
 		}
-		if err := Admit(s.rules.of(info.FullMethod), call.facts.caller); err != nil {
+		if err := call.admit(ctx); err != nil {
 			return err
 		}
 	}
@@ -120,6 +122,15 @@ func (c *call) identify(ctx context.Context) (context.Context, error) {
 		return nil, err
 	}
 	return caller.With(ctx, c.facts.caller), nil
+}
+
+// admit enforces the access rules.
+func (c *call) admit(ctx context.Context) error {
+	err := Admit(c.server.rules.of(c.method), c.facts.caller)
+	if err != nil && c.server.cfg.Refused != nil && !c.facts.caller.Tenant.IsZero() {
+		c.server.cfg.Refused(ctx, c.method, err)
+	}
+	return err
 }
 
 // merge puts what a token proves into the facts of the call.

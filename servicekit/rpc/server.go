@@ -61,6 +61,9 @@ type ServerConfig struct {
 	Health *health.Server
 	// Deadline is for calls that come without one; 0 means 10 s.
 	Deadline time.Duration
+	// Refused is told of each call that the access rules refuse to a verified
+	// caller, before it is answered, so that the service can record it.
+	Refused func(ctx context.Context, fullMethod string, refusal error)
 }
 
 // NewServer makes a server; services are registered on it, then it serves
