@@ -163,11 +163,18 @@ func partnerProperties(old, cur Partner) []patch.Modified {
 		patch.Modify("isServiceProvider", patch.Text(old.ServiceProvider), patch.Text(cur.ServiceProvider))))
 }
 
-// CloudChanges are those of changed cloud endpoints and name of the root.
-func CloudChanges(oldClouds, clouds []string, oldName, name *string) []patch.Modified {
+// RootNames are the writable properties of the root.
+type RootNames struct {
+	Clouds                   []string
+	DisplayName, Description *string
+}
+
+// RootChanges are those of a changed root; none means that no event is due.
+func RootChanges(old, cur RootNames) []patch.Modified {
 	return patch.Changed([]patch.Modified{
-		patch.Modify("allowedCloudEndpoints", patch.Texts(oldClouds), patch.Texts(clouds)),
-		patch.Modify("displayName", patch.Text(oldName), patch.Text(name)),
+		patch.Modify("allowedCloudEndpoints", patch.Texts(old.Clouds), patch.Texts(cur.Clouds)),
+		patch.Modify("displayName", patch.Text(old.DisplayName), patch.Text(cur.DisplayName)),
+		patch.Modify("description", patch.Text(old.Description), patch.Text(cur.Description)),
 	})
 }
 

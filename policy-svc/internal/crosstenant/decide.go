@@ -24,6 +24,7 @@ const (
 	RuleOutboundDirectConnect
 	RuleInboundDirectConnect
 	RuleDirectConnectCapability
+	RuleAutomaticRedemption
 )
 
 // Side is the tenant whose rule decided.
@@ -146,6 +147,28 @@ func (p Pair) Redemption() (inEffect, homeOutbound, resourceInbound bool) {
 	}
 	out, in := p.Home.consentOut.Value, p.Resource.consentIn.Value
 	return out && in, out, in
+}
+
+// AutomaticRedemption is Redemption as a decision: it denies with the first
+// side that does not contribute.
+func (p Pair) AutomaticRedemption() Decision {
+	if p.Home == nil {
+		return p.deny(RuleAutomaticRedemption, SideNone, FromNowhere, "")
+	}
+	out, in := p.Home.consentOut, p.Resource.consentIn
+	switch {
+	case !out.Value:
+		return p.deny(RuleAutomaticRedemption, SideHome, out.Source, "")
+	case !in.Value:
+		return p.deny(RuleAutomaticRedemption, SideResource, in.Source, "")
+	}
+	return p.allow(RuleAutomaticRedemption, SideResource, in.Source)
+}
+
+// NeedsUser reports whether a collaboration rule of the pair names users or
+// groups, so that it matters who the user is.
+func (p Pair) NeedsUser() bool {
+	return p.Home != nil && (!p.Home.collaborationOut.everybody || !p.Resource.collaborationIn.everybody)
 }
 
 // NeedsGroups reports whether any collaboration or direct-connect rule of the

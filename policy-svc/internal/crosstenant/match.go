@@ -155,9 +155,24 @@ func (r *Rules) PermitsAny(u User) bool {
 	}
 }
 
-// Widens reports whether a partner's setting with a missing half lets in
-// somebody whom the tenant's default keeps out (POL-21).
-func Widens(partner, dflt Setting) bool {
+// Widens reports whether a completed setting of the partner lets in somebody
+// whom the tenant's default keeps out (POL-21).
+func (p Partner) Widens(d Default) bool {
+	shown, _ := d.Shown()
+	for _, pair := range [][2]*Setting{
+		{p.Settings.CollaborationInbound, shown.CollaborationInbound},
+		{p.Settings.CollaborationOutbound, shown.CollaborationOutbound},
+		{p.Settings.DirectConnectInbound, shown.DirectConnectInbound},
+		{p.Settings.DirectConnectOutbound, shown.DirectConnectOutbound},
+	} {
+		if pair[0] != nil && widens(*pair[0], *pair[1]) {
+			return true
+		}
+	}
+	return false
+}
+
+func widens(partner, dflt Setting) bool {
 	if partner.empty() || partner.UsersAndGroups != nil && partner.Applications != nil {
 		return false
 	}

@@ -42,7 +42,14 @@ type SettingsPatch struct {
 // DefaultPatch is the body of a PATCH of the default.
 type DefaultPatch struct {
 	Settings   SettingsPatch
-	Redemption patch.Change[RedemptionOrder]
+	Redemption *RedemptionPatch
+}
+
+// RedemptionPatch changes the redemption order.
+type RedemptionPatch struct {
+	Clear    bool
+	Primary  patch.Change[[]Provider]
+	Fallback patch.Change[Provider]
 }
 
 // PartnerPatch is the body of a PATCH of a partner.
@@ -105,12 +112,10 @@ func UpdateDefault(d Default, p DefaultPatch) (Default, error) {
 		d.Customized = true
 		d.Settings.Trust = mergeTrust(d.Settings.Trust, *t)
 	}
-	if p.Redemption.Named {
+	if r := p.Redemption; r != nil {
 		d.Customized = true
-		if d.Redemption = p.Redemption.To; d.Redemption != nil {
-			if err := checkRedemption(*d.Redemption); err != nil {
-				return Default{}, err
-			}
+		if d.Redemption, err = mergeRedemption(d.Redemption, *r); err != nil {
+			return Default{}, err
 		}
 	}
 	return d, nil
@@ -243,3 +248,20 @@ func mergeConsent(base *Consent, p ConsentPatch) *Consent {
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }
+
+func mergeRedemption(base *RedemptionOrder, p RedemptionPatch) (*RedemptionOrder, error) {
+	if p.Clear {
+		return nil, nil
+	}
+	o := SystemRedemption()
+	copyFrom(&o, base)
+	if p.Primary.Named {
+		o.Primary = []Provider{}
+		copyFrom(&o.Primary, p.Primary.To)
+	}
+	if p.Fallback.Clears() {
+		return nil, invalid("invitationRedemptionIdentityProviderConfiguration.fallbackIdentityProvider must not be null.")
+	}
+	copyFrom(&o.Fallback, p.Fallback.To)
+	return &o, checkRedemption(o)
+}

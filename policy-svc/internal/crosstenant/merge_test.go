@@ -154,14 +154,13 @@ func TestCompletion(t *testing.T) {
 
 func TestWidening(t *testing.T) {
 	t.Parallel()
-	closed := *whole(Blocked)
-	if u := users(Blocked, groupOne); !Widens(Setting{UsersAndGroups: &u}, closed) {
+	if u := users(Blocked, groupOne); !(Partner{Settings: Settings{DirectConnectInbound: &Setting{UsersAndGroups: &u}}}).Widens(Default{}) {
 		t.Error("direct connect with only a blocked group lets others in, unnoticed")
 	}
-	if u := users(Blocked, allUsers); Widens(Setting{UsersAndGroups: &u}, closed) {
+	if u := users(Blocked, allUsers); (Partner{Settings: Settings{DirectConnectInbound: &Setting{UsersAndGroups: &u}}}).Widens(Default{}) {
 		t.Error("blocking everybody widens nothing")
 	}
-	if a := apps(Allowed, a1); Widens(Setting{Applications: &a}, *whole(Allowed)) {
+	if a := apps(Allowed, a1); (Partner{Settings: Settings{CollaborationInbound: &Setting{Applications: &a}}}).Widens(Default{}) {
 		t.Error("nothing is wider than open")
 	}
 }
@@ -176,9 +175,10 @@ func TestDefaultRefuses(t *testing.T) {
 		"a group in restrictions": {Settings: SettingsPatch{Restrictions: &RestrictionsPatch{Setting: SettingPatch{UsersAndGroups: patch.Set(half)}}}},
 		"a missing half":          {Settings: SettingsPatch{CollaborationOutbound: &SettingPatch{Applications: patch.Clear[TargetConfiguration]()}}},
 		"automatic consent":       {Settings: SettingsPatch{Consent: &ConsentPatch{Inbound: patch.Change[bool]{Named: true, To: &yes}}}},
-		"a provider twice":        {Redemption: patch.Set(RedemptionOrder{Primary: []Provider{ExternalFederation, ExternalFederation}, Fallback: DefaultConfiguredIDP})},
-		"a fallback as primary":   {Redemption: patch.Set(RedemptionOrder{Primary: []Provider{MicrosoftAccount}, Fallback: DefaultConfiguredIDP})},
-		"a primary as fallback":   {Redemption: patch.Set(RedemptionOrder{Fallback: AzureActiveDirectory})},
+		"a provider twice":        {Redemption: &RedemptionPatch{Primary: patch.Set([]Provider{ExternalFederation, ExternalFederation})}},
+		"a fallback as primary":   {Redemption: &RedemptionPatch{Primary: patch.Set([]Provider{MicrosoftAccount})}},
+		"a primary as fallback":   {Redemption: &RedemptionPatch{Fallback: patch.Set(AzureActiveDirectory)}},
+		"no fallback":             {Redemption: &RedemptionPatch{Fallback: patch.Clear[Provider]()}},
 	} {
 		if _, err := UpdateDefault(Default{}, p); !fault.Is(err, errorspb.Reason_INVALID_REQUEST) {
 			t.Errorf("%s: %v", name, err)
@@ -379,7 +379,7 @@ func TestAuditValues(t *testing.T) {
 			`userSyncInbound: [{"IsSyncAllowed":false}] -> null`,
 			"PartnerIdentifier: " + id + " -> null",
 		}},
-		"clouds": {show(CloudChanges(nil, []string{"microsoftonline.us"}, nil, nil)), []string{
+		"clouds": {show(RootChanges(RootNames{}, RootNames{Clouds: []string{"microsoftonline.us"}})), []string{
 			`allowedCloudEndpoints: [] -> ["microsoftonline.us"]`,
 		}},
 	} {

@@ -67,3 +67,9 @@ func (p Pair) SyncUser(u User, domainAllowed bool) Decision {
 	}
 	return p.allow(RuleInboundCollaboration, SideResource, p.Resource.collaborationIn.source)
 }
+
+// SyncsEverybody reports whether SyncUser allows every user whose domain is
+// admitted, so that nobody has to be looked at.
+func (p Pair) SyncsEverybody() bool {
+	return !p.NeedsUser() && p.SyncUser(User{}, true).Allowed()
+}

@@ -105,11 +105,14 @@ func canonicalDomain(name string) (string, bool) {
 	return ascii, true
 }
 
+// Open reports whether no list restricts anything.
+func (d Domains) Open() bool { return len(d.Allowed) == 0 && len(d.Blocked) == 0 }
+
 // Admits decides whether an invited address, or a domain alone, is let in
 // (POL-77). Sub-domains do not match. A domain that cannot be read is refused
 // as soon as there is a list.
 func (d Domains) Admits(address string) bool {
-	if len(d.Allowed) == 0 && len(d.Blocked) == 0 {
+	if d.Open() {
 		return true
 	}
 	domain, ok := canonicalDomain(address[strings.LastIndexByte(address, '@')+1:])
