@@ -1,0 +1,377 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"entente.dev/deploy/e2e/contract"
+	"entente.dev/deploy/e2e/suitetest"
+	optionspb "entente.dev/proto/gen/entente/options/v1"
+)
+
+// The matrix crosses everything that the service descriptors declare with
+// callers that must be refused. A new RPC or route joins by being declared.
+
+// fill sets the required fields of a request, so that what refuses a call is
+// not its shape. value gives the text of a field.
+func fill(m *dynamicpb.Message, value func(protoreflect.FieldDescriptor) string) {
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		behaviors, _ := proto.GetExtension(f.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
+		if !slices.Contains(behaviors, annotations.FieldBehavior_REQUIRED) {
+			continue
+		}
+		switch {
+		case f.IsList() || f.IsMap():
+			if f.Kind() == protoreflect.StringKind {
+				m.Mutable(f).List().Append(protoreflect.ValueOfString(value(f)))
+			}
+		case f.Message() != nil:
+			child := dynamicpb.NewMessage(f.Message())
+			fill(child, value)
+			m.Set(f, protoreflect.ValueOfMessage(child))
+		case f.Kind() == protoreflect.StringKind:
+			m.Set(f, protoreflect.ValueOfString(value(f)))
+		case f.Kind() == protoreflect.EnumKind:
+			m.Set(f, protoreflect.ValueOfEnum(f.Enum().Values().Get(1).Number()))
+		case f.Kind() == protoreflect.BoolKind:
+			m.Set(f, protoreflect.ValueOfBool(true))
+		case f.Kind() == protoreflect.BytesKind:
+			m.Set(f, protoreflect.ValueOfBytes([]byte("x")))
+		case f.Kind() == protoreflect.Int32Kind:
+			m.Set(f, protoreflect.ValueOfInt32(1))
+		case f.Kind() == protoreflect.Int64Kind:
+			m.Set(f, protoreflect.ValueOfInt64(1))
+		}
+	}
+}
+
+var variable = regexp.MustCompile(`\{([a-z_]+)[^}]*\}`)
+
+// request makes the REST form of a route with a value for each path variable.
+func request(r contract.Route, value func(segment string) string) (path string, body any) {
+	segments := strings.Split(r.Pattern, "/")
+	for i, s := range segments {
+		if variable.MatchString(s) {
+			segments[i] = value(segments[i-1])
+		}
+	}
+	path = strings.Join(segments, "/")
+	if r.Body == "" {
+		return path, nil
+	}
+	m := dynamicpb.NewMessage(r.RPC.Input())
+	fill(m, func(protoreflect.FieldDescriptor) string { return unused() })
+	for _, v := range variable.FindAllStringSubmatch(r.Pattern, -1) {
+		if f := m.Descriptor().Fields().ByName(protoreflect.Name(v[1])); f != nil {
+			m.Clear(f)
+		}
+	}
+	var content proto.Message = m
+	if r.Body != "*" {
+		f := m.Descriptor().Fields().ByName(protoreflect.Name(r.Body))
+		content = m.Get(f).Message().Interface()
+	}
+	text, err := protojson.Marshal(content)
+	if err != nil {
+		return path, "{}"
+	}
+	return path, text
+}
+
+// property of an access option: a caller with every application permission is admitted.
+func forApplications(a *optionspb.Access) bool {
+	return a.GetAnyCaller() || len(a.GetApplication()) > 0
+}
+
+func TestEveryRPCDeclaresItsAccess(t *testing.T) {
+	t.Parallel()
+	if len(contract.Methods()) < 100 || len(contract.Routes()) < 100 {
+		t.Fatalf("%d RPCs and %d routes: the descriptors are not linked", len(contract.Methods()), len(contract.Routes()))
+	}
+	for _, m := range contract.Methods() {
+		a := contract.Access(m)
+		if a == nil || a.Tenancy == optionspb.Access_unset {
+			t.Errorf("%s declares no access", m.FullName())
+			continue
+		}
+		if a.Tenancy == optionspb.Access_named && (len(a.Services) == 0 && !a.Operator || forApplications(a)) {
+			t.Errorf("%s names tenants, but is not kept to services", m.FullName())
+		}
+	}
+}
+
+// powerless makes an application in a tenant that holds no permission.
+func powerless(t *testing.T, s *suitetest.Suite, tenant suitetest.Tenant) string {
+	t.Helper()
+	g := s.Graph(t, tenant)
+	app := g.Create("/v1.0/applications", object{"displayName": "without permission"})
+	secret := g.Act("/v1.0/applications/"+suitetest.ID(app)+"/addPassword", object{})
+	g.Create("/v1.0/servicePrincipals", object{"appId": app["appId"]})
+	return s.AppToken(t, tenant.ID, fmt.Sprint(app["appId"]), fmt.Sprint(secret["secretText"]))
+}
+
+func TestRoutesRefuseWhoMayNotCall(t *testing.T) {
+	t.Parallel()
+	s := suitetest.Shared(t)
+	tenant := s.NewTenant(t, "workforce", "Matrix")
+	nobody, weak := s.Bearer(t, ""), s.Bearer(t, powerless(t, s, tenant))
+	operator, full := s.Operator(t), s.Graph(t, tenant)
+	id := func(string) string { return unused() }
+	for _, r := range contract.Routes() {
+		path, body := request(r, id)
+		name := r.Method + " " + r.Pattern
+		if !r.Access.GetAnonymous() {
+			if a := nobody.Do(r.Method, path, body); a.Status != 401 || suitetest.Code(a) != "InvalidAuthenticationToken" {
+				t.Errorf("%s without a token = %d %s", name, a.Status, suitetest.Code(a))
+			}
+		}
+		switch {
+		case r.Access.GetAnonymous(), r.Access.GetAnyCaller():
+		case r.Access.GetOperator():
+			for who, g := range map[string]*suitetest.Graph{"an application without permission": weak, "an application with every permission": full} {
+				if a := g.Do(r.Method, path, body); a.Status != 401 {
+					t.Errorf("%s by %s = %d %s", name, who, a.Status, suitetest.Code(a))
+				}
+			}
+		default:
+			if a := weak.Do(r.Method, path, body); a.Status != 403 || suitetest.Code(a) != "Authorization_RequestDenied" ||
+				suitetest.Message(a) != "Insufficient privileges to complete the operation." {
+				t.Errorf("%s without permission = %d %s %q", name, a.Status, suitetest.Code(a), suitetest.Message(a))
+			}
+		}
+		if !r.Access.GetOperator() && !r.Access.GetAnonymous() {
+			if a := operator.Do(r.Method, path, body); a.Status != 401 {
+				t.Errorf("%s by the operator = %d %s", name, a.Status, suitetest.Code(a))
+			}
+		}
+	}
+	// What the gateway answers by itself obeys the same rules.
+	for _, path := range []string{"/v1.0/auditLogs/directoryAudits", "/beta/auditLogs/directoryAudits"} {
+		nobody.Refused(http.MethodGet, path, nil, 401, "InvalidAuthenticationToken")
+		weak.Refused(http.MethodGet, path, nil, 403, "Authorization_RequestDenied")
+		operator.Refused(http.MethodGet, path, nil, 401, "InvalidAuthenticationToken")
+	}
+}
+
+// holdings are the objects of one tenant by the path segment that names them.
+func holdings(t *testing.T, s *suitetest.Suite, tenant, partner suitetest.Tenant) map[string]string {
+	t.Helper()
+	g := s.Graph(t, tenant)
+	own := map[string]string{"organization": tenant.ID, "domains": tenant.Domain}
+	own["users"] = suitetest.ID(g.Create("/v1.0/users", tenant.NewUser("matrix")))
+	own["groups"] = suitetest.ID(g.Create("/v1.0/groups", object{"displayName": "matrix", "mailEnabled": false, "mailNickname": "matrix", "securityEnabled": true,
+		"members@odata.bind": []string{s.GraphURL + "/v1.0/users/" + own["users"]}, "owners@odata.bind": []string{s.GraphURL + "/v1.0/users/" + own["users"]}}))
+	own["directoryObjects"], own["members"], own["owners"] = own["users"], own["users"], own["users"]
+	own["invitations"] = suitetest.ID(g.Create("/v1.0/invitations", object{"invitedUserEmailAddress": address("matrix"), "inviteRedirectUrl": welcome}))
+	deleted := suitetest.ID(g.Create("/v1.0/users", tenant.NewUser("deleted")))
+	g.Delete("/v1.0/users/" + deleted)
+	own["deletedItems"] = deleted
+	c := configure(t, g, partner, false)
+	own["servicePrincipals"], own["applications"] = c.ServicePrincipal, c.Application
+	own["jobs"] = c.Job[strings.LastIndex(c.Job, "/")+1:]
+	c.assign(g, own["users"])
+	own["appRoleAssignedTo"] = suitetest.ID(suitetest.Values(g.Get("/v1.0/servicePrincipals/" + c.ServicePrincipal + "/appRoleAssignedTo"))[0])
+	own["directoryRoles"] = suitetest.ID(suitetest.Values(g.Get("/v1.0/directoryRoles"))[0])
+	own["roleAssignments"] = suitetest.ID(g.Create("/v1.0/roleManagement/directory/roleAssignments", object{
+		"principalId": own["users"], "roleDefinitionId": "88d8e3e3-8f55-4a1e-953a-9b9898b8876b", "directoryScopeId": "/", // Directory Readers
+	}))
+	return own
+}
+
+// snapshot is the state of a tenant as its own application reads it.
+func snapshot(g *suitetest.Graph, own map[string]string) string {
+	var b strings.Builder
+	for _, path := range []string{
+		"/v1.0/users?$select=id,displayName,city,accountEnabled,userPrincipalName", "/v1.0/groups", "/v1.0/applications", "/v1.0/servicePrincipals?$select=id,displayName,tags",
+		"/v1.0/groups/" + own["groups"] + "/members", "/v1.0/directory/deletedItems/microsoft.graph.user", "/v1.0/policies/crossTenantAccessPolicy/partners",
+		"/v1.0/policies/authorizationPolicy", "/v1.0/roleManagement/directory/roleAssignments", "/entente/v1/invitations?$select=id,state",
+		"/v1.0/servicePrincipals/" + own["servicePrincipals"] + "/synchronization/secrets",
+		"/v1.0/servicePrincipals/" + own["servicePrincipals"] + "/appRoleAssignedTo",
+	} {
+		objects, _ := g.All(path)
+		if objects == nil {
+			objects = []object{g.Get(path)}
+		}
+		fmt.Fprintf(&b, "%s %v\n", path, objects)
+	}
+	return b.String()
+}
+
+func TestRoutesKeepTenantsApart(t *testing.T) {
+	t.Parallel()
+	s := suitetest.Shared(t)
+	tenant, stranger := s.NewTenant(t, "workforce", "Matrix Owner"), s.NewTenant(t, "workforce", "Matrix Stranger")
+	own := holdings(t, s, tenant, stranger)
+	g, h := s.Graph(t, tenant), s.Graph(t, stranger)
+	before := snapshot(g, own)
+	for _, r := range contract.Routes() {
+		if r.Access.GetOperator() || !forApplications(r.Access) {
+			continue
+		}
+		owned, foreign := 0, 0
+		path, body := request(r, func(segment string) string {
+			foreign++
+			if id, ok := own[segment]; ok {
+				owned++
+				return id
+			}
+			return unused()
+		})
+		name := r.Method + " " + r.Pattern
+		switch {
+		case owned > 0 && strings.Contains(r.Pattern, "/organization/{id}") && r.Method == http.MethodGet:
+			h.Refused(r.Method, path, body, 404, "Request_ResourceNotFound")
+		case owned > 0:
+			a := h.Do(r.Method, path, body)
+			strict := r.Method == http.MethodGet || r.Method == http.MethodDelete
+			if a.Status != 404 && (strict || a.Status != 400) {
+				t.Errorf("%s with another tenant's ids = %d %s\n%s", name, a.Status, suitetest.Code(a), a.Raw)
+			}
+		case foreign == 0 && r.Method == http.MethodGet:
+			a := h.Do(r.Method, path, nil)
+			for kind, id := range own {
+				if strings.Contains(string(a.Raw), id) {
+					t.Errorf("%s shows %s of another tenant", name, kind)
+				}
+			}
+		}
+	}
+	if after := snapshot(g, own); after != before {
+		t.Errorf("a stranger changed the tenant:\nbefore %s\nafter %s", before, after)
+	}
+}
+
+// hosts says which service answers the RPCs of a package.
+func hosts(m protoreflect.MethodDescriptor) string {
+	switch pkg := strings.Split(string(m.FullName()), ".")[1]; pkg {
+	case "invitation", "policy", "sync":
+		return pkg
+	}
+	return "directory" // the audit service is everywhere; one host stands for all
+}
+
+func TestStubsRefuseWhoMayNotCall(t *testing.T) {
+	t.Parallel()
+	s := suitetest.Shared(t)
+	tenant := s.NewTenant(t, "workforce", "Matrix Stubs")
+	weak := powerless(t, s, tenant)
+	full := s.AppToken(t, tenant.ID, tenant.ClientID, tenant.ClientSecret)
+	operator := s.Operator(t).Token
+	plain, service := map[string]*grpc.ClientConn{}, map[string]*grpc.ClientConn{}
+	for _, host := range []string{"directory", "invitation", "policy", "sync"} {
+		plain[host], service[host] = s.Dial(t, host), s.DialAs(t, host, "sync-svc")
+	}
+	call := func(conn *grpc.ClientConn, m protoreflect.MethodDescriptor, token string) codes.Code {
+		in, out := dynamicpb.NewMessage(m.Input()), dynamicpb.NewMessage(m.Output())
+		fill(in, func(protoreflect.FieldDescriptor) string { return unused() })
+		path := "/" + string(m.Parent().FullName()) + "/" + string(m.Name())
+		return status.Code(conn.Invoke(suitetest.Context(t, token), path, in, out))
+	}
+	refused := []codes.Code{codes.Unauthenticated, codes.PermissionDenied}
+	for _, m := range contract.Methods() {
+		if m.IsStreamingClient() || m.IsStreamingServer() {
+			continue
+		}
+		a, conn := contract.Access(m), plain[hosts(m)]
+		for who, token := range map[string]string{"nobody": "", "an application without permission": weak, "an application with every permission": full, "the operator": operator} {
+			admitted := false
+			switch who {
+			case "an application without permission":
+				admitted = a.GetAnyCaller()
+			case "an application with every permission":
+				admitted = forApplications(a) && a.GetTenancy() == optionspb.Access_caller || a.GetAnyCaller()
+			case "the operator":
+				admitted = a.GetOperator()
+			}
+			if admitted {
+				continue
+			}
+			if code := call(conn, m, token); !slices.Contains(refused, code) {
+				t.Errorf("%s by %s = %s", m.FullName(), who, code)
+			}
+		}
+		// A service identity opens only what lists it; an unlisted one is nobody.
+		if !slices.Contains(a.GetServices(), "sync-svc") {
+			if code := call(service[hosts(m)], m, ""); !slices.Contains(refused, code) {
+				t.Errorf("%s by sync-svc = %s", m.FullName(), code)
+			}
+		}
+	}
+}
+
+func TestStubsKeepTenantsApart(t *testing.T) {
+	t.Parallel()
+	s := suitetest.Shared(t)
+	tenant, stranger := s.NewTenant(t, "workforce", "Stub Owner"), s.NewTenant(t, "workforce", "Stub Stranger")
+	own := holdings(t, s, tenant, stranger)
+	token := s.AppToken(t, stranger.ID, stranger.ClientID, stranger.ClientSecret)
+	before := snapshot(s.Graph(t, tenant), own)
+	conns := map[string]*grpc.ClientConn{}
+	for _, host := range []string{"directory", "invitation", "policy", "sync"} {
+		conns[host] = s.Dial(t, host)
+	}
+	byField := map[string]string{
+		"service_principal_id": own["servicePrincipals"], "job_id": own["jobs"], "object_id": own["users"], "assignment_id": own["appRoleAssignedTo"],
+	}
+	for _, m := range contract.Methods() {
+		a := contract.Access(m)
+		if m.IsStreamingServer() || m.IsStreamingClient() || !forApplications(a) || a.GetTenancy() != optionspb.Access_caller {
+			continue
+		}
+		named := false
+		in, out := dynamicpb.NewMessage(m.Input()), dynamicpb.NewMessage(m.Output())
+		fill(in, func(f protoreflect.FieldDescriptor) string {
+			if id, ok := byField[string(f.Name())]; ok {
+				named = true
+				return id
+			}
+			if f.Name() != "id" {
+				return unused()
+			}
+			for _, r := range contract.Routes() { // `id` is what stands before it in the path
+				if r.RPC == m {
+					segments := strings.Split(r.Pattern, "/")
+					for i, s := range segments {
+						if s == "{id}" && own[segments[i-1]] != "" {
+							named = true
+							return own[segments[i-1]]
+						}
+					}
+				}
+			}
+			return unused()
+		})
+		path := "/" + string(m.Parent().FullName()) + "/" + string(m.Name())
+		err := conns[hosts(m)].Invoke(suitetest.Context(t, token), path, in, out)
+		if named {
+			if code := status.Code(err); code != codes.NotFound && code != codes.InvalidArgument {
+				t.Errorf("%s with another tenant's ids = %v", m.FullName(), err)
+			}
+			continue
+		}
+		text := out.String()
+		for kind, id := range own {
+			if err == nil && strings.Contains(text, id) {
+				t.Errorf("%s shows %s of another tenant", m.FullName(), kind)
+			}
+		}
+	}
+	if after := snapshot(s.Graph(t, tenant), own); after != before {
+		t.Errorf("a stranger changed the tenant:\nbefore %s\nafter %s", before, after)
+	}
+}
