@@ -10,6 +10,8 @@ REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 BUF = $$(GOWORK=off go -C proto/tools/buf tool -n buf)
 # Options of `entente up` for `make up`, for instance ARGS="--listen 127.0.0.1:0 --tls-listen 127.0.0.1:0".
 ARGS ?=
+# Data folder for `make up`; empty for the program's own choice.
+DATA_DIR ?=
 
 # Stamping by git fails in a checkout of another user, as containers have; REVISION does the same.
 export GOFLAGS := $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false
@@ -20,7 +22,7 @@ help: ## list the targets
 
 .PHONY: up
 up: build ## build, start everything with the demo tenants, run the main job once, serve until Ctrl-C
-	@exec bin/entente up --demo $(ARGS)
+	@exec bin/entente up --demo $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(ARGS)
 
 .PHONY: build
 build: ## put entente and the five services into bin/
@@ -47,6 +49,7 @@ bench: build ## measure the suite against pgbench on the same server
 generate: ## lint the protos and write the generated code
 	@GOWORK=off go -C proto/tools/protogen run ./cmd/protodeps -out "$(CURDIR)/.protodeps" google/api/annotations.proto google/api/field_behavior.proto google/api/httpbody.proto
 	@buf=$(BUF); "$$buf" format -w proto && "$$buf" lint && "$$buf" generate
+	@GOWORK=off go -C proto/tools/protogen run ./cmd/openapi "$(CURDIR)/proto/openapi/entente.swagger.json"
 
 .PHONY: check
 check: vet modules drift lint vulnerabilities ## everything beside the tests that a change must pass
