@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	policypb "entente.dev/proto/gen/entente/policy/v1"
+	kitfault "entente.dev/servicekit/fault"
+	"entente.dev/servicekit/tenant"
+
+	"entente.dev/sync-svc/internal/job"
+)
+
+// CheckConnection tests whether one tenant may be synchronized into another
+// and names the first failing condition in the order of SYN-34. The fault has
+// one violation per side on which automatic redemption is missing.
+func (e *Engine) CheckConnection(ctx context.Context, source tenant.ID, secrets map[string]string) error {
+	if secrets[job.KeyAuthenticationType] != job.SyncPolicy {
+		return kitfault.Invalid(errorspb.Reason_INVALID_REQUEST, "%s", credentialText("Request_BadRequest", "The credential 'AuthenticationType' must be 'SyncPolicy'."))
+	}
+	target, err := tenant.Parse(secrets[job.KeyCompanyID])
+	if err != nil {
+		return kitfault.Invalid(errorspb.Reason_INVALID_REQUEST, "%s", credentialText("Request_BadRequest", "The credential 'CompanyId' must be the id of a tenant."))
+	}
+	return e.checkTenants(ctx, source, target)
+}
+
+func (e *Engine) checkTenants(ctx context.Context, source, target tenant.ID) error {
+	if target != source {
+		facts, err := e.Tenants.LookupTenant(ctx, &directorypb.LookupTenantRequest{TenantId: target.String()})
+		if kitfault.Is(err, errorspb.Reason_NOT_FOUND) || err == nil && (facts.GetState() != directorypb.Tenant_active || facts.GetTenantType() == directorypb.Tenant_external) {
+			return kitfault.Invalid(errorspb.Reason_TARGET_TENANT_NOT_FOUND, "%s", credentialText(CodeUnknownTenant, "The target tenant "+target.String()+" was not found."))
+		}
+		if err != nil {
+			return fmt.Errorf("look up target tenant: %w", err)
+		}
+	} else {
+		return kitfault.Invalid(errorspb.Reason_INVALID_REQUEST, "%s", credentialText("Request_BadRequest", "The source and the target tenant are the same."))
+	}
+	answer, err := e.Policy.CheckSync(ctx, &policypb.CheckSyncRequest{SourceTenantId: source.String(), TargetTenantId: target.String()})
+	if err != nil {
+		return fmt.Errorf("check policy: %w", err)
+	}
+	if answer.GetAllowed() {
+		return nil
+	}
+	var redemption *kitfault.Error
+	for _, f := range answer.GetFailures() {
+		if f.GetTarget() != "source.outbound" && f.GetTarget() != "target.inbound" {
+			continue
+		}
+		if redemption == nil {
+			redemption = kitfault.Invalid(errorspb.Reason_AUTOMATIC_REDEMPTION_MISSING, "%s", credentialText(CodeRedemption, "Policy permitting auto-redemption of invitations not configured."))
+		}
+		redemption = redemption.WithViolation(f.GetTarget(), "Automatic redemption is not configured on this side.", CodeInboundSync)
+	}
+	if redemption != nil {
+		return redemption
+	}
+	return kitfault.Invalid(errorspb.Reason_INBOUND_SYNC_NOT_ALLOWED, "%s", credentialText(CodeInboundSync, "Inbound synchronization is not enabled by the target tenant."))
+}
+
+// credentialText is the sentence administrators search for.
+func credentialText(code, details string) string {
+	return "You appear to have entered invalid credentials. Please confirm you are using the correct information for an administrative account. Error code: " + code + " Details: " + details
+}
+
+// connection is the check of a run: nil while users may be synchronized.
+func (r *run) connection(ctx context.Context) error {
+	if err := r.checkTenants(ctx, r.job.Tenant, r.job.Target); err != nil {
+		return err
+	}
+	return nil
+}
+
+// refused tells the failures that put a job into quarantine from those that
+// only delay it, and gives their code.
+func refused(err error) (code string, ok bool) {
+	switch {
+	case kitfault.Is(err, errorspb.Reason_AUTOMATIC_REDEMPTION_MISSING):
+		return CodeRedemption, true
+	case kitfault.Is(err, errorspb.Reason_INBOUND_SYNC_NOT_ALLOWED):
+		return CodeInboundSync, true
+	case kitfault.Is(err, errorspb.Reason_TARGET_TENANT_NOT_FOUND):
+		return CodeUnknownTenant, true
+	case kitfault.Is(err, errorspb.Reason_INVALID_REQUEST):
+		return "Request_BadRequest", true
+	}
+	return "", false
+}

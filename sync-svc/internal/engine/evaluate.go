@@ -1,0 +1,334 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	policypb "entente.dev/proto/gen/entente/policy/v1"
+	"github.com/google/uuid"
+
+	"entente.dev/sync-svc/internal/mapping"
+	"entente.dev/sync-svc/internal/plan"
+	"entente.dev/sync-svc/internal/scope"
+	"entente.dev/sync-svc/internal/store"
+)
+
+// candidate is one source object under evaluation, with all that was looked up.
+type candidate struct {
+	id       uuid.UUID
+	source   *directorypb.SourceUser // nil when it does not exist any more
+	assigned bool
+	link     store.Link
+	known    bool // a link row exists
+	escrow   *store.Escrow
+	target   *directorypb.TargetUser   // holds the home key
+	pending  []*directorypb.TargetUser // pending users with an address of the source
+
+	entitled scope.Decision
+	decision plan.Decision
+	writes   []mapping.Write
+	upn      bool   // the sign-in name is written
+	manager  string // home id to send, "-" to clear, "" to leave
+	refusal  string // the rule of the target's policy that refuses
+	fault    *fault
+}
+
+// fault is a failure of one object in the words of the log.
+type fault struct{ code, reason, details string }
+
+// page is a set of candidates of one batch.
+type page struct {
+	all     []*candidate
+	version int64 // of the target's policy
+}
+
+// gather looks up links, source objects and assignments of the named objects.
+func (r *run) gather(ctx context.Context, ids []uuid.UUID) ([]*candidate, error) {
+	request := &directorypb.ListSourceUsersRequest{TenantId: r.job.Tenant.String()}
+	for _, id := range ids {
+		request.Ids = append(request.Ids, id.String())
+	}
+	users, err := r.Source.ListSourceUsers(ctx, request)
+	if err != nil {
+		return nil, fmt.Errorf("read source users: %w", err)
+	}
+	assigned := map[string]bool{}
+	if !r.meaning.SyncAll {
+		if assigned, err = r.assigned(ctx, request.Ids); err != nil {
+			return nil, err
+		}
+	}
+	found := make(map[string]*directorypb.SourceUser, len(users.GetUsers()))
+	for _, u := range users.GetUsers() {
+		found[u.GetUser().GetId()] = u
+	}
+	list := make([]*candidate, len(ids))
+	for i, id := range ids {
+		list[i] = &candidate{id: id, source: found[id.String()], assigned: assigned[id.String()]}
+	}
+	return list, r.connect(ctx, list)
+}
+
+func (r *run) assigned(ctx context.Context, ids []string) (map[string]bool, error) {
+	response, err := r.Source.ListAssignees(ctx, &directorypb.ListAssigneesRequest{TenantId: r.job.Tenant.String(),
+		ServicePrincipalId: r.job.ServicePrincipal.String(), UserIds: ids, Limit: int32(len(ids))})
+	if err != nil {
+		return nil, fmt.Errorf("read assignments: %w", err)
+	}
+	m := make(map[string]bool, len(response.GetUserIds()))
+	for _, id := range response.GetUserIds() {
+		m[id] = true
+	}
+	return m, nil
+}
+
+// connect adds links and escrows to candidates.
+func (r *run) connect(ctx context.Context, list []*candidate) error {
+	ids := make([]uuid.UUID, len(list))
+	for i, c := range list {
+		ids[i] = c.id
+	}
+	return r.Store.Read(ctx, r.job.Tenant, func(tx *store.Tx) error {
+		links, err := tx.Links(r.job.Key, ids)
+		if err != nil {
+			return err
+		}
+		escrows, err := tx.Escrows(r.job.Key, ids)
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			c.link, c.known = links[c.id]
+			c.link.Source = c.id
+			if e, ok := escrows[c.id]; ok {
+				c.escrow = &e
+			}
+		}
+		return nil
+	})
+}
+
+// entitle decides scope of a candidate; it needs nothing of the target.
+func (r *run) entitle(c *candidate) {
+	if c.source == nil {
+		c.entitled = scope.Decide(scope.Facts{}, r.rules())
+		return
+	}
+	u := r.view(c.source)
+	userType := c.source.GetUser().GetUserType()
+	c.entitled = scope.Decide(scope.Facts{
+		Importable:   c.source.GetUser().GetId() != "" && r.program.Scope.Imports(u),
+		External:     c.source.GetExternal(),
+		Member:       userType != directorypb.User_Guest,
+		Assigned:     c.assigned,
+		FilterPassed: r.program.Scope.Passes(u),
+		Live:         !c.source.GetDeleted(),
+		Enabled:      c.source.GetUser().GetAccountEnabled(),
+		Linked:       c.link.Managed(),
+	}, r.rules())
+}
+
+func (r *run) view(s *directorypb.SourceUser) user {
+	return user{u: s.GetUser(), manager: s.GetManagerId(), deleted: s.GetDeleted(), external: s.GetExternal()}
+}
+
+// removes reports whether the candidate counts for the brake on removals: it
+// is to be deleted or disabled in the target (SYN-208).
+func (r *run) removes(c *candidate) bool {
+	if c.link.State != store.Linked {
+		return false
+	}
+	if !c.entitled.Entitled {
+		d := plan.Decide(r.state(c), plan.Target{State: plan.Live, Linked: true}, r.settings())
+		return d.Action == plan.Delete
+	}
+	return r.program.Enabled && !c.source.GetUser().GetAccountEnabled() && !c.link.Disabled
+}
+
+func (r *run) state(c *candidate) plan.Source {
+	return plan.Source{Gone: c.source == nil, Deleted: c.source.GetDeleted(), Enabled: c.source.GetUser().GetAccountEnabled(), Scope: c.entitled}
+}
+
+// decide completes a page: it looks up the target, asks the target's policy,
+// and plans every candidate.
+func (r *run) decide(ctx context.Context, p *page) error {
+	for _, c := range p.all {
+		r.entitle(c)
+	}
+	if err := r.match(ctx, p.all); err != nil {
+		return err
+	}
+	for _, c := range p.all {
+		r.plan(c)
+	}
+	return r.permit(ctx, p)
+}
+
+// match finds the target objects of those candidates that may have one.
+func (r *run) match(ctx context.Context, list []*candidate) error {
+	request := &directorypb.ListTargetUsersRequest{ResourceTenantId: r.job.Target.String(), HomeTenantId: r.job.Tenant.String()}
+	byID := map[string]*candidate{}
+	byAddress := map[string][]*candidate{}
+	for _, c := range list {
+		if !c.entitled.Entitled && !c.link.Managed() {
+			continue
+		}
+		byID[c.id.String()] = c
+		request.HomeObjectIds = append(request.HomeObjectIds, c.id.String())
+		if c.entitled.Active && !c.link.Managed() && len(request.Addresses) < 990 {
+			for _, a := range addresses(c.source.GetUser()) {
+				if byAddress[a] == nil {
+					request.Addresses = append(request.Addresses, a)
+				}
+				byAddress[a] = append(byAddress[a], c)
+			}
+		}
+	}
+	if len(byID) == 0 {
+		return nil
+	}
+	if len(request.Addresses) > 1000 {
+		request.Addresses = request.Addresses[:1000]
+	}
+	response, err := r.Target.ListTargetUsers(ctx, request)
+	if err != nil {
+		return fmt.Errorf("read target users: %w", err)
+	}
+	for _, t := range response.GetUsers() {
+		if t.GetHomeObjectId() != "" {
+			if c := byID[t.GetHomeObjectId()]; c != nil && (c.target == nil || !t.GetDeleted()) {
+				c.target = t
+			}
+			continue
+		}
+		for _, c := range byAddress[lower(t.GetInvitedEmail())] {
+			c.pending = append(c.pending, t)
+		}
+	}
+	return nil
+}
+
+// plan decides one candidate and computes what is written.
+func (r *run) plan(c *candidate) {
+	t := plan.Target{Linked: c.link.Managed()}
+	switch {
+	case c.target != nil && !c.target.GetDeleted():
+		t.State = plan.Live
+	case c.target != nil:
+		t.State = plan.SoftDeleted
+		t.DeletedBySync = syncDeleted(c.target.GetDeletedBy())
+	case len(c.pending) == 1:
+		t.State = plan.Pending
+		t.AddressVerified = r.facts.verified[domain(c.pending[0].GetInvitedEmail())]
+	case len(c.pending) > 1:
+		t.State = plan.PendingSeveral
+	}
+	if c.target != nil && t.Linked && c.link.Target.String() != c.target.GetUser().GetId() {
+		c.link.Target = uuid.Nil // another object took the place; it is linked anew
+	}
+	c.decision = plan.Decide(r.state(c), t, r.settings())
+	if (r.staging && r.removes(c)) && !r.allowed[c.id] {
+		c.decision = plan.Decision{Action: plan.Skip, Reason: stagedReason}
+	}
+	switch c.decision.Action {
+	case plan.Create, plan.Adopt, plan.Update, plan.Restore:
+		r.compute(c)
+	}
+}
+
+// stagedReason marks removals that wait; it is no reason of the log.
+const stagedReason = "staged"
+
+func syncDeleted(by string) bool { return len(by) > 5 && by[:5] == "sync:" }
+
+// compute maps the attributes of a candidate that is written.
+func (r *run) compute(c *candidate) {
+	view := r.view(c.source)
+	env := r.env(view)
+	var err error
+	switch c.decision.Action {
+	case plan.Create:
+		c.writes, err = r.program.Create(env)
+		c.upn = true
+	default:
+		current := c.target
+		if c.decision.Action == plan.Adopt {
+			current = c.pending[0]
+		}
+		c.writes, err = r.program.Update(env, user{u: current.GetUser()})
+		c.upn = c.decision.Action == plan.Adopt || r.program.UPN && c.link.Managed() && c.link.HomeUPN != "" && c.link.HomeUPN != c.source.GetUser().GetUserPrincipalName()
+	}
+	if err != nil {
+		c.fail(mappingFault(err))
+		return
+	}
+	r.reference(c)
+	if c.decision.Action == plan.Update && len(c.writes) == 0 && !c.upn && c.manager == "" {
+		c.decision = plan.Decision{Action: plan.Skip, Reason: plan.RedundantExport}
+	}
+}
+
+// reference decides what is sent about the manager.
+func (r *run) reference(c *candidate) {
+	if !r.program.Manager || r.program.ManagerOnAdd && c.decision.Action != plan.Create {
+		return
+	}
+	wanted := c.source.GetManagerId()
+	fresh := c.decision.Action != plan.Update || !c.link.Managed()
+	switch {
+	case wanted != "" && (fresh || c.link.Manager.String() != wanted || c.link.ManagerState == store.ManagerSet && c.target.GetManagerId() == ""):
+		c.manager = wanted
+	case wanted == "" && r.program.FlowManagerNull && (c.target.GetManagerId() != "" || c.link.ManagerState >= store.ManagerPending):
+		c.manager = "-"
+	}
+}
+
+func (c *candidate) fail(f *fault) {
+	c.fault = f
+	c.decision = plan.Decision{Action: plan.Fail, Reason: f.code}
+}
+
+func mappingFault(err error) *fault {
+	if e, ok := err.(*mapping.Error); ok {
+		return &fault{code: e.Code, reason: "An attribute mapping failed for this object: " + e.Reason + ". Correct the mapping of " + e.Attribute + " or the value at the source.",
+			details: fmt.Sprintf("target attribute %s, function %s: %s", e.Attribute, e.Function, e.Reason)}
+	}
+	return &fault{code: "InternalError", reason: "The mapping failed.", details: ""}
+}
+
+// permit asks the target's policy about the page: whether synchronization is
+// still allowed, and about each user that would be new there.
+func (r *run) permit(ctx context.Context, p *page) error {
+	request := &policypb.CheckSyncUsersRequest{SourceTenantId: r.job.Tenant.String(), TargetTenantId: r.job.Target.String()}
+	var asked []*candidate
+	for _, c := range p.all {
+		switch c.decision.Action {
+		case plan.Create, plan.Adopt, plan.Restore:
+			asked = append(asked, c)
+			email := c.source.GetUser().GetMail()
+			if email == "" {
+				email = c.source.GetUser().GetUserPrincipalName()
+			}
+			request.Users = append(request.Users, &policypb.CheckSyncUsersRequest_User{UserId: c.id.String(), Email: email})
+		}
+	}
+	answer, err := r.Policy.CheckSyncUsers(ctx, request)
+	if err != nil {
+		return fmt.Errorf("check policy: %w", err)
+	}
+	if !answer.GetSyncAllowed() {
+		return r.connection(ctx)
+	}
+	p.version = answer.GetPolicyVersion()
+	if answer.GetAllAllowed() {
+		return nil
+	}
+	for i, c := range asked {
+		if i < len(answer.GetRefusals()) && answer.GetRefusals()[i] != "" {
+			c.refusal = answer.GetRefusals()[i]
+			c.fail(refusalFault(c.refusal))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	"github.com/google/uuid"
+
+	"entente.dev/sync-svc/internal/job"
+	"entente.dev/sync-svc/internal/store"
+)
+
+// span is a page of an initial cycle: everything in scope with ids after one
+// and up to another, and what is connected in between.
+type span struct {
+	page *page
+	last uuid.UUID
+	more bool
+}
+
+// everybody evaluates the whole scope in the order of ids. While one page is
+// written the next one is read and decided.
+func (r *run) everybody(ctx context.Context, c *job.Cycle) error {
+	after := uuid.Nil
+	if c.After != "" {
+		parsed, err := uuid.Parse(c.After)
+		if err != nil {
+			return fmt.Errorf("read checkpoint: %w", err)
+		}
+		after = parsed
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	spans, failed := make(chan *span), make(chan error, 1)
+	go func() {
+		defer close(spans)
+		for {
+			s, err := r.span(ctx, after)
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case spans <- s:
+			case <-ctx.Done():
+				return
+			}
+			if !s.more {
+				return
+			}
+			after = s.last
+		}
+	}()
+	// The reader is waited for: closing the channel is its last act.
+	defer func() {
+		cancel()
+		for range spans {
+		}
+	}()
+	for s := range spans {
+		c.After = s.last.String()
+		total := c.Imported + int64(len(s.page.all))
+		if s.more {
+			total += job.PageSize
+		}
+		c.TotalObjects = max(c.TotalObjects, total)
+		if err := r.export(ctx, s.page, c); err != nil {
+			return err
+		}
+	}
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return ctx.Err()
+	}
+}
+
+// span reads and decides the page after an id.
+func (r *run) span(ctx context.Context, after uuid.UUID) (*span, error) {
+	s := &span{page: &page{}}
+	request := &directorypb.ListSourceUsersRequest{TenantId: r.job.Tenant.String(), Limit: int32(r.BatchSize)}
+	if r.meaning.SyncAll {
+		if after != uuid.Nil {
+			request.AfterId = after.String()
+		}
+	} else {
+		ids, more, err := r.assignees(ctx, after, r.BatchSize)
+		if err != nil {
+			return nil, err
+		}
+		s.more = more
+		for _, id := range ids {
+			request.Ids = append(request.Ids, id.String())
+			s.last = id
+		}
+	}
+	var users []*directorypb.SourceUser
+	if r.meaning.SyncAll || len(request.Ids) > 0 {
+		response, err := r.Source.ListSourceUsers(ctx, request)
+		if err != nil {
+			return nil, fmt.Errorf("read source users: %w", err)
+		}
+		users = response.GetUsers()
+		if r.meaning.SyncAll && response.GetNextAfterId() != "" {
+			s.more = true
+			if s.last, err = uuid.Parse(response.GetNextAfterId()); err != nil {
+				return nil, fmt.Errorf("read source users: %w", err)
+			}
+		}
+	}
+	if !s.more {
+		s.last = uuid.Max
+	}
+	if err := r.fill(ctx, s, after, users); err != nil {
+		return nil, err
+	}
+	return s, r.decide(ctx, s.page)
+}
+
+// fill makes the candidates of a span: the users that were read, and connected
+// ones that were not, because they are deleted or out of scope.
+func (r *run) fill(ctx context.Context, s *span, after uuid.UUID, users []*directorypb.SourceUser) error {
+	var links map[uuid.UUID]store.Link
+	err := r.Store.Read(ctx, r.job.Tenant, func(tx *store.Tx) error {
+		var err error
+		links, err = tx.LinksBetween(r.job.Key, after, s.last)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	read := make(map[uuid.UUID]bool, len(users))
+	escrowed := make([]uuid.UUID, 0, len(users))
+	for _, u := range users {
+		id, err := uuid.Parse(u.GetUser().GetId())
+		if err != nil {
+			return fmt.Errorf("read source users: %w", err)
+		}
+		read[id] = true
+		link, known := links[id]
+		link.Source = id
+		s.page.all = append(s.page.all, &candidate{id: id, source: u, assigned: true, link: link, known: known})
+		escrowed = append(escrowed, id)
+	}
+	var rest []uuid.UUID
+	for id, l := range links {
+		if !read[id] && l.State == store.Linked {
+			rest = append(rest, id)
+		}
+	}
+	for len(rest) > 0 {
+		n := min(len(rest), 500)
+		left, err := r.gather(ctx, rest[:n])
+		if err != nil {
+			return err
+		}
+		s.page.all = append(s.page.all, left...)
+		rest = rest[n:]
+	}
+	if len(escrowed) == 0 {
+		return nil
+	}
+	return r.Store.Read(ctx, r.job.Tenant, func(tx *store.Tx) error {
+		escrows, err := tx.Escrows(r.job.Key, escrowed)
+		if err != nil {
+			return err
+		}
+		for _, c := range s.page.all {
+			if e, ok := escrows[c.id]; ok {
+				c.escrow = &e
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,15 @@
+// Package migrations holds the numbered SQL files of the schema `sync`. They
+// are forward only; a file that was released is never changed.
+package migrations
+
+import (
+	"embed"
+
+	"entente.dev/servicekit/pg"
+)
+
+//go:embed *.sql
+var files embed.FS
+
+// Source is the series of migrations of this service.
+var Source = pg.Source{Name: "sync", FS: files}

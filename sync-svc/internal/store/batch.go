@@ -1,0 +1,203 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"entente.dev/sync-svc/internal/job"
+)
+
+// Batch is what a job has sent to its target and not yet recorded.
+type Batch struct {
+	Request []byte
+	Drafts  []byte
+	Cycle   job.Cycle
+}
+
+// SaveBatch writes the batch that is about to be sent.
+func (tx *Tx) SaveBatch(key uuid.UUID, b Batch) error {
+	cycle, err := toJSON(b.Cycle)
+	if err != nil {
+		return err
+	}
+	tx.Queue(`insert into batches (tenant_id, job_key, request, drafts, cycle) values ($1, $2, $3, $4, $5)`, tx.Tenant, key, b.Request, b.Drafts, cycle)
+	return nil
+}
+
+// Batch loads the batch of a job that was sent and not recorded, or nil.
+func (tx *Tx) Batch(key uuid.UUID) (*Batch, error) {
+	var b Batch
+	var cycle []byte
+	err := tx.Pgx().QueryRow(tx.Context(), `select request, drafts, cycle from batches where tenant_id = $1 and job_key = $2`, tx.Tenant, key).
+		Scan(&b.Request, &b.Drafts, &cycle)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &b, json.Unmarshal(cycle, &b.Cycle)
+}
+
+// DropBatch forgets the batch, whose outcome is recorded by the same
+// transaction, and reports whether it was still there.
+func (tx *Tx) DropBatch(key uuid.UUID) (bool, error) {
+	tag, err := tx.Pgx().Exec(tx.Context(), `delete from batches where tenant_id = $1 and job_key = $2`, tx.Tenant, key)
+	return tag.RowsAffected() > 0, err
+}
+
+// AddSynchronized adds newly linked objects to the figure of a job.
+func (tx *Tx) AddSynchronized(id string, n int64) {
+	tx.Queue(`update jobs set synchronized = synchronized + $3 where tenant_id = $1 and id = $2`, tx.Tenant, id, n)
+}
+
+// SaveCycle stores the checkpoint of a running cycle, and adds newly linked
+// objects to the figure of the job.
+func (tx *Tx) SaveCycle(id string, c job.Cycle, newlyLinked int64) error {
+	body, err := toJSON(c)
+	if err != nil {
+		return err
+	}
+	tx.Queue(`update jobs set cycle = $3, synchronized = synchronized + $4 where tenant_id = $1 and id = $2`, tx.Tenant, id, body, newlyLinked)
+	return nil
+}
+
+// Generation reads the state a runner must notice: the generation of the job
+// and whether it is still there and active. The row is locked.
+func (tx *Tx) Generation(id string) (generation int64, active bool, err error) {
+	err = tx.Pgx().QueryRow(tx.Context(), `select generation, deleted_at is null and state = 1 from jobs where tenant_id = $1 and id = $2 for update`, tx.Tenant, id).
+		Scan(&generation, &active)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	return generation, active, err
+}
+
+// Escrow is a failed operation that waits for its next attempt.
+type Escrow struct {
+	Source   uuid.UUID
+	Code     string
+	Attempts int
+	FirstAt  time.Time
+	NextAt   time.Time
+}
+
+// Escrows loads the open escrows of the named objects.
+func (tx *Tx) Escrows(key uuid.UUID, sources []uuid.UUID) (map[uuid.UUID]Escrow, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), `select source_id, code, attempts, first_at, next_at from escrows where tenant_id = $1 and job_key = $2 and source_id = any($3)`,
+		tx.Tenant, key, sources)
+	if err != nil {
+		return nil, err
+	}
+	m := map[uuid.UUID]Escrow{}
+	var e Escrow
+	_, err = pgx.ForEachRow(rows, []any{&e.Source, &e.Code, &e.Attempts, &e.FirstAt, &e.NextAt}, func() error {
+		m[e.Source] = e
+		return nil
+	})
+	return m, err
+}
+
+// DueEscrows lists objects whose next attempt is due, and those whose first
+// failure is older than the limit, which are dropped.
+func (tx *Tx) DueEscrows(key uuid.UUID, now time.Time, limit int) ([]uuid.UUID, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), `select source_id from escrows where tenant_id = $1 and job_key = $2 and next_at <= $3 order by next_at limit $4`,
+		tx.Tenant, key, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
+// CountEscrows counts the open escrows of a job.
+func (tx *Tx) CountEscrows(key uuid.UUID) (n int64, err error) {
+	err = tx.Pgx().QueryRow(tx.Context(), `select count(*) from escrows where tenant_id = $1 and job_key = $2`, tx.Tenant, key).Scan(&n)
+	return n, err
+}
+
+// SaveEscrows writes failed operations.
+func (tx *Tx) SaveEscrows(key uuid.UUID, list []Escrow) {
+	if len(list) == 0 {
+		return
+	}
+	n := len(list)
+	sources, codes, attempts := make([]uuid.UUID, n), make([]string, n), make([]int32, n)
+	first, next := make([]time.Time, n), make([]time.Time, n)
+	for i, e := range list {
+		sources[i], codes[i], attempts[i], first[i], next[i] = e.Source, e.Code, int32(e.Attempts), e.FirstAt, e.NextAt
+	}
+	tx.Queue(`insert into escrows (tenant_id, job_key, source_id, code, attempts, first_at, next_at)
+		select $1, $2, s, c, a, f, n from unnest($3::uuid[], $4::text[], $5::int[], $6::timestamptz[], $7::timestamptz[]) as x(s, c, a, f, n)
+		on conflict (tenant_id, job_key, source_id) do update set code = excluded.code, attempts = excluded.attempts, next_at = excluded.next_at`,
+		tx.Tenant, key, sources, codes, attempts, first, next)
+}
+
+// DropEscrows removes the escrows of the named objects.
+func (tx *Tx) DropEscrows(key uuid.UUID, sources []uuid.UUID) {
+	if len(sources) > 0 {
+		tx.Queue(`delete from escrows where tenant_id = $1 and job_key = $2 and source_id = any($3)`, tx.Tenant, key, sources)
+	}
+}
+
+// DropAllEscrows removes every escrow of a job.
+func (tx *Tx) DropAllEscrows(key uuid.UUID) {
+	tx.Queue(`delete from escrows where tenant_id = $1 and job_key = $2`, tx.Tenant, key)
+}
+
+// Staged is a removal that waits for an administrator.
+type Staged struct {
+	Source      uuid.UUID
+	DisplayName string
+}
+
+// SaveStaged adds staged removals and reports which of them are new.
+func (tx *Tx) SaveStaged(key uuid.UUID, list []Staged, now time.Time) (map[uuid.UUID]bool, error) {
+	sources, names := make([]uuid.UUID, len(list)), make([]string, len(list))
+	for i, s := range list {
+		sources[i], names[i] = s.Source, s.DisplayName
+	}
+	rows, err := tx.Pgx().Query(tx.Context(), `insert into staged_deletions (tenant_id, job_key, source_id, display_name, staged_at)
+		select $1, $2, s, n, $5 from unnest($3::uuid[], $4::text[]) as x(s, n) on conflict do nothing returning source_id`, tx.Tenant, key, sources, names, now)
+	if err != nil {
+		return nil, err
+	}
+	fresh := map[uuid.UUID]bool{}
+	var id uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		fresh[id] = true
+		return nil
+	})
+	return fresh, err
+}
+
+// Staged lists the staged removals of a job.
+func (tx *Tx) Staged(key uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), `select source_id from staged_deletions where tenant_id = $1 and job_key = $2 order by source_id`, tx.Tenant, key)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
+// DropStaged removes every staged removal of a job.
+func (tx *Tx) DropStaged(key uuid.UUID) {
+	tx.Queue(`delete from staged_deletions where tenant_id = $1 and job_key = $2`, tx.Tenant, key)
+}
+
+// DropStagedExcept removes staged removals that are not among the given ones.
+func (tx *Tx) DropStagedExcept(key uuid.UUID, keep []Staged) {
+	sources := make([]uuid.UUID, len(keep))
+	for i, s := range keep {
+		sources[i] = s.Source
+	}
+	tx.Queue(`delete from staged_deletions where tenant_id = $1 and job_key = $2 and source_id <> all($3)`, tx.Tenant, key, sources)
+}
+
+// SaveWatermark moves the watermark of a job.
+func (tx *Tx) SaveWatermark(id, watermark string) {
+	tx.Queue(`update jobs set watermark = $3 where tenant_id = $1 and id = $2`, tx.Tenant, id, watermark)
+}
