@@ -56,7 +56,7 @@ func sendCode(t *testing.T, p *suitetest.Person, box *suitetest.Mailbox, link st
 
 // enterCode types a passcode.
 func enterCode(p *suitetest.Person, code string) {
-	p.Press("verify", url.Values{p.Field("verify"): {code}})
+	p.Press("continue", url.Values{p.Field("continue"): {code}})
 }
 
 // redeem takes an invited person from the link to the end of the redemption.
