@@ -17,6 +17,9 @@ type Call struct {
 	IP string
 	// Secure is true when the connection is encrypted.
 	Secure bool
+	// Route is the template of the operation, once it is known; it is what
+	// logs and spans may say of a path.
+	Route string
 }
 
 type callKey struct{}

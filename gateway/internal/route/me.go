@@ -3,6 +3,7 @@ package route
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"strings"
 
 	"entente.dev/gateway/internal/graph"
@@ -59,4 +60,24 @@ func peekClaims(authorization string) (c claims, ok bool) {
 		return c, false
 	}
 	return c, json.Unmarshal(raw, &c) == nil
+}
+
+// Holder names tenant and application that a request counts against, as its
+// token claims and without any trust in it.
+func Holder(r *http.Request) (tenant, application string) {
+	c, ok := peekClaims(r.Header.Get("Authorization"))
+	if !ok || len(c.Tenant) > 64 || len(c.AppID) > 64 {
+		return "", ""
+	}
+	return clean(c.Tenant), clean(c.AppID)
+}
+
+// clean keeps what an id is made of; it goes into a header.
+func clean(id string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return -1
+	}, id)
 }

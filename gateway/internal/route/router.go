@@ -135,6 +135,7 @@ func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.C
 		return nil, fault.Unimplemented(errorspb.Reason_METHOD_NOT_ALLOWED, "Specified HTTP method is not allowed for the request target.")
 	}
 	x.op, x.values, x.args = op, m.values, m.args
+	call.Route = op.Template
 	if x.options, err = graph.ParseOptions(r.URL.RawQuery, x.beta()); err != nil {
 		return nil, err
 	}

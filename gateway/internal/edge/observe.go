@@ -1,0 +1,63 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// metrics have few label values: the part of the surface and the class of the
+// status.
+type metrics struct {
+	took *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "entente_http_request_seconds", Help: "Time to answer HTTP requests.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+	}, []string{"part", "class"})}
+	if reg != nil {
+		reg.MustRegister(m.took)
+	}
+	return m
+}
+
+func (m *metrics) observe(part string, status int, took time.Duration) {
+	m.took.WithLabelValues(part, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
+}
+
+// spans wrap requests; the connections to the services continue them.
+type spans struct {
+	tracer     trace.Tracer
+	propagator propagation.TraceContext
+}
+
+func newSpans(p trace.TracerProvider) *spans {
+	if p == nil {
+		return &spans{}
+	}
+	return &spans{tracer: p.Tracer("entente.dev/gateway")}
+}
+
+func (s *spans) start(r *http.Request) (context.Context, func(route string, status int)) {
+	if s.tracer == nil {
+		return r.Context(), func(string, int) {}
+	}
+	ctx := s.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx, span := s.tracer.Start(ctx, "HTTP "+method(r.Method), trace.WithSpanKind(trace.SpanKindServer))
+	return ctx, func(route string, status int) {
+		span.SetAttributes(attribute.String("http.route", route), attribute.Int("http.response.status_code", status))
+		if status >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, "")
+		}
+		span.End()
+	}
+}
