@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 
 	"entente.dev/gateway/service"
@@ -41,6 +42,7 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 	defer p.Close()
+	p.Log.LogAttrs(ctx, slog.LevelInfo, "settings", config.Attrs(cfg)...)
 	deps := service.Deps{Log: p.Log, Registry: p.Registry, Tracer: p.Tracer}
 	if err := dial(p, cfg, &deps); err != nil {
 		return err

@@ -96,7 +96,11 @@ func (x *exchange) encode(m proto.Message) []byte {
 			return strconv.AppendInt(nil, r.Get(fd).Int(), 10)
 		}
 	}
-	return graph.Append(make([]byte, 0, 1024), m, x.view())
+	// Answers of one operation are much alike: the size of the last one spares
+	// the copies of growing.
+	body := graph.Append(make([]byte, 0, max(512, x.op.size.Load()*9/8)), m, x.view())
+	x.op.size.Store(int64(len(body)))
+	return body
 }
 
 func (x *exchange) view() graph.View {

@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -33,6 +34,8 @@ type Operation struct {
 	hidden                         []protoreflect.Name
 	castValue                      string
 	count                          bool // ends in $count: text/plain
+
+	size atomic.Int64 // of the last answer
 }
 
 // step is one segment of a template.
