@@ -17,13 +17,20 @@ type Part struct {
 	Run func(ctx context.Context) error
 }
 
-// Run runs all parts until ctx ends, SIGINT or SIGTERM arrives, or one of
-// them returns. Parts end one after the other, the last first, so a part may
-// rely on those before it to the end. It answers the first error that was not
-// the end of a context. A second signal kills the process.
+// Run is Group for a whole process: SIGINT and SIGTERM end it as well. A
+// second signal kills the process.
 func Run(ctx context.Context, parts ...Part) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // from then on a signal has its usual effect
+	return Group(ctx, parts...)
+}
+
+// Group runs all parts until ctx ends or one of them returns. Parts end one
+// after the other, the last first, so a part may rely on those before it to
+// the end. It answers the first error that was not the end of a context.
+// Signals are the business of the process, not of a group in it.
+func Group(ctx context.Context, parts ...Part) error {
 	type running struct {
 		cancel context.CancelFunc
 		done   chan error
@@ -51,7 +58,6 @@ func Run(ctx context.Context, parts ...Part) error {
 	case <-ctx.Done():
 	case <-ended:
 	}
-	stop() // from here on a signal has its usual effect
 	var first error
 	for i := len(started) - 1; i >= 0; i-- {
 		started[i].cancel()
