@@ -95,6 +95,9 @@ type server struct {
 	key    []byte
 	clones atomic.Int64
 
+	// making lets one template be made at a time: roles belong to the server,
+	// and two that make the same one collide.
+	making    sync.Mutex
 	mu        sync.Mutex
 	templates map[string]func() (template, error)
 }
@@ -150,6 +153,8 @@ func (s *server) template(schemas []Schema) (template, error) {
 }
 
 func (s *server) migrate(key string, schemas []Schema) (template, error) {
+	s.making.Lock()
+	defer s.making.Unlock()
 	ctx := context.Background()
 	t := template{database: fmt.Sprintf("template_%d_%s", os.Getpid(), key), services: make(map[string]cluster.Service)}
 	if err := s.exec("create database " + t.database); err != nil {
