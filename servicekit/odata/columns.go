@@ -110,3 +110,19 @@ func (s SQL) Numbered(first int) string {
 
 // Fold is the form of text in key columns, as PostgreSQL's lower() makes it.
 func Fold(s string) string { return strings.ToLower(s) }
+
+// All joins conditions by `and`, leaving out empty ones.
+func All(conditions ...SQL) SQL {
+	var out SQL
+	for _, c := range conditions {
+		if c.IsZero() {
+			continue
+		}
+		if out.Text != "" {
+			out.Text += " and "
+		}
+		out.Text += c.Text
+		out.Args = append(out.Args, c.Args...)
+	}
+	return out
+}

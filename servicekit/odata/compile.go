@@ -274,7 +274,7 @@ func (p property) enum(text string) (int32, bool) {
 }
 
 // compareTime compares as the wire shows times: in whole seconds, unless the
-// literal has a fraction.
+// literal has a fraction, be it zero.
 func (c *compiler) compareTime(p property, e Compare) error {
 	t, whole, ok := timeOf(e.Value)
 	if !ok {
@@ -312,8 +312,7 @@ func timeOf(v Value) (t time.Time, whole, ok bool) {
 	text := strings.ToUpper(v.Text)
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02"} {
 		if parsed, err := time.Parse(layout, text); err == nil && parsed.Year() > 0 && parsed.Year() < 10000 {
-			parsed = parsed.UTC().Truncate(time.Microsecond)
-			return parsed, parsed.Nanosecond() == 0, true
+			return parsed.UTC().Truncate(time.Microsecond), !strings.Contains(text, "."), true
 		}
 	}
 	return t, false, false
