@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -36,17 +37,32 @@ type Body struct {
 // Patch null is the same as absent and the mask is nil.
 func Unmarshal(data []byte, m proto.Message, b Body) (mask []string, err error) {
 	d := &decoder{scanner: scanner{data: data}, body: b}
-	if d.peek() != '{' {
-		return nil, badJSON()
-	}
-	if err := d.message(m.ProtoReflect(), "", "", true); err != nil {
-		return nil, err
-	}
-	if err := d.end(); err != nil {
-		return nil, err
+	if err := d.whole(m.ProtoReflect()); err != nil {
+		return nil, b.Family(err)
 	}
 	slices.Sort(d.mask)
 	return d.mask, nil
+}
+
+// Family gives a BAD_REQUEST about a body the code of its part of the API.
+func (b Body) Family(err error) error {
+	var f *fault.Error
+	if b.BadRequest || !errors.As(err, &f) || f.Reason != errorspb.Reason_BAD_REQUEST {
+		return err
+	}
+	g := *f
+	g.Reason = errorspb.Reason_INVALID_REQUEST
+	return &g
+}
+
+func (d *decoder) whole(m protoreflect.Message) error {
+	if d.peek() != '{' {
+		return badJSON()
+	}
+	if err := d.message(m, "", "", true); err != nil {
+		return err
+	}
+	return d.end()
 }
 
 type decoder struct {

@@ -91,18 +91,18 @@ func TestUnmarshalRefuses(t *testing.T) {
 		{"object for list", `{"businessPhones":{}}`, errorspb.Reason_PROPERTY_INVALID, "businessPhones"},
 		{"null in a list", `{"businessPhones":[null]}`, errorspb.Reason_PROPERTY_INVALID, "businessPhones"},
 		{"date that is none", `{"employeeHireDate":"yesterday"}`, errorspb.Reason_PROPERTY_INVALID, "employeeHireDate"},
-		{"duplicate", `{"displayName":"a","displayName":"b"}`, errorspb.Reason_BAD_REQUEST, ""},
-		{"trailing text", `{} {}`, errorspb.Reason_BAD_REQUEST, ""},
-		{"no object", `[]`, errorspb.Reason_BAD_REQUEST, ""},
-		{"cut off", `{"displayName":"a`, errorspb.Reason_BAD_REQUEST, ""},
-		{"leading zero", `{"extension_0_a":01}`, errorspb.Reason_BAD_REQUEST, ""},
-		{"half a surrogate pair", `{"displayName":"\ud800"}`, errorspb.Reason_BAD_REQUEST, ""},
-		{"no UTF-8", "{\"displayName\":\"\xff\"}", errorspb.Reason_BAD_REQUEST, ""},
-		{"control character", "{\"displayName\":\"a\nb\"}", errorspb.Reason_BAD_REQUEST, ""},
-		{"byte-order mark", "\uFEFF{}", errorspb.Reason_BAD_REQUEST, ""},
-		{"too deep", `{"extension_0_a":` + deep + `}`, errorspb.Reason_BAD_REQUEST, ""},
-		{"too many", `{"businessPhones":["` + strings.Repeat(`a","`, 10_001) + `"]}`, errorspb.Reason_BAD_REQUEST, ""},
-		{"long name", `{"` + strings.Repeat("a", 300) + `":1}`, errorspb.Reason_BAD_REQUEST, ""},
+		{"duplicate", `{"displayName":"a","displayName":"b"}`, errorspb.Reason_INVALID_REQUEST, ""},
+		{"trailing text", `{} {}`, errorspb.Reason_INVALID_REQUEST, ""},
+		{"no object", `[]`, errorspb.Reason_INVALID_REQUEST, ""},
+		{"cut off", `{"displayName":"a`, errorspb.Reason_INVALID_REQUEST, ""},
+		{"leading zero", `{"extension_0_a":01}`, errorspb.Reason_INVALID_REQUEST, ""},
+		{"half a surrogate pair", `{"displayName":"\ud800"}`, errorspb.Reason_INVALID_REQUEST, ""},
+		{"no UTF-8", "{\"displayName\":\"\xff\"}", errorspb.Reason_INVALID_REQUEST, ""},
+		{"control character", "{\"displayName\":\"a\nb\"}", errorspb.Reason_INVALID_REQUEST, ""},
+		{"byte-order mark", "\uFEFF{}", errorspb.Reason_INVALID_REQUEST, ""},
+		{"too deep", `{"extension_0_a":` + deep + `}`, errorspb.Reason_INVALID_REQUEST, ""},
+		{"too many", `{"businessPhones":["` + strings.Repeat(`a","`, 10_001) + `"]}`, errorspb.Reason_INVALID_REQUEST, ""},
+		{"long name", `{"` + strings.Repeat("a", 300) + `":1}`, errorspb.Reason_INVALID_REQUEST, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -115,6 +115,9 @@ func TestUnmarshalRefuses(t *testing.T) {
 	}
 	if _, err := Unmarshal([]byte(`{"colour":1}`), &directorypb.User{}, Body{BadRequest: true}); !fault.Is(err, errorspb.Reason_BAD_REQUEST) {
 		t.Errorf("other family: %v", err)
+	}
+	if _, err := Unmarshal([]byte(`{`), &directorypb.User{}, Body{BadRequest: true}); !fault.Is(err, errorspb.Reason_BAD_REQUEST) {
+		t.Errorf("cut off, other family: %v", err)
 	}
 	if _, err := Unmarshal([]byte(`{"id":"AB"}`), &directorypb.User{}, Body{Patch: true, Keys: map[string]string{"id": "ab"}}); err != nil {
 		t.Errorf("key of the path: %v", err)

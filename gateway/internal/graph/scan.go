@@ -27,10 +27,10 @@ type scanner struct {
 	elements int
 }
 
-// Text for a body that is no JSON, as Graph says it.
-const malformed = "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."
+// Malformed is the text for a body that is no JSON, as Graph says it.
+const Malformed = "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."
 
-func badJSON() error { return fault.Invalid(errorspb.Reason_BAD_REQUEST, malformed) }
+func badJSON() error { return fault.Invalid(errorspb.Reason_BAD_REQUEST, Malformed) }
 
 func tooComplex(what string) error {
 	return fault.Invalid(errorspb.Reason_BAD_REQUEST, "The request payload exceeds the limit: %s.", what)

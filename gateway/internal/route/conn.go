@@ -106,16 +106,16 @@ func (x *exchange) fillBody(m protoreflect.Message) error {
 	if !x.op.whole && x.op.body == nil {
 		return nil
 	}
+	rules := x.bodyRules()
 	if len(x.body) == 0 {
 		if x.op.whole {
 			return nil // actions without parameters come with nothing (WIRE-53)
 		}
-		return fault.Invalid(errorspb.Reason_BAD_REQUEST, "Empty Payload. JSON content expected.")
+		return rules.Family(fault.Invalid(errorspb.Reason_BAD_REQUEST, "Empty Payload. JSON content expected."))
 	}
 	if ct := x.r.Header.Get("Content-Type"); ct != "" && !strings.Contains(strings.ToLower(ct), "json") {
-		return fault.Invalid(errorspb.Reason_BAD_REQUEST, "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.")
+		return rules.Family(fault.Invalid(errorspb.Reason_BAD_REQUEST, graph.Malformed))
 	}
-	rules := x.bodyRules()
 	target := m
 	if x.op.whole {
 		rules.Hidden = x.op.hidden

@@ -62,6 +62,7 @@ func do(rt http.Handler, method, target, body string, headers ...string) *httpte
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	r.Header.Set("Authorization", "Bearer x")
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
@@ -170,13 +171,16 @@ func TestRefusedRequests(t *testing.T) {
 		{"page size", "GET", "/v1.0/users?$top=1000", "", 400, "Request_BadRequest", "Invalid page size specified: '1000'. Must be between 1 and 999 inclusive."},
 		{"unknown property selected", "GET", "/v1.0/users?$select=id,colour", "", 400, "BadRequest", "Could not find a property named 'colour' on type 'microsoft.graph.user'."},
 		{"option without effect", "DELETE", "/v1.0/users/x?$filter=a", "", 400, "Request_UnsupportedQuery", "The query option '$filter' is not supported by this operation."},
-		{"no JSON", "POST", "/v1.0/users", "{", 400, "BadRequest", "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."},
-		{"nothing", "POST", "/v1.0/users", "", 400, "BadRequest", "Empty Payload. JSON content expected."},
+		{"no JSON", "POST", "/v1.0/users", "{", 400, "Request_BadRequest", "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."},
+		{"nothing", "POST", "/v1.0/users", "", 400, "Request_BadRequest", "Empty Payload. JSON content expected."},
 		{"unknown property", "POST", "/v1.0/users", `{"colour":1}`, 400, "Request_BadRequest", "Invalid property 'colour'."},
 		{"read-only property", "PATCH", "/v1.0/users/x", `{"createdDateTime":"2024-01-01T00:00:00Z"}`, 400, "Request_BadRequest", "Property 'createdDateTime' is read-only and cannot be set."},
 		{"oversize body", "POST", "/v1.0/users", `{"displayName":"` + strings.Repeat("a", 1<<20) + `"}`, 413, "RequestEntityTooLarge", "The request body exceeds the limit of 1048576 bytes."},
 		{"oversize invitation", "POST", "/v1.0/invitations", `{"x":"` + strings.Repeat("a", 64<<10) + `"}`, 413, "RequestEntityTooLarge", "The request body exceeds the limit of 65536 bytes."},
 		{"me of an application", "GET", "/v1.0/me", "", 400, "BadRequest", "/me request is only valid with delegated authentication flow."},
+		{"no JSON for an invitation", "POST", "/v1.0/invitations", "{", 400, "BadRequest", ""},
+		{"list of invitations", "GET", "/v1.0/invitations", "", 404, "Request_ResourceNotFound", ""},
+		{"one invitation", "PATCH", "/beta/invitations/x", "{}", 404, "Request_ResourceNotFound", "Resource 'x' does not exist or one of its queried reference-property objects are not present."},
 		{"two slashes", "GET", "/v1.0//users", "", 404, "ResourceNotFound", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -126,16 +126,27 @@ func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.C
 		return nil, err
 	}
 	m := rt.tree.find(x.lookup())
+	var op *Operation
+	if m.node != nil {
+		op = m.node.operations[r.Method]
+	}
+	if op == nil && path.Graph() && x.first() == "invitations" {
+		// Graph knows invitations as something to create only (INV-8).
+		return nil, fault.NotFound(errorspb.Reason_NOT_FOUND, "Resource '%s' does not exist or one of its queried reference-property objects are not present.", x.segment(len(x.path.Segments)))
+	}
 	if m.node == nil {
 		return nil, unknownSegment(x.segment(m.depth))
 	}
-	op := m.node.operations[r.Method]
 	if op == nil {
 		w.Header().Set("Allow", allowed(m.node))
 		return nil, fault.Unimplemented(errorspb.Reason_METHOD_NOT_ALLOWED, "Specified HTTP method is not allowed for the request target.")
 	}
 	x.op, x.values, x.args = op, m.values, m.args
 	call.Route = op.Template
+	if !op.open && r.Header.Get("Authorization") == "" {
+		// The service would say the same, after the body has been read.
+		return nil, fault.Unauthenticated(errorspb.Reason_UNAUTHENTICATED, "Access token is empty.")
+	}
 	if x.options, err = graph.ParseOptions(r.URL.RawQuery, x.beta()); err != nil {
 		return nil, err
 	}

@@ -25,7 +25,9 @@ type Operation struct {
 	serve func(*exchange)   // of composed operations
 
 	in, out protoreflect.MessageDescriptor
-	answer  *optionspb.Answer
+	// open operations need no token.
+	open   bool
+	answer *optionspb.Answer
 	// body is the field that the HTTP body fills; whole says it is the request
 	// itself.
 	body                           protoreflect.FieldDescriptor
@@ -92,6 +94,9 @@ func newOperation(md protoreflect.MethodDescriptor, r *annotations.HttpRule) (*O
 		in:  md.Input(), out: md.Output(),
 	}
 	op.answer, _ = proto.GetExtension(md.Options(), optionspb.E_Answer).(*optionspb.Answer)
+	if a, ok := proto.GetExtension(md.Options(), optionspb.E_Access).(*optionspb.Access); ok {
+		op.open = a.GetAnonymous()
+	}
 	switch p := r.GetPattern().(type) {
 	case *annotations.HttpRule_Get:
 		op.Method, op.Template = "GET", p.Get
