@@ -331,7 +331,7 @@ func TestWrongMethodsAndPathsAreRefused(t *testing.T) {
 		code         string
 	}{
 		{"DELETE", "/v1.0/users", 405, "Request_BadRequest"}, {"PUT", "/v1.0/users/" + unused(), 405, "Request_BadRequest"},
-		{"PATCH", "/v1.0/invitations", 405, "Request_BadRequest"}, {"GET", "/v1.0/invitations", 405, "Request_BadRequest"},
+		{"PATCH", "/v1.0/invitations", 404, "Request_ResourceNotFound"}, {"GET", "/v1.0/invitations", 404, "Request_ResourceNotFound"}, // INV-8, O2
 		{"POST", "/v1.0/organization", 405, "Request_BadRequest"},
 	} {
 		g.Refused(tt.method, tt.path, object{}, tt.status, tt.code)
