@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -68,19 +69,33 @@ type Draft struct {
 	Sponsors    []uuid.UUID
 }
 
+// Settings is what a tenant says about its invitations. The zero value is the
+// default.
+type Settings struct {
+	LinkLifetime     time.Duration // zero for the deployment's default
+	PasscodeValidity time.Duration // zero for the deployment's default
+	Strict           bool          // refuse `+` in addresses
+	// RedirectHosts, each with what is below it, are where invitees may be
+	// sent; empty means anywhere.
+	RedirectHosts []string
+}
+
 // Check is gate G4: it reads the fields of a request, or answers the fault
 // that names the first property at fault.
-func Check(r Request, strict bool) (Draft, error) {
+func Check(r Request, s Settings) (Draft, error) {
 	d := Draft{SendMessage: r.SendMessage, Reset: r.ResetRedemption, UserType: Guest}
 	var wrong string
 	if strings.TrimSpace(r.Address) == "" {
 		return Draft{}, refuse("invitedUserEmailAddress", "a value is required")
 	}
-	if d.Address, wrong = ParseAddress(r.Address, strict); wrong != "" {
+	if d.Address, wrong = ParseAddress(r.Address, s.Strict); wrong != "" {
 		return Draft{}, refuse("invitedUserEmailAddress", wrong)
 	}
 	if d.Redirect, wrong = ParseRedirect(r.RedirectURL); wrong != "" {
 		return Draft{}, refuse("inviteRedirectUrl", wrong)
+	}
+	if !d.Redirect.Within(s.RedirectHosts) {
+		return Draft{}, refuse("inviteRedirectUrl", "its host is not one that the organization allows")
 	}
 	if utf8.RuneCountInString(r.DisplayName) > maxName {
 		return Draft{}, refuse("invitedUserDisplayName", "it must have at most 256 characters")
@@ -99,7 +114,7 @@ func Check(r Request, strict bool) (Draft, error) {
 	default:
 		return Draft{}, refuse("invitedUserType", "it must be Guest or Member")
 	}
-	if err := d.checkMessage(r, strict); err != nil {
+	if err := d.checkMessage(r, s.Strict); err != nil {
 		return Draft{}, err
 	}
 	return d, d.checkReferences(r)

@@ -21,7 +21,7 @@ func request(change func(*invitation.Request)) invitation.Request {
 
 func TestTheTwoRequiredFieldsAreEnough(t *testing.T) {
 	t.Parallel()
-	d, err := invitation.Check(request(nil), false)
+	d, err := invitation.Check(request(nil), invitation.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestAFieldAtFaultIsNamed(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := invitation.Check(request(tc.change), false)
+			_, err := invitation.Check(request(tc.change), invitation.Settings{})
 			f := fault.From(err)
 			if !fault.Is(err, errorspb.Reason_BAD_REQUEST) || f.Meta["property"] != tc.property || !strings.Contains(f.Message, "'"+tc.property+"'") {
 				t.Errorf("got %v", err)
@@ -77,7 +77,7 @@ func TestFieldsAreRead(t *testing.T) {
 		r.InvitedUser, r.ResetRedemption = id.String(), true
 		r.Sponsors = []string{sponsor.String()}
 		r.SendMessage = true
-	}), false)
+	}), invitation.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestLimitsAreInCharacters(t *testing.T) {
 	t.Parallel()
 	if _, err := invitation.Check(request(func(r *invitation.Request) {
 		r.Message, r.DisplayName = strings.Repeat("😀", 4000), strings.Repeat("é", 256)
-	}), false); err != nil {
+	}), invitation.Settings{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -107,7 +107,7 @@ func TestLimitsAreInCharacters(t *testing.T) {
 func TestLanguagesNobodyKnowsCountAsNone(t *testing.T) {
 	t.Parallel()
 	for _, tag := range []string{"", "qqq-unknown-x", "  ", "klingonese"} {
-		d, err := invitation.Check(request(func(r *invitation.Request) { r.Language = tag }), false)
+		d, err := invitation.Check(request(func(r *invitation.Request) { r.Language = tag }), invitation.Settings{})
 		if err != nil {
 			t.Errorf("%q: %v %v", tag, d.Language, err)
 		}

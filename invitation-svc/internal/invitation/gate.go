@@ -117,6 +117,18 @@ func Admit(d Draft, f Facts) (Plan, error) {
 	return plan, f.Quota
 }
 
+// MayTouch decides whether a caller who could invite somebody now may resend
+// or revoke an invitation of theirs: gates G2, G3 and G5 of the target.
+func MayTouch(i Invitation, f Facts) error {
+	d := Draft{Address: i.Address, UserType: i.UserType}
+	for _, gate := range []func(Draft, Facts) error{permission, invitesFrom, memberRight} {
+		if err := gate(d, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func permission(_ Draft, f Facts) error {
 	if !f.Inviter.MayInvite() {
 		return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)

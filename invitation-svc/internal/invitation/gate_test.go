@@ -24,7 +24,7 @@ func open(i invitation.Inviter, found ...invitation.Existing) invitation.Facts {
 
 func draft(t testing.TB, change func(*invitation.Request)) invitation.Draft {
 	t.Helper()
-	d, err := invitation.Check(request(change), false)
+	d, err := invitation.Check(request(change), invitation.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}

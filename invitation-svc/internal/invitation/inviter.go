@@ -36,6 +36,10 @@ const (
 	guestInviter          = "Guest Inviter"
 )
 
+// actAsUser is the scope by which an application may do what the signed-in
+// user may.
+const actAsUser = "Directory.AccessAsUser.All"
+
 func (i Inviter) holds(roles ...string) bool {
 	return i.Kind == ByUser && slices.ContainsFunc(roles, func(r string) bool { return slices.Contains(i.Roles, r) })
 }
@@ -46,7 +50,7 @@ func (i Inviter) permitted(permissions ...string) bool {
 
 // MayInvite is gate G2: a permission of operation O1.
 func (i Inviter) MayInvite() bool {
-	return i.Kind == BySync || i.permitted("User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All")
+	return i.Kind == BySync || i.permitted("User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All", actAsUser)
 }
 
 // MayInviteMembers is gate G5.
@@ -63,7 +67,7 @@ func (i Inviter) MayInviteMembers() bool {
 
 // MayReset is the caller's half of INV-28; the target's roles are the other.
 func (i Inviter) MayReset() bool {
-	if !i.permitted("User.ReadWrite.All", "Directory.ReadWrite.All") {
+	if !i.permitted("User.ReadWrite.All", "Directory.ReadWrite.All", actAsUser) {
 		return false
 	}
 	return i.Kind == ByApp || i.holds(helpdeskAdministrator, userAdministrator, globalAdministrator)

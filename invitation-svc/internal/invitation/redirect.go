@@ -106,16 +106,26 @@ func (r Redirect) IsZero() bool { return r.text == "" }
 // Known reports whether the browser may be sent on without a click in between
 // (INV-105): to the panel, or to a verified domain of the tenant or below one.
 func (r Redirect) Known(panelHost string, verified []string) bool {
-	if r.host == "" {
-		return false
-	}
-	if r.host == panelHost {
-		return true
-	}
-	for _, d := range verified {
-		if d = strings.ToLower(d); d != "" && (r.host == d || strings.HasSuffix(r.host, "."+d)) {
+	return r.host != "" && (r.host == panelHost || r.under(verified))
+}
+
+// Within reports whether a tenant's list of hosts allows the URL; an empty
+// list allows any.
+func (r Redirect) Within(hosts []string) bool { return len(hosts) == 0 || r.under(hosts) }
+
+func (r Redirect) under(hosts []string) bool {
+	for _, h := range hosts {
+		if h = strings.ToLower(h); h != "" && (r.host == h || strings.HasSuffix(r.host, "."+h)) {
 			return true
 		}
 	}
 	return false
+}
+
+// ParseHost reads one entry of a tenant's list of hosts.
+func ParseHost(text string) (string, bool) {
+	if strings.EqualFold(text, "localhost") {
+		return "localhost", true
+	}
+	return asciiDomain(text)
 }

@@ -102,3 +102,24 @@ func FuzzParseRedirect(f *testing.F) {
 		}
 	})
 }
+
+func TestATenantMayListItsHosts(t *testing.T) {
+	t.Parallel()
+	settings := invitation.Settings{RedirectHosts: []string{"Contoso.example"}}
+	for url, ok := range map[string]bool{"https://contoso.example/": true, "https://a.contoso.example/": true, "https://evilcontoso.example/": false, "https://other.example/": false} {
+		_, err := invitation.Check(request(func(r *invitation.Request) { r.RedirectURL = url }), settings)
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	for text, want := range map[string]string{"Contoso.Example": "contoso.example", "localhost": "localhost", "bücher.example": "xn--bcher-kva.example"} {
+		if got, ok := invitation.ParseHost(text); !ok || got != want {
+			t.Errorf("ParseHost(%q) = %q", text, got)
+		}
+	}
+	for _, text := range []string{"", "*", "https://a.example", "a.example/", "a b.example", "10.0.0.1"} {
+		if _, ok := invitation.ParseHost(text); ok {
+			t.Errorf("ParseHost(%q) taken", text)
+		}
+	}
+}

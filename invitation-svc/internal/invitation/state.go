@@ -21,8 +21,8 @@ const (
 )
 
 var stateNames = map[State]string{
-	Creating: "creating", Pending: "pending", Redeeming: "redeeming", Completed: "completed",
-	Superseded: "superseded", Expired: "expired", Revoked: "revoked", Failed: "error",
+	Creating: "Creating", Pending: "Pending", Redeeming: "Redeeming", Completed: "Completed",
+	Superseded: "Superseded", Expired: "Expired", Revoked: "Revoked", Failed: "Error",
 }
 
 // String is the name used in the native API and in audit details.

@@ -1,0 +1,408 @@
+package saga
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"entente.dev/invitation-svc/internal/invitation"
+	"entente.dev/invitation-svc/internal/store"
+	"entente.dev/invitation-svc/internal/ticket"
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/audit"
+	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/tenant"
+	"github.com/google/uuid"
+)
+
+// Made is an invitation with the link for its inviter.
+type Made struct {
+	invitation.Invitation
+	RedeemURL string
+}
+
+// Invite takes a request through the gates and makes the invitation.
+func (s *Saga) Invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r invitation.Request) (Made, error) {
+	by, err := s.Inviter(ctx, t, by)
+	if err != nil {
+		return Made{}, err
+	}
+	var settings invitation.Settings
+	if err := s.Store.Read(ctx, t, func(tx store.Tx) (err error) {
+		settings, err = tx.Settings()
+		return err
+	}); err != nil {
+		return Made{}, err
+	}
+	d, wrong := invitation.Check(r, settings)
+	f, decision, err := s.lookUp(ctx, t, by, d, wrong)
+	if err != nil {
+		return Made{}, err
+	}
+	if f.Quota, err = s.quota(ctx, t, by, d); err != nil {
+		return Made{}, err
+	}
+	plan, err := invitation.Admit(d, f)
+	if err != nil {
+		return Made{}, s.refused(ctx, t, by, r, err)
+	}
+	id, err := s.newID()
+	if err != nil {
+		return Made{}, err
+	}
+	if settings.LinkLifetime == 0 {
+		settings.LinkLifetime = s.LinkLifetime
+	}
+	i := invitation.Make(id, d, by, plan, s.Clock.Now(), settings.LinkLifetime)
+	omitted := d.Message != "" && i.Message == ""
+	switch plan.Action {
+	case invitation.Known:
+		return s.known(ctx, t, i)
+	case invitation.Create:
+		if i.HomeTenant, i.HomeObject, err = s.homeAccount(ctx, d, decision); err != nil {
+			return Made{}, err
+		}
+	}
+	return s.begin(ctx, t, i, omitted)
+}
+
+// refused leaves the record of a refusal (INV-25) and answers it.
+func (s *Saga) refused(ctx context.Context, t tenant.ID, by invitation.Inviter, r invitation.Request, why error) error {
+	details := []audit.KeyValue{detail("InvitedUserEmailAddress", invitation.Clean(r.Address)), detail("origin", origin(by.Kind))}
+	if err := s.Store.Write(ctx, t, func(tx store.Tx) error {
+		return s.Record(ctx, tx, event(actInvite, uuid.Nil, why, details...))
+	}); err != nil {
+		return errors.Join(why, err)
+	}
+	return why
+}
+
+// known answers for somebody who has accepted long ago: no ticket, no mail,
+// a link straight to the resource (INV-19).
+func (s *Saga) known(ctx context.Context, t tenant.ID, i invitation.Invitation) (Made, error) {
+	i.State, i.CompletedAt, i.SendMessage = invitation.Completed, i.CreatedAt, false
+	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
+		if err := tx.AddInvitation(i); err != nil {
+			return err
+		}
+		s.spend(tx, t, i)
+		return s.recordInvite(ctx, tx, i, nil)
+	})
+	return Made{Invitation: i, RedeemURL: i.Redirect.String()}, err
+}
+
+// begin makes the invitation durable before anything else happens, so that
+// whatever follows is found again after a kill.
+func (s *Saga) begin(ctx context.Context, t tenant.ID, i invitation.Invitation, omitted bool) (Made, error) {
+	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
+		if err := tx.AddInvitation(i); err != nil {
+			return err
+		}
+		tx.SetTimer(store.SagaTimer, i.ID, i.CreatedAt.Add(SagaGrace))
+		s.spend(tx, t, i)
+		return nil
+	})
+	if err != nil {
+		return Made{}, err
+	}
+	made, err := s.finish(ctx, t, i, omitted)
+	if err == nil {
+		return made, nil
+	}
+	return Made{}, s.giveUp(ctx, t, i, err)
+}
+
+// finish takes an invitation from Creating to what it is to become. It may be
+// repeated: the directory knows the invitation by its id.
+func (s *Saga) finish(ctx context.Context, t tenant.ID, i invitation.Invitation, omitted bool) (Made, error) {
+	user, err := s.directoryStep(ctx, t, i)
+	if err != nil {
+		return Made{}, err
+	}
+	made := Made{Invitation: i}
+	happened := invitation.UserCreated
+	if !i.HomeTenant.IsZero() && user.accepted {
+		happened = invitation.BornAccepted
+	}
+	var key ticket.Ticket
+	if happened == invitation.UserCreated {
+		if key, err = ticket.New(s.Random); err != nil {
+			return Made{}, err
+		}
+	}
+	err = s.Store.Write(ctx, t, func(tx store.Tx) error {
+		now := s.Clock.Now()
+		n := i
+		var err error
+		if n.State, err = invitation.Next(i.State, happened); err != nil {
+			return err
+		}
+		n.User = user.id
+		made.RedeemURL = n.Redirect.String()
+		if happened == invitation.BornAccepted {
+			n.CompletedAt = now
+			tx.ClearTimer(store.SagaTimer, n.ID)
+		} else {
+			if err := s.takeOver(tx, n); err != nil {
+				return err
+			}
+			tx.AddTicket(n.ID, ticket.API, key.Sum(n.ID), now)
+			tx.ClearTimer(store.SagaTimer, n.ID)
+			tx.SetTimer(store.ExpiryTimer, n.ID, n.ExpiresAt)
+			made.RedeemURL = ticket.Link{Tenant: t, Invitation: n.ID, Ticket: key}.URL(s.LoginOrigin)
+		}
+		if err := tx.SaveInvitation(n, i.State); err != nil {
+			return err
+		}
+		blocked, err := s.oweMails(ctx, tx, n)
+		if err != nil {
+			return err
+		}
+		made.Invitation = n
+		if blocked {
+			n.SendMessage = false
+		}
+		var more []audit.KeyValue
+		if omitted {
+			more = append(more, detail("customBodyOmitted", "true"))
+		}
+		return s.recordInvite(ctx, tx, n, nil, more...)
+	})
+	return made, err
+}
+
+// takeOver ends what was open for the user, so that only the new link lives.
+func (s *Saga) takeOver(tx store.Tx, i invitation.Invitation) error {
+	open, err := tx.OpenInvitation(i.User)
+	if errors.Is(err, store.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// A commit that runs is not overtaken.
+	if open.State, err = invitation.Next(open.State, invitation.Reinvited); err != nil {
+		return fault.Aborted(errorspb.Reason_CONFLICT, "The invitation of this user is being redeemed at the moment.")
+	}
+	tx.ClearTimer(store.ExpiryTimer, open.ID)
+	return tx.SaveInvitation(open, invitation.Pending)
+}
+
+type madeUser struct {
+	id       uuid.UUID
+	accepted bool
+}
+
+// directoryStep has the directory do what the action needs.
+func (s *Saga) directoryStep(ctx context.Context, t tenant.ID, i invitation.Invitation) (madeUser, error) {
+	switch i.Action {
+	case invitation.Reinvite:
+		return madeUser{id: i.User}, nil
+	case invitation.Reset:
+		_, err := retry(ctx, func() (*directorypb.User, error) {
+			return s.Directory.ResetExternalIdentity(ctx, &directorypb.ResetExternalIdentityRequest{
+				TenantId: t.String(), UserId: i.User.String(), Email: i.Address.Mailbox()})
+		})
+		return madeUser{id: i.User}, err
+	}
+	answer, err := retry(ctx, func() (*directorypb.CreateExternalUserResponse, error) {
+		return s.Directory.CreateExternalUser(ctx, creation(t, i))
+	})
+	if err != nil {
+		return madeUser{}, err
+	}
+	id, err := uuid.Parse(answer.GetUser().GetId())
+	if err != nil {
+		return madeUser{}, errors.New("the directory answered a user without an id")
+	}
+	return madeUser{id: id, accepted: answer.User.GetExternalUserState() == directorypb.User_Accepted}, nil
+}
+
+func creation(t tenant.ID, i invitation.Invitation) *directorypb.CreateExternalUserRequest {
+	r := &directorypb.CreateExternalUserRequest{
+		TenantId: t.String(), InvitationId: i.ID.String(), Email: i.Address.Mailbox(), DisplayName: i.DisplayName,
+		UserType: directorypb.User_Guest,
+	}
+	if i.UserType == invitation.Member {
+		r.UserType = directorypb.User_Member
+	}
+	for _, id := range i.Sponsors {
+		r.SponsorIds = append(r.SponsorIds, id.String())
+	}
+	if !i.HomeTenant.IsZero() {
+		r.HomeKey = &directorypb.HomeKey{HomeTenantId: i.HomeTenant.String(), HomeObjectId: i.HomeObject.String()}
+	}
+	return r
+}
+
+// retry repeats a call that nobody may have received, with growing pauses,
+// while the caller still waits.
+func retry[A any](ctx context.Context, call func() (A, error)) (A, error) {
+	const attempts = 4
+	pause := 50 * time.Millisecond
+	for attempt := 1; ; attempt++ {
+		answer, err := call()
+		if err == nil || attempt == attempts || fault.From(err).Kind != fault.KindUnavailable {
+			return answer, err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return answer, err
+		case <-timer.C:
+		}
+		pause *= 4
+	}
+}
+
+// giveUp tells the inviter of a failure and has what was begun undone: at once
+// if the directory refused, by the timer if nobody knows what it did. The
+// reason of a refusal is passed on.
+func (s *Saga) giveUp(ctx context.Context, t tenant.ID, i invitation.Invitation, why error) error {
+	certain := refusal(why)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
+		n := i
+		n.Abandoned = true
+		if certain {
+			n.State = invitation.Failed
+			tx.ClearTimer(store.SagaTimer, i.ID)
+		} else {
+			tx.SetTimer(store.SagaTimer, i.ID, s.Clock.Now())
+		}
+		if err := tx.SaveInvitation(n, invitation.Creating); err != nil {
+			return err
+		}
+		return s.recordInvite(ctx, tx, n, why)
+	})
+	if certain {
+		return why
+	}
+	return fault.Internal(errorspb.Reason_INTERNAL, "The invitation could not be created.").WithCause(errors.Join(why, err))
+}
+
+// refusal reports whether an error is the other side's decision, after which
+// nothing was done there.
+func refusal(err error) bool {
+	switch fault.From(err).Kind {
+	case fault.KindInvalid, fault.KindDenied, fault.KindNotFound, fault.KindExists, fault.KindPrecondition, fault.KindExhausted, fault.KindAborted, fault.KindUnauthenticated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Settle finishes an invitation that was left in Creating: forward when its
+// inviter was never told of a failure, back when they were.
+func (s *Saga) Settle(ctx context.Context, t tenant.ID, id uuid.UUID) error {
+	var i invitation.Invitation
+	err := s.Store.Read(ctx, t, func(tx store.Tx) (err error) {
+		i, err = tx.Invitation(id)
+		return err
+	})
+	if errors.Is(err, store.ErrNone) || err == nil && i.State != invitation.Creating {
+		return s.clear(ctx, t, store.SagaTimer, id)
+	}
+	if err != nil {
+		return err
+	}
+	if i.Abandoned {
+		return s.compensate(ctx, t, i)
+	}
+	_, err = s.finish(ctx, t, i, false)
+	if err == nil || errors.Is(err, store.ErrStale) {
+		return nil
+	}
+	if refusal(err) {
+		return s.Store.Write(ctx, t, func(tx store.Tx) error {
+			n := i
+			n.State = invitation.Failed
+			tx.ClearTimer(store.SagaTimer, id)
+			if err := s.recordInvite(ctx, tx, n, err); err != nil {
+				return err
+			}
+			return tx.SaveInvitation(n, invitation.Creating)
+		})
+	}
+	return err
+}
+
+// compensate takes back the user that a failed invitation may have made.
+func (s *Saga) compensate(ctx context.Context, t tenant.ID, i invitation.Invitation) error {
+	if i.Action == invitation.Create {
+		// The repeat says which user is meant: the one that was made for this
+		// invitation, or one that was there before and stays.
+		answer, err := s.Directory.CreateExternalUser(ctx, creation(t, i))
+		if err != nil && !refusal(err) {
+			return err
+		}
+		if err == nil && !answer.AlreadyExisted {
+			_, err := s.Directory.SoftDeleteExternalUser(ctx, &directorypb.SoftDeleteExternalUserRequest{
+				TenantId: t.String(), UserId: answer.User.GetId(), Reason: "compensation"})
+			if err != nil && !fault.Is(err, errorspb.Reason_NOT_FOUND) {
+				return err
+			}
+		}
+	}
+	return s.Store.Write(ctx, t, func(tx store.Tx) error {
+		n := i
+		n.State = invitation.Failed
+		tx.ClearTimer(store.SagaTimer, i.ID)
+		return tx.SaveInvitation(n, invitation.Creating)
+	})
+}
+
+func (s *Saga) clear(ctx context.Context, t tenant.ID, k store.TimerKind, id uuid.UUID) error {
+	return s.Store.Write(ctx, t, func(tx store.Tx) error {
+		tx.ClearTimer(k, id)
+		return nil
+	})
+}
+
+// oweMails queues the mails of an invitation. Somebody who has blocked the
+// organization gets none (INV-48), which is said in the answer and recorded.
+func (s *Saga) oweMails(ctx context.Context, tx store.Tx, i invitation.Invitation) (blocked bool, err error) {
+	if !i.SendMessage {
+		return false, nil
+	}
+	if blocked, err = tx.Blocked(i.Address.Key()); err != nil {
+		return false, err
+	}
+	kind := store.InvitationMail
+	if i.State == invitation.Completed {
+		kind = store.NoticeMail
+	}
+	if blocked {
+		id, err := s.newID()
+		if err != nil {
+			return true, err
+		}
+		tx.AddMail(store.Mail{ID: id, Kind: kind, Invitation: i.ID, State: store.Withheld, CreatedAt: s.Clock.Now()})
+		return true, s.Record(ctx, tx, event(actNotSent, i.User, nil, detail("InvitationId", i.ID.String())))
+	}
+	if err := s.OweMail(tx, kind, i.ID, uuid.Nil); err != nil {
+		return false, err
+	}
+	for _, l := range s.Limits.MailsTo {
+		if !l.Off() {
+			tx.Count(s.subject("mails", l, i.Address.Key()), l, s.Clock.Now())
+		}
+	}
+	if !i.CC.IsZero() {
+		return false, s.OweMail(tx, store.CopyMail, i.ID, uuid.Nil)
+	}
+	return false, nil
+}
+
+// OweMail queues one mail with the job that delivers it.
+func (s *Saga) OweMail(tx store.Tx, kind store.MailKind, invited, code uuid.UUID) error {
+	id, err := s.newID()
+	if err != nil {
+		return err
+	}
+	tx.AddMail(store.Mail{ID: id, Kind: kind, Invitation: invited, Passcode: code, State: store.Queued, CreatedAt: s.Clock.Now()})
+	return s.Jobs.Enqueue(tx.Tx, MailJob{Tenant: tx.Tenant.String(), Mail: id, Code: kind == store.PasscodeMail}, time.Time{})
+}

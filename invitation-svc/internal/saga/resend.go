@@ -1,0 +1,181 @@
+package saga
+
+import (
+	"context"
+	"errors"
+
+	"entente.dev/invitation-svc/internal/invitation"
+	"entente.dev/invitation-svc/internal/store"
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/audit"
+	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/tenant"
+	"github.com/google/uuid"
+)
+
+var errNoInvitation = fault.NotFound(errorspb.Reason_NOT_FOUND,
+	"Resource does not exist or one of its queried reference-property objects are not present.")
+
+// Resend puts a fresh invitation in the place of one, and mails its link to
+// the invited address (INV-35). Older links end.
+func (s *Saga) Resend(ctx context.Context, t tenant.ID, by invitation.Inviter, id uuid.UUID) error {
+	if err := s.mayInvite(ctx, t, by, id); err != nil {
+		return err
+	}
+	return s.resend(ctx, t, id)
+}
+
+// mayInvite is the right to invite the target of an invitation, which is what
+// resending and revoking need (operation O3).
+func (s *Saga) mayInvite(ctx context.Context, t tenant.ID, by invitation.Inviter, id uuid.UUID) error {
+	i, err := s.read(ctx, t, id)
+	if err != nil {
+		return err
+	}
+	f := invitation.Facts{Inviter: by}
+	if _, err := s.askPolicy(ctx, t, by, invitation.Draft{Address: i.Address, UserType: i.UserType}, &f); err != nil {
+		return err
+	}
+	return invitation.MayTouch(i, f)
+}
+
+func (s *Saga) resend(ctx context.Context, t tenant.ID, id uuid.UUID) error {
+	i, err := s.read(ctx, t, id)
+	if err != nil {
+		return err
+	}
+	if i.User == uuid.Nil || i.State == invitation.Completed {
+		return fault.Precondition(errorspb.Reason_CONFLICT, "The invitation is not pending.")
+	}
+	guest, err := s.Guest(ctx, t, i)
+	if err != nil {
+		return err
+	}
+	if !guest.Pending || !guest.Enabled {
+		return fault.Precondition(errorspb.Reason_CONFLICT, "The invited user is not waiting for an invitation.")
+	}
+	return s.again(ctx, t, i)
+}
+
+// Renew is Resend for whoever holds an old link: it does nothing at all when
+// the invitation is not one that can be renewed (INV-52).
+func (s *Saga) Renew(ctx context.Context, t tenant.ID, id uuid.UUID) error {
+	err := s.resend(ctx, t, id)
+	if err != nil && refusal(err) {
+		return nil
+	}
+	return err
+}
+
+func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation) error {
+	id, err := s.newID()
+	if err != nil {
+		return err
+	}
+	return s.Store.Write(ctx, t, func(tx store.Tx) error {
+		now := s.Clock.Now()
+		latest, err := tx.LatestInvitation(old.User)
+		if err != nil {
+			return err
+		}
+		if latest.State == invitation.Revoked {
+			return fault.Precondition(errorspb.Reason_CONFLICT, "The invitation was revoked.")
+		}
+		for _, l := range s.Limits.NewLinksOf {
+			if ok, wait, err := tx.SpendCounter(s.subject("links", l, t.String(), old.User.String()), l, now); err != nil {
+				return err
+			} else if !ok {
+				return tooMany(wait)
+			}
+		}
+		settings, err := tx.Settings()
+		if err != nil {
+			return err
+		}
+		if settings.LinkLifetime == 0 {
+			settings.LinkLifetime = s.LinkLifetime
+		}
+		n := latest.Again(id, now, settings.LinkLifetime)
+		if err := s.takeOver(tx, n); err != nil {
+			return err
+		}
+		if err := tx.AddInvitation(n); err != nil {
+			return err
+		}
+		tx.SetTimer(store.ExpiryTimer, n.ID, n.ExpiresAt)
+		if _, err := s.oweMails(ctx, tx, n); err != nil {
+			return err
+		}
+		return s.recordInvite(ctx, tx, n, nil, detail("resend", "true"))
+	})
+}
+
+// Revoke ends an open invitation, and with deleteUser the pending user as
+// well (INV-35).
+func (s *Saga) Revoke(ctx context.Context, t tenant.ID, by invitation.Inviter, id uuid.UUID, deleteUser bool) error {
+	if err := s.mayInvite(ctx, t, by, id); err != nil {
+		return err
+	}
+	var user uuid.UUID
+	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
+		i, err := tx.LockInvitation(id)
+		if errors.Is(err, store.ErrNone) {
+			return errNoInvitation
+		}
+		if err != nil {
+			return err
+		}
+		user = i.User
+		if i.State == invitation.Revoked {
+			return nil
+		}
+		from := i.State
+		if i.State, err = invitation.Next(from, invitation.Withdrawn); err != nil {
+			return err
+		}
+		tx.ClearTimer(store.ExpiryTimer, id)
+		if err := tx.SaveInvitation(i, from); err != nil {
+			return err
+		}
+		return s.Record(ctx, tx, event("Revoke external user invite", i.User, nil, detail("InvitationId", id.String())))
+	})
+	if err != nil || !deleteUser || user == uuid.Nil {
+		return err
+	}
+	_, err = s.Directory.SoftDeleteExternalUser(ctx, &directorypb.SoftDeleteExternalUserRequest{TenantId: t.String(), UserId: user.String(), Reason: "revoke"})
+	if fault.Is(err, errorspb.Reason_NOT_FOUND) {
+		return nil
+	}
+	return err
+}
+
+func (s *Saga) read(ctx context.Context, t tenant.ID, id uuid.UUID) (i invitation.Invitation, err error) {
+	err = s.Store.Read(ctx, t, func(tx store.Tx) (err error) {
+		i, err = tx.Invitation(id)
+		return err
+	})
+	if errors.Is(err, store.ErrNone) {
+		return i, errNoInvitation
+	}
+	return i, err
+}
+
+// ChangeSettings changes the tenant's settings and records that they were.
+func (s *Saga) ChangeSettings(ctx context.Context, t tenant.ID, change func(*invitation.Settings) error) error {
+	return s.Store.Write(ctx, t, func(tx store.Tx) error {
+		set, err := tx.Settings()
+		if err != nil {
+			return err
+		}
+		before := set
+		if err := change(&set); err != nil {
+			return err
+		}
+		tx.SaveSettings(set)
+		e := event(actSettings, uuid.Nil, nil)
+		e.Category = "Policy"
+		e.Targets = []audit.Target{{ID: t.String(), Type: "Other", Modified: []audit.Modified{{Name: "invitationSettings", Old: audit.JSON(before), New: audit.JSON(set)}}}}
+		return s.Record(ctx, tx, e)
+	})
+}

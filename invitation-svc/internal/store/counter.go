@@ -1,0 +1,50 @@
+package store
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"entente.dev/invitation-svc/internal/throttle"
+)
+
+// Used is what was counted for a subject in the window of a limit.
+func (tx Tx) Used(subject [sha256.Size]byte, l throttle.Limit, now time.Time) (throttle.Used, error) {
+	var u throttle.Used
+	var oldest *time.Time
+	err := tx.Pgx().QueryRow(tx.Context(), `select coalesce(sum(events), 0), min(bucket) from counters where subject = $1 and bucket >= $2`,
+		subject[:], l.Since(now)).Scan(&u.Events, &oldest)
+	u.Oldest = plain(oldest)
+	return u, err
+}
+
+// Count queues one more event. The row is locked for the rest of the
+// transaction, so it is queued last and sent with the commit.
+func (tx Tx) Count(subject [sha256.Size]byte, l throttle.Limit, now time.Time) {
+	tx.Queue(`insert into counters as c (subject, bucket, events, gone_at) values ($1, $2, 1, $3)
+		on conflict (subject, bucket) do update set events = c.events + 1`, subject[:], l.Bucket(now), now.Add(2*l.Per))
+}
+
+// SpendCounter serializes one event of a subject: it locks the subject for the
+// transaction, so that parallel events are counted one after the other.
+func (tx Tx) SpendCounter(subject [sha256.Size]byte, l throttle.Limit, now time.Time) (admitted bool, wait time.Duration, err error) {
+	if l.Off() {
+		return true, 0, nil
+	}
+	if _, err := tx.Pgx().Exec(tx.Context(), `select pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 7))`, subject[:]); err != nil {
+		return false, 0, err
+	}
+	u, err := tx.Used(subject, l, now)
+	if err != nil {
+		return false, 0, err
+	}
+	if admitted, wait = l.Check(u, now); admitted {
+		tx.Count(subject, l, now)
+	}
+	return admitted, wait, nil
+}
+
+// DropCounters deletes what no window reaches any more.
+func (tx Tx) DropCounters(now time.Time) error {
+	_, err := tx.Pgx().Exec(tx.Context(), `delete from counters where gone_at < $1`, now)
+	return err
+}
