@@ -11,7 +11,7 @@ import (
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	kitfault "entente.dev/servicekit/fault"
+	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
@@ -76,7 +76,7 @@ func (r *run) export(ctx context.Context, p *page, c *job.Cycle) error {
 			return err
 		}
 		stale, err := r.send(ctx, request, drafts, c, attempt < 3)
-		if kitfault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) && attempt < 3 {
+		if fault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) && attempt < 3 {
 			// The target changed its policies since the page was allowed: decide again.
 			if err = r.again(ctx, p, ids(p.all)); err != nil {
 				return err
@@ -184,7 +184,7 @@ func (r *run) send(ctx context.Context, request *directorypb.ApplyExternalUsersR
 		}
 		response, err := r.apply(ctx, request)
 		if err != nil {
-			if r.hold && kitfault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) {
+			if r.hold && fault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) {
 				// Nothing was written: the batch must not be sent again as it is.
 				if err := r.forget(ctx); err != nil {
 					return nil, err
@@ -283,7 +283,7 @@ func (r *run) record(ctx context.Context, o outcome, c *job.Cycle, sent bool) er
 		if err := tx.AppendLog(o.records); err != nil {
 			return err
 		}
-		if r.hold && !changed {
+		if r.hold {
 			return tx.SaveCycle(r.job.ID, next, o.linked)
 		}
 		if connected && o.linked > 0 {
@@ -355,7 +355,7 @@ func (r *run) replay(ctx context.Context, request *directorypb.ApplyExternalUser
 		}
 		request.PolicyVersion = p.version
 		response, err := r.apply(ctx, request)
-		if attempt == 3 || !kitfault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) {
+		if attempt == 3 || !fault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) {
 			return response, err
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	policypb "entente.dev/proto/gen/entente/policy/v1"
-	kitfault "entente.dev/servicekit/fault"
+	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
 
 	"entente.dev/sync-svc/internal/job"
@@ -18,11 +18,11 @@ import (
 // one violation per side on which automatic redemption is missing.
 func (e *Engine) CheckConnection(ctx context.Context, source tenant.ID, secrets map[string]string) error {
 	if secrets[job.KeyAuthenticationType] != job.SyncPolicy {
-		return kitfault.Invalid(errorspb.Reason_INVALID_REQUEST, "%s", credentialText("Request_BadRequest", "The credential 'AuthenticationType' must be 'SyncPolicy'."))
+		return fault.Invalid(errorspb.Reason_INVALID_REQUEST, "%s", credentialText("Request_BadRequest", "The credential 'AuthenticationType' must be 'SyncPolicy'."))
 	}
 	target, err := tenant.Parse(secrets[job.KeyCompanyID])
 	if err != nil {
-		return kitfault.Invalid(errorspb.Reason_INVALID_REQUEST, "%s", credentialText("Request_BadRequest", "The credential 'CompanyId' must be the id of a tenant."))
+		return fault.Invalid(errorspb.Reason_INVALID_REQUEST, "%s", credentialText("Request_BadRequest", "The credential 'CompanyId' must be the id of a tenant."))
 	}
 	return e.checkTenants(ctx, source, target)
 }
@@ -30,14 +30,14 @@ func (e *Engine) CheckConnection(ctx context.Context, source tenant.ID, secrets 
 func (e *Engine) checkTenants(ctx context.Context, source, target tenant.ID) error {
 	if target != source {
 		facts, err := e.Tenants.LookupTenant(ctx, &directorypb.LookupTenantRequest{TenantId: target.String()})
-		if kitfault.Is(err, errorspb.Reason_NOT_FOUND) || err == nil && (facts.GetState() != directorypb.Tenant_active || facts.GetTenantType() == directorypb.Tenant_external) {
-			return kitfault.Invalid(errorspb.Reason_TARGET_TENANT_NOT_FOUND, "%s", credentialText(CodeUnknownTenant, "The target tenant "+target.String()+" was not found."))
+		if fault.Is(err, errorspb.Reason_NOT_FOUND) || err == nil && (facts.GetState() != directorypb.Tenant_active || facts.GetTenantType() == directorypb.Tenant_external) {
+			return fault.Invalid(errorspb.Reason_TARGET_TENANT_NOT_FOUND, "%s", credentialText(CodeUnknownTenant, "The target tenant "+target.String()+" was not found."))
 		}
 		if err != nil {
 			return fmt.Errorf("look up target tenant: %w", err)
 		}
 	} else {
-		return kitfault.Invalid(errorspb.Reason_INVALID_REQUEST, "%s", credentialText("Request_BadRequest", "The source and the target tenant are the same."))
+		return fault.Invalid(errorspb.Reason_INVALID_REQUEST, "%s", credentialText("Request_BadRequest", "The source and the target tenant are the same."))
 	}
 	answer, err := e.Policy.CheckSync(ctx, &policypb.CheckSyncRequest{SourceTenantId: source.String(), TargetTenantId: target.String()})
 	if err != nil {
@@ -46,20 +46,20 @@ func (e *Engine) checkTenants(ctx context.Context, source, target tenant.ID) err
 	if answer.GetAllowed() {
 		return nil
 	}
-	var redemption *kitfault.Error
+	var redemption *fault.Error
 	for _, f := range answer.GetFailures() {
 		if f.GetTarget() != "source.outbound" && f.GetTarget() != "target.inbound" {
 			continue
 		}
 		if redemption == nil {
-			redemption = kitfault.Invalid(errorspb.Reason_AUTOMATIC_REDEMPTION_MISSING, "%s", credentialText(CodeRedemption, "Policy permitting auto-redemption of invitations not configured."))
+			redemption = fault.Invalid(errorspb.Reason_AUTOMATIC_REDEMPTION_MISSING, "%s", credentialText(CodeRedemption, "Policy permitting auto-redemption of invitations not configured."))
 		}
 		redemption = redemption.WithViolation(f.GetTarget(), "Automatic redemption is not configured on this side.", CodeInboundSync)
 	}
 	if redemption != nil {
 		return redemption
 	}
-	return kitfault.Invalid(errorspb.Reason_INBOUND_SYNC_NOT_ALLOWED, "%s", credentialText(CodeInboundSync, "Inbound synchronization is not enabled by the target tenant."))
+	return fault.Invalid(errorspb.Reason_INBOUND_SYNC_NOT_ALLOWED, "%s", credentialText(CodeInboundSync, "Inbound synchronization is not enabled by the target tenant."))
 }
 
 // credentialText is the sentence administrators search for.
@@ -79,13 +79,13 @@ func (r *run) connection(ctx context.Context) error {
 // only delay it, and gives their code.
 func refused(err error) (code string, ok bool) {
 	switch {
-	case kitfault.Is(err, errorspb.Reason_AUTOMATIC_REDEMPTION_MISSING):
+	case fault.Is(err, errorspb.Reason_AUTOMATIC_REDEMPTION_MISSING):
 		return CodeRedemption, true
-	case kitfault.Is(err, errorspb.Reason_INBOUND_SYNC_NOT_ALLOWED):
+	case fault.Is(err, errorspb.Reason_INBOUND_SYNC_NOT_ALLOWED):
 		return CodeInboundSync, true
-	case kitfault.Is(err, errorspb.Reason_TARGET_TENANT_NOT_FOUND):
+	case fault.Is(err, errorspb.Reason_TARGET_TENANT_NOT_FOUND):
 		return CodeUnknownTenant, true
-	case kitfault.Is(err, errorspb.Reason_INVALID_REQUEST):
+	case fault.Is(err, errorspb.Reason_INVALID_REQUEST):
 		return "Request_BadRequest", true
 	}
 	return "", false

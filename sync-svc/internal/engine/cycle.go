@@ -154,7 +154,7 @@ func (r *run) prepare(ctx context.Context, found *findings) error {
 		if err := r.unchanged(tx); err != nil {
 			return err
 		}
-		return tx.SaveCycle(r.job.ID, *c, 0)
+		return tx.StartCycle(r.job.ID, *c)
 	})
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	kitfault "entente.dev/servicekit/fault"
+	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 
@@ -49,7 +49,7 @@ func (e *Engine) ProvisionOne(ctx context.Context, t tenant.ID, jobID string, ob
 	}
 	r.origin, r.always = origin, true
 	if r.meaning.Target.IsZero() {
-		return nil, kitfault.Invalid(errorspb.Reason_INVALID_REQUEST, "The synchronization job has no saved credentials.")
+		return nil, fault.Invalid(errorspb.Reason_INVALID_REQUEST, "The synchronization job has no saved credentials.")
 	}
 	d := &Demand{RuleID: r.program.RuleID, Target: r.job.Target, Record: store.Record{ID: uuid.New(), ChangeID: uuid.New(), JobID: jobID, At: began,
 		Source: store.Identity{ID: object.String()}, App: store.Identity{ID: r.job.ServicePrincipal.String(), Name: r.job.DisplayName},
@@ -69,7 +69,7 @@ func (e *Engine) ProvisionOne(ctx context.Context, t tenant.ID, jobID string, ob
 		return nil, err
 	}
 	err = r.demand(ctx, object, d)
-	if kitfault.Is(err, errorspb.Reason_FENCED) {
+	if fault.Is(err, errorspb.Reason_FENCED) {
 		// A runner took the job over in between; once more under its token.
 		if r.lease.Fence, err = e.Store.Fence(ctx, t, r.job.Key); err == nil {
 			err = r.demand(ctx, object, d)
@@ -87,7 +87,7 @@ func (r *run) demand(ctx context.Context, object uuid.UUID, d *Demand) error {
 	}
 	c := list[0]
 	if c.source == nil || c.source.GetDeleted() {
-		return kitfault.NotFound(errorspb.Reason_NOT_FOUND, "Resource '%s' does not exist or one of its queried reference-property objects are not present.", object).WithMeta("key", object.String())
+		return fault.NotFound(errorspb.Reason_NOT_FOUND, "Resource '%s' does not exist or one of its queried reference-property objects are not present.", object).WithMeta("key", object.String())
 	}
 	p := &page{all: list}
 	if err := r.decide(ctx, p); err != nil {

@@ -31,11 +31,11 @@ type candidate struct {
 	upn      bool   // the sign-in name is written
 	manager  string // home id to send, "-" to clear, "" to leave
 	refusal  string // the rule of the target's policy that refuses
-	fault    *fault
+	fault    *failure
 }
 
-// fault is a failure of one object in the words of the log.
-type fault struct{ code, reason, details string }
+// failure is a failure of one object in the words of the log.
+type failure struct{ code, reason, details string }
 
 // page is a set of candidates of one batch.
 type page struct {
@@ -284,17 +284,17 @@ func (r *run) reference(c *candidate) {
 	}
 }
 
-func (c *candidate) fail(f *fault) {
+func (c *candidate) fail(f *failure) {
 	c.fault = f
 	c.decision = plan.Decision{Action: plan.Fail, Reason: f.code}
 }
 
-func mappingFault(err error) *fault {
+func mappingFault(err error) *failure {
 	if e, ok := err.(*mapping.Error); ok {
-		return &fault{code: e.Code, reason: "An attribute mapping failed for this object: " + e.Reason + ". Correct the mapping of " + e.Attribute + " or the value at the source.",
+		return &failure{code: e.Code, reason: "An attribute mapping failed for this object: " + e.Reason + ". Correct the mapping of " + e.Attribute + " or the value at the source.",
 			details: fmt.Sprintf("target attribute %s, function %s: %s", e.Attribute, e.Function, e.Reason)}
 	}
-	return &fault{code: "InternalError", reason: "The mapping failed.", details: ""}
+	return &failure{code: "InternalError", reason: "The mapping failed.", details: ""}
 }
 
 // permit asks the target's policy about the page: whether synchronization is

@@ -10,7 +10,7 @@ import (
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	kitfault "entente.dev/servicekit/fault"
+	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 )
@@ -91,7 +91,7 @@ func (r *run) changes(ctx context.Context) (*findings, error) {
 func (r *run) read(ctx context.Context, t tenant.ID, position string, types []string, f *findings, see func(*directorypb.Change)) (string, error) {
 	for {
 		page, err := r.Feed.ListChanges(ctx, &directorypb.ListChangesRequest{TenantId: t.String(), Position: position, Limit: 2000, Types: types})
-		if kitfault.Is(err, errorspb.Reason_SYNC_STATE_NOT_FOUND) {
+		if fault.Is(err, errorspb.Reason_SYNC_STATE_NOT_FOUND) {
 			return "", errExpired
 		}
 		if err != nil {

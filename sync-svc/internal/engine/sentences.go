@@ -96,10 +96,10 @@ func category(code string) int16 {
 }
 
 // refusalFault says which rule of the target refuses a user.
-func refusalFault(rule string) *fault {
+func refusalFault(rule string) *failure {
 	code := CodeInvitation
 	if strings.Contains(lower(rule), "invit") {
 		code = CodeForbidden
 	}
-	return &fault{code: code, reason: failureSentence(code), details: "Rule of the target tenant: " + rule}
+	return &failure{code: code, reason: failureSentence(code), details: "Rule of the target tenant: " + rule}
 }

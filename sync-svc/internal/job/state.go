@@ -64,8 +64,7 @@ type Job struct {
 	// Cycle is the cycle that runs or was interrupted; nil between cycles.
 	Cycle *Cycle
 	// DueAt is when the next cycle begins.
-	DueAt time.Time
-	// EverCompleted is whether a cycle ever completed.
+	DueAt                          time.Time
 	Last, LastSuccess, LastExports *Execution
 	Quarantine                     *Quarantine
 	SteadyFirst, SteadyLast        time.Time

@@ -5,11 +5,12 @@ package migrations
 import (
 	"embed"
 
+	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/pg"
 )
 
 //go:embed *.sql
 var files embed.FS
 
-// Source is the series of migrations of this service.
-var Source = pg.Source{Name: "sync", FS: files}
+// Sources are the series of migrations of this service.
+var Sources = []pg.Source{{Name: "sync", FS: files}, audit.Migrations}

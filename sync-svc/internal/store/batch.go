@@ -55,14 +55,25 @@ func (tx *Tx) AddSynchronized(id string, n int64) {
 	tx.Queue(`update jobs set synchronized = synchronized + $3 where tenant_id = $1 and id = $2`, tx.Tenant, id, n)
 }
 
-// SaveCycle stores the checkpoint of a running cycle, and adds newly linked
-// objects to the figure of the job.
+// StartCycle stores that a cycle began.
+func (tx *Tx) StartCycle(id string, c job.Cycle) error {
+	body, err := toJSON(c)
+	if err != nil {
+		return err
+	}
+	tx.Queue(`update jobs set cycle = $3 where tenant_id = $1 and id = $2`, tx.Tenant, id, body)
+	return nil
+}
+
+// SaveCycle stores the checkpoint of a running cycle, unless the cycle was
+// dropped by a restart, and adds newly linked objects to the figure of the job.
 func (tx *Tx) SaveCycle(id string, c job.Cycle, newlyLinked int64) error {
 	body, err := toJSON(c)
 	if err != nil {
 		return err
 	}
-	tx.Queue(`update jobs set cycle = $3, synchronized = synchronized + $4 where tenant_id = $1 and id = $2`, tx.Tenant, id, body, newlyLinked)
+	tx.Queue(`update jobs set cycle = $3, synchronized = synchronized + $4 where tenant_id = $1 and id = $2 and cycle ->> 'id' = $5`,
+		tx.Tenant, id, body, newlyLinked, c.ID.String())
 	return nil
 }
 

@@ -211,3 +211,18 @@ func (tx *Tx) SaveSchema(key uuid.UUID, s mapping.Schema) error {
 		on conflict (tenant_id, job_key) do update set version = excluded.version, body = excluded.body`, tx.Tenant, key, s.Version, body)
 	return nil
 }
+
+// Restart drops what the flags name and makes the job due, in one transaction
+// (SYN-152).
+func (tx *Tx) Restart(j job.Job, r job.Reset, now time.Time) error {
+	if r&job.ResetLinks != 0 {
+		tx.DropLinks(j.Key)
+	}
+	if r&job.ResetEscrows != 0 {
+		tx.DropAllEscrows(j.Key)
+	}
+	if r&job.ResetQuarantine != 0 && r&job.ResetForceDeletes == 0 {
+		tx.DropStaged(j.Key)
+	}
+	return tx.SaveJob(job.Restart(j, r, now))
+}

@@ -1,0 +1,319 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/fault"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"entente.dev/sync-svc/internal/directorytest"
+	"entente.dev/sync-svc/internal/job"
+	"entente.dev/sync-svc/internal/mapping"
+	"entente.dev/sync-svc/internal/quarantine"
+	"entente.dev/sync-svc/internal/store"
+)
+
+var errKilled = errors.New("killed")
+
+// A kill is an RPC that fails before its effect, an RPC whose effect happened
+// but whose answer is lost, or the end of everything right after an answer.
+func TestA46KilledAtRandomPointsTheResultIsTheSame(t *testing.T) {
+	w := newWorld(t, map[string]string{"SyncAll": "true"})
+	var ids []uuid.UUID
+	for i := range 120 {
+		ids = append(ids, w.dir.AddUser(w.from, fmt.Sprintf("user%03d", i)))
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	kills := 0
+	for w.job().LastSuccess == nil {
+		ctx, cancel := context.WithCancel(t.Context())
+		after := random.IntN(12)
+		kind := random.IntN(3)
+		if kills >= 60 {
+			after = 1 << 20
+		}
+		calls := 0
+		hook := func(lose bool) func(string) error {
+			return func(string) error {
+				if calls++; calls <= after {
+					return nil
+				}
+				cancel()
+				if lose {
+					return errKilled
+				}
+				return nil
+			}
+		}
+		w.dir.Before, w.dir.After = nil, nil
+		switch kind {
+		case 0:
+			w.dir.Before = hook(true)
+		case 1:
+			w.dir.After = hook(true)
+		default:
+			w.dir.After = hook(false)
+		}
+		if err := w.try(ctx); err != nil {
+			kills++
+		}
+		cancel()
+	}
+	w.dir.Before, w.dir.After = nil, nil
+	t.Logf("%d kills", kills)
+	if n := w.dir.Count(w.to); n != len(ids) {
+		t.Errorf("SYN-249: %d users in the target, want %d", n, len(ids))
+	}
+	creates := map[string]int{}
+	for _, r := range w.log() {
+		if r.Action == actionCreate && r.Status == statusSuccess {
+			creates[r.Source.ID]++
+		}
+	}
+	for _, id := range ids {
+		if creates[id.String()] != 1 {
+			t.Errorf("SYN-250: %d create records of one user", creates[id.String()])
+		}
+	}
+	if n := len(w.log()); n != len(ids) {
+		t.Errorf("%d records, want %d", n, len(ids))
+	}
+	if j := w.job(); j.Synchronized != int64(len(ids)) || j.LastSuccess.Exported != int64(len(ids)) || j.LastSuccess.Imported != int64(len(ids)) {
+		t.Errorf("synchronized %d, figures %+v", j.Synchronized, j.LastSuccess.Counts)
+	}
+}
+
+// An update whose answer is lost is recorded as the update it was.
+func TestLostAnswerOfAnUpdateIsRecordedOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.assigned("u")
+	w.cycle()
+	w.dir.Change(w.from, id, func(u *directorytest.User) { u.User.JobTitle = proto.String("Clerk") }, "jobTitle")
+	w.dir.After = func(method string) error {
+		if method == "ApplyExternalUsers" {
+			return errKilled
+		}
+		return nil
+	}
+	if err := w.try(t.Context()); !errors.Is(err, errKilled) {
+		t.Fatalf("error %v", err)
+	}
+	w.dir.After = nil
+	w.cycle()
+	if n := w.told(id, actionUpdate, statusSuccess, ""); n != 1 {
+		t.Errorf("%d update records, want 1", n)
+	}
+}
+
+func TestA45VolatileValuesSurviveACrash(t *testing.T) {
+	w := newWorld(t, nil)
+	w.schema(func(s *mapping.Schema) {
+		a := target(s, "employeeId")
+		a.Source, a.FlowType = &mapping.Source{Expression: "RandomString(10,2,0,2,2)"}, mapping.ObjectAddOnly
+	})
+	id := w.assigned("u")
+	var sent []string
+	w.engine.Target = spy{w.dir, func(r *directorypb.ApplyExternalUsersRequest) error {
+		sent = append(sent, r.GetItems()[0].GetAttributes().GetEmployeeId())
+		if len(sent) == 1 {
+			return errKilled
+		}
+		return nil
+	}}
+	if err := w.try(t.Context()); !errors.Is(err, errKilled) {
+		t.Fatalf("error %v", err)
+	}
+	w.cycle()
+	if len(sent) != 2 || sent[0] != sent[1] || w.target(id).User.GetEmployeeId() != sent[0] {
+		t.Errorf("values %q, written %q", sent, w.target(id).User.GetEmployeeId())
+	}
+}
+
+// spy looks at what is written before it is.
+type spy struct {
+	*directorytest.Directory
+	see func(*directorypb.ApplyExternalUsersRequest) error
+}
+
+func (s spy) ApplyExternalUsers(ctx context.Context, r *directorypb.ApplyExternalUsersRequest, o ...grpc.CallOption) (*directorypb.ApplyExternalUsersResponse, error) {
+	if err := s.see(r); err != nil {
+		return nil, err
+	}
+	return s.Directory.ApplyExternalUsers(ctx, r, o...)
+}
+
+func TestA47TheOldOwnerIsFenced(t *testing.T) {
+	w := newWorld(t, map[string]string{"SyncAll": "true"})
+	for i := range 30 {
+		w.dir.AddUser(w.from, fmt.Sprintf("u%d", i))
+	}
+	old := w.claim()
+	h, err := w.engine.Hold(t.Context(), old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cycle() // another runner takes over and finishes
+	if _, err := h.Run(t.Context()); !fault.Is(err, errorspb.Reason_FENCED) {
+		t.Errorf("the old owner got %v, want FENCED", err)
+	}
+	if n := w.dir.Count(w.to); n != 30 {
+		t.Errorf("%d users", n)
+	}
+	if err := w.store.Renew(t.Context(), old, w.clock.Now().Add(time.Hour)); !fault.Is(err, errorspb.Reason_FENCED) {
+		t.Errorf("renewing an old lease: %v", err)
+	}
+}
+
+func TestA48PauseStopsAndStartGoesOn(t *testing.T) {
+	w := newWorld(t, map[string]string{"SyncAll": "true"})
+	for i := range 60 {
+		w.dir.AddUser(w.from, fmt.Sprintf("u%d", i))
+	}
+	w.engine.Target = spy{w.dir, func(r *directorypb.ApplyExternalUsersRequest) error {
+		if w.dir.Called("ApplyExternalUsers") == 2 {
+			w.write(func(tx *store.Tx) error {
+				j, err := tx.LockJobID(w.jobID)
+				if err != nil {
+					return err
+				}
+				j, _ = job.Pause(j)
+				return tx.SaveJob(j)
+			})
+		}
+		return nil
+	}}
+	if err := w.try(t.Context()); !errors.Is(err, ErrChanged) {
+		t.Fatalf("error %v", err)
+	}
+	if n := w.dir.Count(w.to); n != 30 {
+		t.Errorf("%d users after the pause, want the 30 of three batches", n)
+	}
+	w.engine.Target = w.dir
+	w.write(func(tx *store.Tx) error {
+		j, err := tx.LockJobID(w.jobID)
+		if err != nil {
+			return err
+		}
+		j, _ = job.Start(j, w.clock.Now())
+		return tx.SaveJob(j)
+	})
+	w.cycle()
+	j := w.job()
+	if n := w.dir.Count(w.to); n != 60 || j.LastSuccess.Exported != 60 {
+		t.Errorf("%d users, %d exported in the resumed cycle", n, j.LastSuccess.Exported)
+	}
+	if n := w.dir.Called("ApplyExternalUsers"); n != 6 {
+		t.Errorf("%d batches, want 6: it did not go on at its checkpoint", n)
+	}
+}
+
+func TestA49FullRestartMakesNoDuplicates(t *testing.T) {
+	w := newWorld(t, map[string]string{"SyncAll": "true"})
+	for i := range 15 {
+		w.dir.AddUser(w.from, fmt.Sprintf("u%d", i))
+	}
+	w.cycle()
+	w.restart("Full")
+	if j := w.job(); j.Synchronized != 0 || j.Watermark != "" {
+		t.Errorf("job after Full: %+v", j)
+	}
+	w.cycle()
+	if n := w.dir.Count(w.to); n != 15 {
+		t.Errorf("%d users after the rematch", n)
+	}
+}
+
+func TestA51WithdrawnConsentStopsAndQuarantines(t *testing.T) {
+	w := newWorld(t, map[string]string{"SyncAll": "true"})
+	for i := range 40 {
+		w.dir.AddUser(w.from, fmt.Sprintf("u%d", i))
+	}
+	w.engine.Target = spy{w.dir, func(*directorypb.ApplyExternalUsersRequest) error {
+		if w.dir.Called("ApplyExternalUsers") == 1 {
+			w.policy.Fail("target.userSyncInbound")
+		}
+		return nil
+	}}
+	w.cycle()
+	if n := w.dir.Count(w.to); n != 10 {
+		t.Errorf("SYN-255: %d users written, want the ten before the withdrawal", n)
+	}
+	j := w.job()
+	if j.Quarantine == nil || j.Quarantine.Reason != quarantine.Exception || j.Quarantine.Code != CodeInboundSync || j.Last.State != "Failed" {
+		t.Fatalf("quarantine %+v", j.Quarantine)
+	}
+	w.engine.Target = w.dir
+	w.policy.Fail()
+	w.write(func(tx *store.Tx) error {
+		j, err := tx.LockJobID(w.jobID)
+		if err != nil {
+			return err
+		}
+		j, _ = job.Start(j, w.clock.Now())
+		return tx.SaveJob(j)
+	})
+	w.cycle()
+	if n := w.dir.Count(w.to); n != 40 || w.job().Quarantine != nil {
+		t.Errorf("%d users after it was allowed again", n)
+	}
+}
+
+func TestExpiredWatermarkBeginsAnew(t *testing.T) {
+	w := newWorld(t, map[string]string{"SyncAll": "true"})
+	w.dir.AddUser(w.from, "u")
+	w.cycle()
+	w.write(func(tx *store.Tx) error { tx.SaveWatermark(w.jobID, "expired expired"); return nil })
+	w.cycle()
+	if j := w.job(); j.Watermark != "" {
+		t.Fatalf("watermark %q", j.Watermark)
+	}
+	w.dir.AddUser(w.from, "v")
+	w.cycle()
+	if n := w.dir.Count(w.to); n != 2 || !w.job().LastSuccess.Initial {
+		t.Errorf("%d users", n)
+	}
+}
+
+func TestForeignChangeBetweenReadAndWriteIsNotLost(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.assigned("u")
+	w.cycle()
+	own := uuid.MustParse(w.target(id).User.GetId())
+	w.dir.Change(w.from, id, func(u *directorytest.User) { u.User.JobTitle = proto.String("Clerk") }, "jobTitle")
+	done := false
+	w.engine.Target = spy{w.dir, func(*directorypb.ApplyExternalUsersRequest) error {
+		if !done {
+			done = true
+			w.dir.Change(w.to, own, func(u *directorytest.User) { u.User.AgeGroup = proto.String("Adult") }, "ageGroup")
+		}
+		return nil
+	}}
+	w.cycle()
+	if u := w.target(id).User; u.GetJobTitle() != "Clerk" || u.GetAgeGroup() != "Adult" {
+		t.Errorf("SYN-253: jobTitle %q, ageGroup %q", u.GetJobTitle(), u.GetAgeGroup())
+	}
+	if n := w.told(id, actionUpdate, statusSuccess, ""); n != 1 {
+		t.Errorf("%d update records", n)
+	}
+	if open := w.escrows(); open != 0 {
+		t.Errorf("%d escrows left", open)
+	}
+}
+
+func (w *world) escrows() (n int64) {
+	w.write(func(tx *store.Tx) error {
+		var err error
+		n, err = tx.CountEscrows(w.key)
+		return err
+	})
+	return n
+}
