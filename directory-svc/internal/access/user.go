@@ -225,3 +225,9 @@ func Directory(c caller.Caller, in Tenant) error {
 	}
 	return nil
 }
+
+// NeedsTarget reports whether the decision about a change of the properties
+// depends on the roles of the user.
+func NeedsTarget(properties []string) bool {
+	return slices.ContainsFunc(properties, func(p string) bool { return classOf[p] != Basic })
+}

@@ -136,6 +136,7 @@ create table users (
 	password_policies_key text collate "C" generated always as (lower(password_policies)) stored,
 	on_premises_immutable_id_key text collate "C" generated always as (lower(on_premises_immutable_id)) stored,
 	mail_key text collate "C" generated always as (lower(mail)) stored,
+	display_name_words text[],
 	business_phones text[] check (cardinality(business_phones) <= 1),
 	other_mails text[] check (cardinality(other_mails) <= 250),
 	im_addresses text[],

@@ -27,6 +27,7 @@ create table groups (
 	preferred_language text,
 	preferred_data_location text,
 	group_types text[],
+	display_name_words text[],
 	resource_behavior_options text[],
 	resource_provisioning_options text[],
 	allow_external_senders boolean not null default false,

@@ -1,6 +1,7 @@
 package organization
 
 import (
+	"net/url"
 	"regexp"
 	"slices"
 	"time"
@@ -131,6 +132,16 @@ func CheckDomain(name, installationSuffix string) error {
 func CheckState(from, to State) error {
 	if from == Scheduled || to == Scheduled {
 		return fault.Invalid(errorspb.Reason_INVALID_REQUEST, "A tenant that is scheduled for deletion cannot change its state.")
+	}
+	return nil
+}
+
+// CheckStatementURL decides on a privacy statement: an absolute http or https
+// URL of at most 2048 characters (DIR-24).
+func CheckStatementURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || len(s) > 2048 || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return property.Invalid("Organization", "privacyProfile")
 	}
 	return nil
 }

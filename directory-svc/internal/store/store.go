@@ -21,9 +21,10 @@ const tenantsChannel = "directory_tenants"
 
 // Store is the directory in the database, safe for concurrent use.
 type Store struct {
-	db      *pg.DB
-	clock   clock.Clock
-	tenants *tenants
+	db         *pg.DB
+	clock      clock.Clock
+	tenants    *tenants
+	unhardened unhardened
 }
 
 // New serves the schema that db is opened on.

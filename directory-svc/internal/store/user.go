@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"time"
 
 	"entente.dev/directory-svc/internal/address"
 	"entente.dev/directory-svc/internal/object"
@@ -233,34 +232,6 @@ func (tx *Tx) purgeLinks(id uuid.UUID) {
 		"addresses where tenant_id = $1 and owner_id = $2", "app_credentials where tenant_id = $1 and owner_id = $2"} {
 		tx.Queue("delete from "+link, [16]byte(tx.Tenant), [16]byte(id))
 	}
-}
-
-// Password is a credential to keep.
-type Password struct {
-	Scheme        int16
-	Verifier      []byte
-	MustChange    bool
-	MustChangeMFA bool
-	Set           time.Time
-}
-
-// SetPassword queues the credential of a user, in place of a former one.
-func (tx *Tx) SetPassword(id uuid.UUID, p Password) {
-	tx.Queue(`insert into user_passwords (tenant_id, user_id, scheme, verifier, must_change, must_change_with_mfa, set_at) values ($1, $2, $3, $4, $5, $6, $7)
-		on conflict (tenant_id, user_id) do update set scheme = excluded.scheme, verifier = excluded.verifier, must_change = excluded.must_change,
-		must_change_with_mfa = excluded.must_change_with_mfa, set_at = excluded.set_at`,
-		[16]byte(tx.Tenant), [16]byte(id), p.Scheme, p.Verifier, p.MustChange, p.MustChangeMFA, p.Set)
-}
-
-// Password reads the credential of a user; nil when there is none.
-func (tx *Tx) Password(id uuid.UUID) (*Password, error) {
-	var p Password
-	err := tx.Pgx().QueryRow(tx.Context(), "select scheme, verifier, must_change, must_change_with_mfa, set_at from user_passwords where tenant_id = $1 and user_id = $2",
-		[16]byte(tx.Tenant), [16]byte(id)).Scan(&p.Scheme, &p.Verifier, &p.MustChange, &p.MustChangeMFA, &p.Set)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	return &p, err
 }
 
 // AddressHolder tells what kind of live object holds an address in its

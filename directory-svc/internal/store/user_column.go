@@ -10,6 +10,7 @@ import (
 	"entente.dev/directory-svc/internal/address"
 	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/user"
+	"entente.dev/servicekit/odata"
 )
 
 // userColumn ties one column of users to the properties it stands for. arg
@@ -29,7 +30,7 @@ type userScan struct {
 	identities  []byte
 	alternative *string
 	extensions  []*string
-	deleted     *time.Time
+	words       []string
 }
 
 // identityRow is one element of the identities column.
@@ -110,6 +111,8 @@ func buildUserColumns() []userColumn {
 			arg: func(u *user.User) any { return u.DisplayName }, dest: func(s *userScan) any { return &s.u.DisplayName }},
 		{name: "user_principal_name", properties: []string{"userPrincipalName", "identities"},
 			arg: func(u *user.User) any { return u.UserPrincipalName }, dest: func(s *userScan) any { return &s.u.UserPrincipalName }},
+		{name: "display_name_words", dest: func(s *userScan) any { return &s.words },
+			arg: func(u *user.User) any { return odata.SearchTokens(u.DisplayName) }},
 		truth("account_enabled", func(u *user.User) *bool { return &u.AccountEnabled }, "accountEnabled"),
 	}
 	for _, t := range user.Texts {
@@ -245,7 +248,8 @@ func selectUsers(columns []userColumn) userSelection {
 	return userSelection{strings.Join(names, ", "), columns}
 }
 
-var wholeUser = selectUsers(userColumns)
+// wholeUser is everything but what only searches read.
+var wholeUser = selectUsers(slices.DeleteFunc(slices.Clone(userColumns), func(c userColumn) bool { return c.name == "display_name_words" }))
 
 // userProperties selects the columns behind properties, and those every
 // reader needs.
@@ -266,12 +270,14 @@ func userProperties(properties []string) userSelection {
 // scanner is a row of a result.
 type scanner interface{ Scan(dest ...any) error }
 
-func (sel userSelection) scan(row scanner) (*user.User, error) {
+// scan reads a row; further columns, if any, go to more.
+func (sel userSelection) scan(row scanner, more ...any) (*user.User, error) {
 	s := &userScan{}
-	dest := make([]any, len(sel.columns))
+	dest := make([]any, len(sel.columns), len(sel.columns)+len(more))
 	for i := range sel.columns {
 		dest[i] = sel.columns[i].dest(s)
 	}
+	dest = append(dest, more...)
 	if err := row.Scan(dest...); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,380 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+
+	"entente.dev/directory-svc/internal/address"
+	"entente.dev/directory-svc/internal/identity"
+	"entente.dev/directory-svc/internal/object"
+	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/user"
+	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/audit"
+	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/tenant"
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+// ExternalUsers serves ExternalUserService, for invitation-svc (DIR-225,
+// DIR-226).
+type ExternalUsers struct {
+	pb.UnimplementedExternalUserServiceServer
+	*Core
+}
+
+var _ pb.ExternalUserServiceServer = (*ExternalUsers)(nil)
+
+// FindInviteConflicts returns every object that an invited address meets.
+func (s *ExternalUsers) FindInviteConflicts(ctx context.Context, req *pb.FindInviteConflictsRequest) (*pb.FindInviteConflictsResponse, error) {
+	t, err := s.named(ctx, req.TenantId)
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.FindInviteConflictsResponse{}
+	if _, domain, ok := address.Split(req.Email); ok {
+		out.OwnDomain = t.Owns(domain)
+	}
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		found, err := tx.InviteConflicts(req.Email)
+		if err != nil {
+			return err
+		}
+		for _, c := range found {
+			row := &pb.FindInviteConflictsResponse_Conflict{ObjectId: c.ID.String(), Type: c.Type.String(), MatchedBy: c.MatchedBy, HoldsRole: c.HoldsRole}
+			if c.User != nil {
+				row.User, row.External, row.Deleted = userToProto(c.User, t.InitialDomain), c.User.External(), c.User.Deleted != nil
+				if c.User.InvitedEmail != nil {
+					row.InvitedEmail = *c.User.InvitedEmail
+				}
+			}
+			out.Conflicts = append(out.Conflicts, row)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// homeKey reads the account of a message; the zero key when there is none.
+func homeKey(in *pb.HomeKey) (identity.HomeKey, error) {
+	switch {
+	case in == nil:
+		return identity.HomeKey{}, nil
+	case in.HomeTenantId != "":
+		home, err := tenant.Parse(in.HomeTenantId)
+		if err != nil || in.HomeObjectId == "" {
+			return identity.HomeKey{}, property.Refused("homeKey", "The home key is not valid.")
+		}
+		return identity.HomeKey{Tenant: home, Object: in.HomeObjectId}, nil
+	case in.Issuer == "" || in.Subject == "" || len(in.Issuer) > 512 || len(in.Subject) > 512:
+		return identity.HomeKey{}, property.Refused("homeKey", "The home key is not valid.")
+	}
+	return identity.HomeKey{Issuer: in.Issuer, Subject: in.Subject}, nil
+}
+
+// CreateExternalUser creates an invited user (DIR-59, DIR-60, DIR-116). A
+// repeat with the same invitation answers the user it made.
+func (s *ExternalUsers) CreateExternalUser(ctx context.Context, req *pb.CreateExternalUserRequest) (*pb.CreateExternalUserResponse, error) {
+	t, err := s.named(ctx, req.TenantId)
+	if err != nil {
+		return nil, err
+	}
+	if !address.IsMail(req.Email) {
+		return nil, property.Invalid("User", "mail")
+	}
+	draft, err := externalDraft(req, t)
+	if err != nil {
+		return nil, err
+	}
+	var made *user.User
+	existed := false
+	ev := record("Add user", userManagement, "Add", audit.Target{DisplayName: draft.DisplayName, Type: object.User.Title()})
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		if made, existed, err = s.existing(tx, req, &draft); made != nil || err != nil {
+			return err
+		}
+		u, err := s.newExternal(tx, draft, req.Email, t)
+		if err != nil {
+			return err
+		}
+		made = &u
+		tx.InsertUser(made)
+		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
+		ev.Targets[0] = userTarget(made)
+		return s.audit(ctx, tx, ev)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.CreateExternalUserResponse{User: userToProto(made, t.InitialDomain), AlreadyExisted: existed}, nil
+}
+
+// existing finds the user that a request would make again: of the same
+// invitation, with the same home account, or invited at the same address.
+func (s *ExternalUsers) existing(tx *store.Tx, req *pb.CreateExternalUserRequest, draft *user.User) (*user.User, bool, error) {
+	u, err := tx.UserByInvitation(req.InvitationId)
+	if u != nil || err != nil {
+		return u, false, err
+	}
+	if !draft.HomeKey.IsZero() {
+		if u, err = tx.UserByHomeKey(draft.HomeKey); u != nil || err != nil {
+			return u, true, err
+		}
+	}
+	u, err = tx.UserByEmail(req.Email)
+	if err != nil || u == nil || !u.External() || u.InvitedEmail == nil || address.Fold(*u.InvitedEmail) != address.Fold(req.Email) {
+		return nil, false, err
+	}
+	return u, true, nil
+}
+
+func externalDraft(req *pb.CreateExternalUserRequest, t *store.Tenant) (user.User, error) {
+	var draft user.User
+	for _, path := range req.AttributeMask {
+		switch path {
+		case "id", "user_principal_name", "user_type", "identities", "mail", "account_enabled", "password_profile":
+			return draft, property.ReadOnly(path)
+		}
+	}
+	if req.Attributes != nil {
+		if err := applyUser(&draft, req.Attributes, req.AttributeMask, t.InitialDomain); err != nil {
+			return draft, err
+		}
+	}
+	if req.DisplayName != "" {
+		draft.DisplayName = req.DisplayName
+	}
+	if draft.DisplayName == "" {
+		draft.DisplayName, _, _ = address.Split(req.Email)
+	}
+	var err error
+	if draft.HomeKey, err = homeKey(req.HomeKey); err != nil {
+		return draft, err
+	}
+	for _, id := range req.SponsorIds {
+		sponsor, err := objectID(id)
+		if err != nil {
+			return draft, err
+		}
+		draft.Sponsors = append(draft.Sponsors, sponsor)
+	}
+	draft.Mail, draft.Type, draft.InvitationID = &req.Email, user.Type(req.UserType), &req.InvitationId
+	return draft, nil
+}
+
+// newExternal completes a draft against what the tenant holds: who has the
+// address, and whether the name is taken.
+func (s *Core) newExternal(tx *store.Tx, draft user.User, from string, t *store.Tenant) (user.User, error) {
+	holder := user.Nobody
+	if draft.Mail != nil {
+		kind, err := tx.AddressHolder(*draft.Mail, uuid.Nil)
+		if err != nil {
+			return user.User{}, err
+		}
+		switch kind {
+		case 0:
+		case object.Contact:
+			holder = user.Contact
+		default:
+			holder = user.UserOrGroup
+		}
+	}
+	name := user.ExternalName(from, t.InitialDomain)
+	_, err := tx.User(store.ParseUserKey(name))
+	switch {
+	case err == nil:
+		var random [4]byte
+		_, _ = rand.Read(random[:])
+		name = user.ExternalNameOnClash(from, t.InitialDomain, random)
+	case !fault.Is(err, errorspb.Reason_NOT_FOUND):
+		return user.User{}, err
+	}
+	draft.UserPrincipalName = name
+	return user.NewExternal(draft, from, newID(), holder, &t.Tenant, s.now())
+}
+
+// BindExternalIdentity binds the account that redeemed (DIR-61).
+func (s *ExternalUsers) BindExternalIdentity(ctx context.Context, req *pb.BindExternalIdentityRequest) (*pb.User, error) {
+	key, err := homeKey(req.HomeKey)
+	if err != nil {
+		return nil, err
+	}
+	if key.IsZero() {
+		return nil, property.Refused("homeKey", "The home key is required.")
+	}
+	return s.changeExternal(ctx, req.TenantId, req.UserId, "Redeem external user invite", []audit.KeyValue{{Key: "method", Value: req.Method}}, func(u user.User) (user.User, error) {
+		if u.RedemptionID != nil && *u.RedemptionID == req.RedemptionId {
+			return u, nil
+		}
+		u, changed, err := user.Bind(u, key, s.now())
+		if err != nil || !changed {
+			return u, err
+		}
+		u.RedemptionID = &req.RedemptionId
+		if req.DisplayName != "" && (u.Mail != nil && (u.DisplayName == *u.Mail || u.DisplayName == localPart(*u.Mail))) {
+			u.DisplayName = req.DisplayName // nobody chose a name yet: it was made from the address
+		}
+		if u.GivenName == nil {
+			u.GivenName = optional(&req.GivenName)
+		}
+		if u.Surname == nil {
+			u.Surname = optional(&req.Surname)
+		}
+		return u, user.Check(&u)
+	})
+}
+
+func localPart(mail string) string {
+	local, _, _ := address.Split(mail)
+	return local
+}
+
+// ResetExternalIdentity takes a redemption back to pending (DIR-62).
+func (s *ExternalUsers) ResetExternalIdentity(ctx context.Context, req *pb.ResetExternalIdentityRequest) (*pb.User, error) {
+	return s.changeExternal(ctx, req.TenantId, req.UserId, "Invite external user with reset invitation status", nil, func(u user.User) (user.User, error) {
+		u.RedemptionID = nil
+		return user.Reset(u, req.Email, s.now())
+	})
+}
+
+// changeExternal changes one external user and records the activity for the
+// invitation service.
+func (s *ExternalUsers) changeExternal(ctx context.Context, tenantID, userID, activity string, details []audit.KeyValue, change func(user.User) (user.User, error)) (*pb.User, error) {
+	t, err := s.named(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	id, err := objectID(userID)
+	if err != nil {
+		return nil, err
+	}
+	var out *pb.User
+	ev := record(activity, userManagement, "Update", audit.Target{ID: userID, Type: object.User.Title()})
+	ev.Service, ev.Details = audit.InvitedUsers, details
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		old, err := tx.LockUser(store.UserID(id))
+		if err != nil {
+			return err
+		}
+		u, err := change(*old)
+		if err != nil {
+			return err
+		}
+		out = userToProto(&u, t.InitialDomain)
+		d := store.Differ(old, &u)
+		if d.Empty() {
+			return nil
+		}
+		tx.SaveUser(old, &u, d)
+		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Updated, Properties: d.Properties})
+		ev.Targets[0] = userTarget(&u)
+		ev.Targets[0].Modified = modified(userToProto(old, t.InitialDomain), out, d.Properties)
+		return s.audit(ctx, tx, ev)
+	})
+	return out, err
+}
+
+// GetExternalUser returns one user, live or soft-deleted.
+func (s *ExternalUsers) GetExternalUser(ctx context.Context, req *pb.GetExternalUserRequest) (*pb.User, error) {
+	t, err := s.named(ctx, req.TenantId)
+	if err != nil {
+		return nil, err
+	}
+	id, err := objectID(req.UserId)
+	if err != nil {
+		return nil, err
+	}
+	var out *pb.User
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		u, err := tx.AnyUser(id)
+		if err == nil {
+			out = userToProto(u, t.InitialDomain)
+		}
+		return err
+	})
+	return out, err
+}
+
+// FindExternalUserByEmail finds the live user an address belongs to (DIR-63).
+func (s *ExternalUsers) FindExternalUserByEmail(ctx context.Context, req *pb.FindExternalUserByEmailRequest) (*pb.User, error) {
+	t, err := s.named(ctx, req.TenantId)
+	if err != nil {
+		return nil, err
+	}
+	var out *pb.User
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		u, err := tx.UserByEmail(req.Email)
+		if err == nil && u == nil {
+			err = property.NotFound(clip(req.Email))
+		}
+		if err == nil {
+			out = userToProto(u, t.InitialDomain)
+		}
+		return err
+	})
+	return out, err
+}
+
+// ResolveHomeAccount finds the one enabled internal user of a home tenant that
+// owns an address (INV-63).
+func (s *ExternalUsers) ResolveHomeAccount(ctx context.Context, req *pb.ResolveHomeAccountRequest) (*pb.HomeAccount, error) {
+	t, err := s.named(ctx, req.HomeTenantId)
+	if err != nil {
+		return nil, err
+	}
+	if _, domain, ok := address.Split(req.Email); !ok || !t.Owns(domain) {
+		return nil, property.NotFound(clip(req.Email))
+	}
+	var out *pb.HomeAccount
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		found, err := tx.HomeAccounts(req.Email)
+		if err != nil {
+			return err
+		}
+		if len(found) != 1 {
+			return property.NotFound(clip(req.Email))
+		}
+		u := found[0]
+		out = &pb.HomeAccount{HomeTenantId: t.ID.String(), ObjectId: u.ID.String(), UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName, Enabled: u.AccountEnabled}
+		return nil
+	})
+	return out, err
+}
+
+// SoftDeleteExternalUser soft-deletes an external user: as the compensation
+// of a failed invitation, or because the user leaves (DIR-70). A user that is
+// gone already is no error.
+func (s *ExternalUsers) SoftDeleteExternalUser(ctx context.Context, req *pb.SoftDeleteExternalUserRequest) (*emptypb.Empty, error) {
+	t, err := s.named(ctx, req.TenantId)
+	if err != nil {
+		return nil, err
+	}
+	id, err := objectID(req.UserId)
+	if err != nil {
+		return nil, err
+	}
+	ev := record("Delete external user", userManagement, "Delete", audit.Target{ID: req.UserId, Type: object.User.Title()})
+	ev.Service, ev.Details = audit.InvitedUsers, []audit.KeyValue{{Key: "reason", Value: req.Reason}}
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		old, err := tx.LockUser(store.UserID(id))
+		if fault.Is(err, errorspb.Reason_NOT_FOUND) && req.Reason == "compensation" {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !old.External() || req.Reason == "leave" && !old.AccountEnabled {
+			return property.Denied()
+		}
+		s.deleteUser(tx, old)
+		ev.Targets[0] = userTarget(old)
+		return s.audit(ctx, tx, ev)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}

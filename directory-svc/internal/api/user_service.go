@@ -1,0 +1,356 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"entente.dev/directory-svc/internal/access"
+	"entente.dev/directory-svc/internal/object"
+	"entente.dev/directory-svc/internal/organization"
+	"entente.dev/directory-svc/internal/password"
+	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/user"
+	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/audit"
+	"entente.dev/servicekit/caller"
+	"entente.dev/servicekit/fault"
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+// Users serves UserService.
+type Users struct {
+	pb.UnimplementedUserServiceServer
+	*Core
+}
+
+var _ pb.UserServiceServer = (*Users)(nil)
+
+// CreateUser creates a work account or, in an external tenant, a customer
+// (DIR-41, DIR-72).
+func (s *Users) CreateUser(ctx context.Context, req *pb.CreateUserRequest) (*pb.User, error) {
+	_, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in, now := req.User, s.now()
+	var u user.User
+	if err := applyUser(&u, in, present(in), t.InitialDomain); err != nil {
+		return nil, err
+	}
+	secret, generated := in.GetPasswordProfile().GetPassword(), ""
+	if secret == "" && len(u.Identities) > 0 && t.Type == organization.External {
+		generated = password.Generate() // DIR-77
+		secret = generated
+	}
+	u.HasPassword = secret != ""
+	if u, err = user.New(u, in.AccountEnabled, newID(), &t.Tenant, now); err != nil {
+		return nil, err
+	}
+	keep, err := s.newPassword(&u, in.GetPasswordProfile(), secret, &t.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	out := userToProto(&u, t.InitialDomain)
+	ev := record("Add user", userManagement, "Add", userTarget(&u))
+	ev.Targets[0].Modified = modified(nil, out, propertyNames(userFields, present(in)))
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		tx.InsertUser(&u)
+		if keep != nil {
+			tx.SetPassword(u.ID, *keep)
+		}
+		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
+		return s.audit(ctx, tx, ev)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if generated != "" {
+		out.PasswordProfile = &pb.PasswordProfile{Password: &generated, ForceChangePasswordNextSignIn: ptr(keep.MustChange)}
+	}
+	return out, nil
+}
+
+// newPassword judges a password and makes its verifier; nil for no password.
+// The memory-hard part comes later, in the background.
+func (s *Core) newPassword(u *user.User, in *pb.PasswordProfile, secret string, t *organization.Tenant) (*store.Password, error) {
+	if secret == "" {
+		return nil, nil
+	}
+	judge := password.Context{WaiveStrength: u.HasPolicy(user.DisableStrongPassword), Names: []string{t.DisplayName}}
+	for _, name := range []*string{u.GivenName, u.Surname} {
+		if name != nil {
+			judge.Names = append(judge.Names, *name)
+		}
+	}
+	if err := password.Check(secret, judge); err != nil {
+		return nil, err
+	}
+	return &store.Password{
+		Scheme: int16(password.Keyed), Verifier: s.Verifiers.Key(secret), Set: s.now(),
+		MustChange:    in == nil || in.ForceChangePasswordNextSignIn == nil || *in.ForceChangePasswordNextSignIn,
+		MustChangeMFA: in.GetForceChangePasswordNextSignInWithMfa(),
+	}, nil
+}
+
+// GetUser returns one live user (DIR-43).
+func (s *Users) GetUser(ctx context.Context, req *pb.GetUserRequest) (*pb.User, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key := store.ParseUserKey(req.Id)
+	if who.Kind == caller.User && access.ReadUser(who, uuid.Nil, rights(t)) == access.Nothing && key.ID != who.ObjectID && key.ID != uuid.Nil {
+		return nil, property.Denied()
+	}
+	properties, err := userSelect(req.Query.GetSelect())
+	if err != nil {
+		return nil, err
+	}
+	if err := signInActivity(who, properties); err != nil {
+		return nil, err
+	}
+	u, err := s.Store.GetUser(ctx, t.ID, key, properties)
+	if err != nil {
+		return nil, err
+	}
+	degree := access.ReadUser(who, u.ID, rights(t))
+	if degree == access.Nothing {
+		return nil, property.Denied()
+	}
+	return limited(userToProto(u, t.InitialDomain), degree), nil
+}
+
+// selected splits $select; names are checked by the query compiler and, for
+// single objects, by the facade.
+func selected(text string) ([]string, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	var names []string
+	for name := range strings.SplitSeq(text, ",") {
+		name, _, _ = strings.Cut(strings.TrimSpace(name), "/")
+		if name == "*" {
+			return nil, nil
+		}
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// signInActivity needs a permission of its own (DIR-35).
+func signInActivity(who caller.Caller, properties []string) error {
+	if slices.Contains(properties, "signInActivity") && !who.Has("AuditLog.Read.All") {
+		return property.Denied()
+	}
+	return nil
+}
+
+// target reads what rights on a user depend on.
+func (s *Core) target(tx *store.Tx, id uuid.UUID) (access.Target, error) {
+	held, err := tx.RolesOf([]uuid.UUID{id})
+	if err != nil {
+		return access.Target{}, err
+	}
+	t := access.Target{ID: id}
+	for _, r := range held[id] {
+		t.Roles = append(t.Roles, r.Template.Name)
+	}
+	t.Privileged, err = tx.InPrivilegedGroup(id)
+	return t, err
+}
+
+// UpdateUser changes the named properties of a user (DIR-44).
+func (s *Users) UpdateUser(ctx context.Context, req *pb.UpdateUserRequest) (*emptypb.Empty, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	paths := req.UpdateMask.GetPaths()
+	if len(paths) == 0 {
+		return &emptypb.Empty{}, nil
+	}
+	in := req.User
+	if in == nil {
+		in = &pb.User{}
+	}
+	properties := propertyNames(userFields, paths)
+	ev := record("Update user", userManagement, "Update", audit.Target{ID: clip(req.Id), Type: object.User.Title()})
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		old, err := tx.LockUser(store.ParseUserKey(req.Id))
+		if err != nil {
+			return err
+		}
+		ev.Targets[0] = userTarget(old)
+		goal := access.Target{ID: old.ID}
+		if access.NeedsTarget(properties) {
+			if goal, err = s.target(tx, old.ID); err != nil {
+				return err
+			}
+		}
+		if err := access.Update(who, goal, rights(t), properties); err != nil {
+			return err
+		}
+		u := *old
+		if err := applyUser(&u, in, paths, t.InitialDomain); err != nil {
+			return err
+		}
+		return s.saveUser(ctx, tx, t, old, u, in.PasswordProfile, slices.Contains(properties, "passwordProfile"))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// saveUser lets the rules complete a change, writes it and records it.
+func (s *Users) saveUser(ctx context.Context, tx *store.Tx, t *store.Tenant, old *user.User, u user.User, profile *pb.PasswordProfile, touched bool) error {
+	secret := profile.GetPassword()
+	u, err := user.Update(*old, u, touched, &t.Tenant, s.now())
+	if err != nil {
+		return err
+	}
+	var keep *store.Password
+	if touched {
+		if keep, err = s.changePassword(tx, &u, profile, secret, &t.Tenant); err != nil {
+			return err
+		}
+	}
+	d := store.Differ(old, &u)
+	if d.Empty() && keep == nil {
+		return nil
+	}
+	tx.SaveUser(old, &u, d)
+	if keep != nil {
+		tx.SetPassword(u.ID, *keep)
+	}
+	tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Updated, Properties: d.Properties})
+	ev := record("Update user", userManagement, "Update", userTarget(&u))
+	ev.Targets[0].Modified = modified(userToProto(old, t.InitialDomain), userToProto(&u, t.InitialDomain), d.Properties)
+	if err := s.audit(ctx, tx, ev); err != nil {
+		return err
+	}
+	for _, also := range alsoRecorded(old, &u, secret != "", keep) {
+		if err := s.audit(ctx, tx, record(also, userManagement, "Update", userTarget(&u))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changePassword makes the credential that a password profile asks for. A
+// profile without a password changes the flags of the present one.
+func (s *Users) changePassword(tx *store.Tx, u *user.User, in *pb.PasswordProfile, secret string, t *organization.Tenant) (*store.Password, error) {
+	if secret != "" {
+		return s.newPassword(u, in, secret, t)
+	}
+	if in == nil {
+		return nil, property.Invalid("User", "passwordProfile")
+	}
+	held, err := tx.Password(u.ID)
+	if err != nil {
+		return nil, err
+	}
+	if held == nil {
+		return nil, fault.Invalid(errorspb.Reason_PROPERTY_REQUIRED, "A value is required for property 'passwordProfile' of resource 'User'.")
+	}
+	if in.ForceChangePasswordNextSignIn != nil {
+		held.MustChange = *in.ForceChangePasswordNextSignIn
+	}
+	if in.ForceChangePasswordNextSignInWithMfa != nil {
+		held.MustChangeMFA = *in.ForceChangePasswordNextSignInWithMfa
+	}
+	return held, nil
+}
+
+// alsoRecorded lists the activities that an update is besides (DIR-44).
+func alsoRecorded(old, u *user.User, passwordSet bool, keep *store.Password) []string {
+	var out []string
+	switch {
+	case old.AccountEnabled && !u.AccountEnabled:
+		out = append(out, "Disable account")
+	case !old.AccountEnabled && u.AccountEnabled:
+		out = append(out, "Enable account")
+	}
+	if passwordSet {
+		out = append(out, "Reset password")
+	}
+	if keep != nil && keep.MustChange {
+		out = append(out, "Set force change user password")
+	}
+	return out
+}
+
+// DeleteUser soft-deletes a user (DIR-45).
+func (s *Users) DeleteUser(ctx context.Context, req *pb.DeleteUserRequest) (*emptypb.Empty, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ev := record("Delete user", userManagement, "Delete", audit.Target{ID: clip(req.Id), Type: object.User.Title()})
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		old, err := tx.LockUser(store.ParseUserKey(req.Id))
+		if err != nil {
+			return err
+		}
+		ev.Targets[0] = userTarget(old)
+		goal, err := s.target(tx, old.ID)
+		if err != nil {
+			return err
+		}
+		if err := access.Delete(who, goal); err != nil {
+			return err
+		}
+		s.deleteUser(tx, old)
+		return s.audit(ctx, tx, ev)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}
+
+func (s *Core) deleteUser(tx *store.Tx, old *user.User) user.User {
+	u := user.Delete(*old, s.now())
+	tx.SaveUser(old, &u, store.Differ(old, &u))
+	tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Deleted})
+	return u
+}
+
+// RevokeSignInSessions ends every session of a user (DIR-54).
+func (s *Users) RevokeSignInSessions(ctx context.Context, req *pb.RevokeSignInSessionsRequest) (*pb.RevokeSignInSessionsResponse, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ev := record("Update StsRefreshTokenValidFrom Timestamp", userManagement, "Update", audit.Target{ID: clip(req.Id), Type: object.User.Title()})
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		old, err := tx.LockUser(store.ParseUserKey(req.Id))
+		if err != nil {
+			return err
+		}
+		ev.Targets[0] = userTarget(old)
+		goal, err := s.target(tx, old.ID)
+		if err != nil {
+			return err
+		}
+		if err := access.Revoke(who, goal); err != nil {
+			return err
+		}
+		u := *old
+		u.SessionsValidFrom = ptr(s.now())
+		d := store.Differ(old, &u)
+		tx.SaveUser(old, &u, d)
+		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Updated, Properties: d.Properties})
+		return s.audit(ctx, tx, ev)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.RevokeSignInSessionsResponse{Value: true}, nil
+}

@@ -1,0 +1,175 @@
+package service_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"entente.dev/directory-svc/service"
+	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/authn"
+	"entente.dev/servicekit/clock"
+	"entente.dev/servicekit/clock/clocktest"
+	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/pg/pgtest"
+	"entente.dev/servicekit/rpc"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+)
+
+const (
+	loginOrigin = "https://login.test"
+	graphOrigin = "https://graph.test"
+)
+
+// suite is directory-svc in the test's process, with the real interceptors,
+// the real tokens and a database of its own.
+type suite struct {
+	t        testing.TB
+	svc      *service.Service
+	clock    *clocktest.Fake
+	operator *ecdsa.PrivateKey
+	dial     func(as string) *grpc.ClientConn
+	gateway  *grpc.ClientConn
+}
+
+func start(t testing.TB) *suite {
+	t.Helper()
+	db := pgtest.Services(t, pgtest.Schema{Name: service.Schema, Sources: service.Sources()})[service.Schema]
+	fake := clocktest.New(time.Now().UTC().Truncate(time.Second))
+	return startOn(t, db.DSN, fake, fake)
+}
+
+func startOn(t testing.TB, dsn string, fake *clocktest.Fake, clk clock.Clock) *suite {
+	t.Helper()
+	svc, err := service.New(t.Context(), service.Config{DSN: dsn, MasterKey: base64.StdEncoding.EncodeToString(make([]byte, 32)), Suffix: "onentente.example",
+		LoginOrigin: loginOrigin, Origins: []string{graphOrigin}, Clock: clk}, service.Deps{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &suite{t: t, svc: svc, clock: fake, operator: operator}
+	listener, dial := rpc.Local(service.Name)
+	s.dial = func(as string) *grpc.ClientConn {
+		conn, err := dial(as, rpc.ClientConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	self := s.dial(service.Name)
+	verifier, err := authn.New(authn.Config{LoginOrigin: loginOrigin, Audiences: []string{graphOrigin}, Keys: authn.KeysFromDirectory(self),
+		Principals: authn.PrincipalsFromDirectory(self), OperatorKey: operator.Public(), Clock: clk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := rpc.NewServer(rpc.ServerConfig{Service: service.Name, Verifier: verifier, Refused: svc.Refused})
+	svc.Register(server)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{}, 2)
+	go func() { _ = server.Serve(listener); done <- struct{}{} }()
+	go func() { _ = svc.Run(ctx); done <- struct{}{} }()
+	t.Cleanup(func() {
+		cancel()
+		server.Stop()
+		<-done
+		<-done
+		svc.Close()
+	})
+	s.gateway = s.dial("gateway")
+	return s
+}
+
+// as is the context of a call with a bearer token.
+func (s *suite) as(bearer string) context.Context {
+	return metadata.AppendToOutgoingContext(s.t.Context(), "authorization", "Bearer "+bearer, "entente-request-id", "11111111-1111-4111-8111-111111111111")
+}
+
+// operatorContext is the context of the installation's operator.
+func (s *suite) operatorContext() context.Context {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: s.operator}, (&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	now := s.clock.Now()
+	token, err := jwt.Signed(signer).Claims(map[string]any{"iss": authn.OperatorIssuer, "aud": authn.OperatorAudience, "sub": "operator",
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix()}).Serialize()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.as(token)
+}
+
+// home is a tenant with its administrator application.
+type home struct {
+	*suite
+	id, domain, admin string
+	app               *pb.AdministratorApplication
+	ctx               context.Context // of the administrator application
+}
+
+func (s *suite) tenant(prefix string, kind pb.Tenant_TenantType) *home {
+	s.t.Helper()
+	tenants := pb.NewTenantServiceClient(s.gateway)
+	made, err := tenants.CreateTenant(s.operatorContext(), &pb.CreateTenantRequest{DisplayName: strings.ToUpper(prefix), TenantType: kind, InitialDomainPrefix: prefix,
+		CountryLetterCode: "NL", Administrator: &pb.CreateTenantRequest_Administrator{DisplayName: "Admin", UserNamePrefix: "admin"}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	app, err := tenants.CreateAdministratorApplication(s.operatorContext(), &pb.CreateAdministratorApplicationRequest{TenantId: made.TenantId})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	h := &home{suite: s, id: made.TenantId, domain: made.InitialDomain, admin: made.Administrator.Id, app: app}
+	h.ctx = s.as(h.token(app.AppId, app.ClientSecret))
+	return h
+}
+
+func (h *home) token(client, secret string) string {
+	h.t.Helper()
+	answer, err := pb.NewTokenServiceClient(h.gateway).IssueToken(h.t.Context(), &pb.IssueTokenRequest{Authority: h.id, GrantType: "client_credentials",
+		ClientId: client, ClientSecret: secret, Scope: graphOrigin + "/.default"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return answer.AccessToken
+}
+
+func (h *home) users() pb.UserServiceClient { return pb.NewUserServiceClient(h.gateway) }
+
+func ptr[T any](v T) *T { return &v }
+
+// draft is a work account that is complete.
+func (h *home) draft(name string) *pb.User {
+	return &pb.User{AccountEnabled: ptr(true), DisplayName: ptr(name), MailNickname: ptr(name), UserPrincipalName: ptr(name + "@" + h.domain),
+		PasswordProfile: &pb.PasswordProfile{Password: ptr("Xk4!rm-qp92Zt")}}
+}
+
+func (h *home) user(name string) *pb.User {
+	h.t.Helper()
+	u, err := h.users().CreateUser(h.ctx, &pb.CreateUserRequest{User: h.draft(name)})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return u
+}
+
+func wantReason(t testing.TB, err error, reason errorspb.Reason) {
+	t.Helper()
+	if !fault.Is(err, reason) {
+		t.Errorf("got %v, want %v", err, reason)
+	}
+}

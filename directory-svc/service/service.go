@@ -1,0 +1,162 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"entente.dev/directory-svc/internal/api"
+	"entente.dev/directory-svc/internal/jobs"
+	"entente.dev/directory-svc/internal/migrations"
+	"entente.dev/directory-svc/internal/password"
+	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/token"
+	"entente.dev/directory-svc/internal/vault"
+	auditpb "entente.dev/proto/gen/entente/audit/v1"
+	pb "entente.dev/proto/gen/entente/directory/v1"
+	"entente.dev/servicekit/audit"
+	"entente.dev/servicekit/lifecycle"
+	"entente.dev/servicekit/odata"
+	"entente.dev/servicekit/pg"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+)
+
+// Deps are the sibling services that directory-svc calls: none.
+type Deps struct {
+	// Log receives what background work has to say; nil discards it.
+	Log *slog.Logger
+}
+
+// Service is directory-svc, put together.
+type Service struct {
+	db    *pg.DB
+	cfg   Config
+	log   *slog.Logger
+	core  *api.Core
+	ring  *api.Keys
+	hints *api.Hints
+	audit auditpb.AuditServiceServer
+	// keyKey seals the private parts of signing keys.
+	keyKey []byte
+}
+
+// Sources are the migrations that make the schema.
+func Sources() []pg.Source { return []pg.Source{migrations.Source, audit.Migrations} }
+
+// Migrate brings the schema up to date, as its owner.
+func Migrate(ctx context.Context, cfg Config) error {
+	return pg.Migrate(ctx, cfg.OwnerDSN, Schema, cfg.ServeRole, Sources()...)
+}
+
+// New opens the database and makes everything that serves. It refuses a
+// schema that is older than the program. Close ends it.
+func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	master, err := cfg.validate()
+	if err != nil {
+		return nil, fmt.Errorf("settings of directory-svc: %w", err)
+	}
+	derived := make(map[string][]byte)
+	for _, purpose := range []string{"signing keys", "passwords", "page tokens"} {
+		if derived[purpose], err = vault.Derive(master, purpose); err != nil {
+			return nil, err
+		}
+	}
+	log := deps.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	tokens, err := odata.NewTokens(derived["page tokens"], cfg.Clock)
+	if err != nil {
+		return nil, err
+	}
+	db, err := pg.Open(ctx, pg.Config{DSN: cfg.DSN, Schema: Schema, MaxConns: cfg.MaxConns}, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{db: db, cfg: cfg, log: log, ring: &api.Keys{}, hints: &api.Hints{}, keyKey: derived["signing keys"],
+		audit: audit.NewServer(db, tokens, cfg.Clock)}
+	if err := pg.CheckVersion(ctx, db, Sources()...); err != nil {
+		db.Close()
+		return nil, err
+	}
+	s.core = &api.Core{Store: store.New(db, cfg.Clock), Clock: cfg.Clock, Log: log, Verifiers: password.NewVerifiers(derived["passwords"]), Tokens: tokens, Suffix: cfg.Suffix}
+	if err := s.loadKeys(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// keysAhead is how long before its end a signing key gets a successor, so that
+// verifiers know it in time.
+const keysAhead = time.Hour
+
+func (s *Service) loadKeys(ctx context.Context) error {
+	ring, err := s.core.Store.SigningKeys(ctx, s.keyKey, s.cfg.Clock.Now(), keysAhead)
+	if err == nil {
+		s.ring.Set(ring)
+	}
+	return err
+}
+
+// Register puts every service of the module on a server.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	pb.RegisterUserServiceServer(r, &api.Users{Core: s.core})
+	pb.RegisterTenantServiceServer(r, &api.Tenants{Core: s.core})
+	pb.RegisterTokenServiceServer(r, &api.TokenIssuer{Core: s.core, Ring: s.ring, Reload: s.loadKeys, LoginOrigin: s.cfg.LoginOrigin,
+		Resources: token.Resources{Origins: s.cfg.Origins}})
+	pb.RegisterPrincipalServiceServer(r, &api.Principals{Core: s.core})
+	pb.RegisterTenantDirectoryServiceServer(r, &api.TenantDirectory{Core: s.core})
+	pb.RegisterExternalUserServiceServer(r, &api.ExternalUsers{Core: s.core})
+	pb.RegisterChangeFeedServiceServer(r, &api.Feed{Core: s.core, Hints: s.hints})
+	auditpb.RegisterAuditServiceServer(r, s.audit)
+}
+
+// Refused records refusals that are made before a handler runs; hand it to the
+// server (rpc.ServerConfig.Refused).
+func (s *Service) Refused(ctx context.Context, fullMethod string, refusal error) {
+	s.core.Refused(ctx, fullMethod, refusal)
+}
+
+// Rhythms of the background work.
+const (
+	hardenEvery = time.Second
+	hardenBatch = 5
+	keysEvery   = 5 * time.Minute
+)
+
+// Run does the background work until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	hardener := &jobs.Hardener{Store: s.core.Store, Verifiers: s.core.Verifiers, Batch: hardenBatch}
+	purger := &jobs.Purger{Store: s.core.Store, Clock: s.cfg.Clock}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, work := range []func() error{
+		func() error { return s.core.Store.WatchTenants(ctx) },
+		func() error { return s.core.Store.WatchChanges(ctx, s.hints.Tell) },
+		func() error { return lifecycle.Loop(ctx, s.log, "rotate signing keys", keysEvery, time.Minute, s.loadKeys) },
+		func() error {
+			return lifecycle.Loop(ctx, s.log, "harden passwords", hardenEvery, hardenEvery/4, func(ctx context.Context) error {
+				_, err := hardener.RunOnce(ctx)
+				return err
+			})
+		},
+		func() error {
+			return lifecycle.Loop(ctx, s.log, "purge deleted objects", jobs.Every, time.Minute, func(ctx context.Context) error {
+				_, err := purger.RunOnce(ctx)
+				return err
+			})
+		},
+	} {
+		group.Go(work)
+	}
+	err := group.Wait()
+	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+		return nil
+	}
+	return err
+}
+
+// Close gives the connections back. Calls must have ended.
+func (s *Service) Close() { s.db.Close() }
