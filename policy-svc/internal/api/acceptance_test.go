@@ -482,7 +482,14 @@ func TestAC23_BothSidesOfAutomaticRedemption(t *testing.T) {
 	if err := e.patchAuthorization(contoso, `{"allowInvitesFrom":"none"}`, "allow_invites_from"); err != nil {
 		t.Fatal(err)
 	}
-	if r := check(); r.GetAllowed() || !r.GetInvitationsOff() {
+	// Those who are there stay in step; nobody new comes (SYN-9).
+	if r := check(); !r.GetAllowed() || !r.GetInvitationsOff() {
 		t.Errorf("nobody invites: %v", r)
+	}
+	users, err := e.syncs.CheckSyncUsers(t.Context(), &policypb.CheckSyncUsersRequest{
+		SourceTenantId: fabrikam.String(), TargetTenantId: contoso.String(), Users: []*policypb.CheckSyncUsersRequest_User{{UserId: u1}},
+	})
+	if err != nil || users.GetAllAllowed() || !users.GetSyncAllowed() || users.GetRefusals()[0] != "AllowInvitesFrom" {
+		t.Errorf("nobody invites: %v, %v", users, err)
 	}
 }

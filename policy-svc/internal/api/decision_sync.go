@@ -26,7 +26,6 @@ var syncFailures = map[crosstenant.SyncFailure]policypb.CheckSyncResponse_Failur
 	crosstenant.OutboundRedemptionMissing: {Target: "source.outbound", Code: "AzureDirectoryB2BManagementPolicyCheckFailure"},
 	crosstenant.InboundRedemptionMissing:  {Target: "target.inbound", Code: "AzureDirectoryB2BManagementPolicyCheckFailure"},
 	crosstenant.InboundSyncNotAllowed:     {Target: "target.userSyncInbound", Code: "AzureActiveDirectoryCrossTenantSyncPolicyCheckFailure"},
-	crosstenant.InvitationsOff:            {Target: "target.allowInvitesFrom", Code: "AzureActiveDirectoryForbidden"},
 }
 
 // CheckSync decides whether one tenant may synchronize into another and names
@@ -41,10 +40,9 @@ func (s *Decisions) CheckSync(ctx context.Context, req *policypb.CheckSyncReques
 	if req.GetGroups() {
 		what = crosstenant.SyncGroups
 	}
-	off := target.Authorization.AllowInvitesFrom == guestsettings.Nobody
-	failures := pair.SyncFailures(what, off)
+	failures := pair.SyncFailures(what)
 	out := &policypb.CheckSyncResponse{
-		Allowed: len(failures) == 0, InvitationsOff: off,
+		Allowed: len(failures) == 0, InvitationsOff: invitationsOff(target),
 		PolicyVersion: target.Version(), SourcePolicyVersion: pair.Home.Version,
 		ValidUntil: timestamppb.New(now.Add(syncValidity)),
 	}
@@ -58,8 +56,12 @@ func (s *Decisions) CheckSync(ctx context.Context, req *policypb.CheckSyncReques
 	return out, nil
 }
 
-// CheckSyncUsers decides about each user of a batch (POL-65), all of them
-// under one version of either tenant's policies.
+func invitationsOff(t *snapshot.Tenant) bool {
+	return !t.Authorization.AllowInvitesFrom.Admits(guestsettings.Inviter{Kind: guestsettings.InviterSync})
+}
+
+// CheckSyncUsers decides about each user of a batch who would be new in the
+// target (POL-64 row 3, POL-65), all of them under one version of either tenant's policies.
 func (s *Decisions) CheckSyncUsers(ctx context.Context, req *policypb.CheckSyncUsersRequest) (*policypb.CheckSyncUsersResponse, error) {
 	if len(req.GetUsers()) > maxSyncUsers {
 		return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "users holds at most %d entries.", maxSyncUsers)
@@ -71,8 +73,8 @@ func (s *Decisions) CheckSyncUsers(ctx context.Context, req *policypb.CheckSyncU
 	out := &policypb.CheckSyncUsersResponse{
 		Refusals:      make([]string, len(req.GetUsers())),
 		PolicyVersion: target.Version(),
-		AllAllowed:    target.Domains.Open() && pair.SyncsEverybody(),
-		SyncAllowed:   len(pair.SyncFailures(crosstenant.SyncUsers, target.Authorization.AllowInvitesFrom == guestsettings.Nobody)) == 0,
+		AllAllowed:    !invitationsOff(target) && target.Domains.Open() && pair.SyncsEverybody(),
+		SyncAllowed:   len(pair.SyncFailures(crosstenant.SyncUsers)) == 0,
 	}
 	if out.AllAllowed {
 		return out, nil
@@ -87,8 +89,11 @@ func (s *Decisions) CheckSyncUsers(ctx context.Context, req *policypb.CheckSyncU
 		return nil, err
 	}
 	for i, u := range req.GetUsers() {
-		domain := u.GetEmail() == "" || target.Domains.Admits(u.GetEmail())
-		if d := pair.SyncUser(users[i], domain); !d.Allowed() {
+		gates := crosstenant.Gates{
+			Inviter: !invitationsOff(target),
+			Domain:  u.GetEmail() == "" || target.Domains.Admits(u.GetEmail()),
+		}
+		if d := pair.SyncUser(gates, users[i]); !d.Allowed() {
 			out.Refusals[i] = ruleNames[d.Rule]
 		}
 	}

@@ -231,7 +231,7 @@ func TestPOL148_ConsentOfTheDefaultIsConstant(t *testing.T) {
 		if in, _, _ := p.Redemption(); in {
 			t.Fatal("automatic redemption without a partner's true")
 		}
-		if !slices.Contains(p.SyncFailures(SyncUsers, false), InboundSyncNotAllowed) {
+		if !slices.Contains(p.SyncFailures(SyncUsers), InboundSyncNotAllowed) {
 			t.Fatal("sync without a partner's true")
 		}
 	}

@@ -15,8 +15,6 @@ const (
 	// InboundSyncNotAllowed: the target has no synchronization policy that
 	// lets the source in.
 	InboundSyncNotAllowed
-	// InvitationsOff: the target lets nobody invite (allowInvitesFrom none).
-	InvitationsOff
 )
 
 // Synchronized says what a synchronization brings into the target.
@@ -29,8 +27,10 @@ const (
 )
 
 // SyncFailures lists every condition that stops synchronization from home (the
-// source) to resource (the target); none means it may run.
-func (p Pair) SyncFailures(what Synchronized, invitationsOff bool) []SyncFailure {
+// source) to resource (the target); none means it may run. That the target
+// lets nobody invite is no such condition: it stops the creation of users, one
+// by one, while those who are there are kept in step (SYN-9).
+func (p Pair) SyncFailures(what Synchronized) []SyncFailure {
 	var failures []SyncFailure
 	_, out, in := p.Redemption()
 	if !out {
@@ -46,30 +46,29 @@ func (p Pair) SyncFailures(what Synchronized, invitationsOff bool) []SyncFailure
 	if !allowed {
 		failures = append(failures, InboundSyncNotAllowed)
 	}
-	if invitationsOff {
-		failures = append(failures, InvitationsOff)
-	}
 	return failures
 }
 
-// SyncUser decides about one user of a synchronization that may run (POL-65).
-// A refused user is skipped; the job goes on.
-func (p Pair) SyncUser(u User, domainAllowed bool) Decision {
+// SyncUser decides about one user whom a synchronization that may run would
+// bring in (POL-64 row 3, POL-65). A refused user is skipped; the job goes on.
+func (p Pair) SyncUser(g Gates, u User) Decision {
 	switch {
+	case !g.Inviter:
+		return p.deny(RuleAllowInvitesFrom, SideResource, FromNowhere, CodeForbidden)
 	case !p.cloudsAgree():
 		return p.deny(RuleCloudGate, SideResource, FromNowhere, CodeForbidden)
 	case !p.Home.collaborationOut.PermitsAny(u):
 		return p.deny(RuleOutboundCollaboration, SideHome, p.Home.collaborationOut.source, CodeForbidden)
 	case !p.Resource.collaborationIn.PermitsAny(u):
 		return p.deny(RuleInboundCollaboration, SideResource, p.Resource.collaborationIn.source, CodeForbidden)
-	case !domainAllowed:
+	case !g.Domain:
 		return p.deny(RuleDomainList, SideResource, FromNowhere, CodeForbidden)
 	}
 	return p.allow(RuleInboundCollaboration, SideResource, p.Resource.collaborationIn.source)
 }
 
-// SyncsEverybody reports whether SyncUser allows every user whose domain is
-// admitted, so that nobody has to be looked at.
+// SyncsEverybody reports whether SyncUser allows every user where both gates
+// are open, so that nobody has to be looked at.
 func (p Pair) SyncsEverybody() bool {
-	return !p.NeedsUser() && p.SyncUser(User{}, true).Allowed()
+	return !p.NeedsUser() && p.SyncUser(Gates{Inviter: true, Domain: true}, User{}).Allowed()
 }
