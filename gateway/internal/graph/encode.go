@@ -25,6 +25,8 @@ type View struct {
 	Context string
 	// Select are the canonical names of $select joined by commas.
 	Select string
+	// Expand are the canonical names of $expand joined by commas.
+	Expand string
 	// Beta shows the properties that only /beta has.
 	Beta bool
 	// Link makes the link to the next page of a token, or with delta the link
@@ -124,7 +126,7 @@ func (e *encoder) page(m protoreflect.Message, p *plan) {
 		return
 	}
 	elem := p.value.elem
-	pr := elem.projection(e.view.Select, e.view.Beta, false)
+	pr := elem.projection(e.view.Select, e.view.Expand, e.view.Beta, false)
 	e.buf = append(e.buf, '[')
 	for i := range list.Len() {
 		if i > 0 {
@@ -151,7 +153,7 @@ func (e *encoder) object(m protoreflect.Message, p *plan, single, typed bool) {
 		}
 		m, p, typed = m.Get(fd).Message(), p.byName[fd.JSONName()].elem, true
 	}
-	e.projected(m, p, p.projection(e.view.Select, e.view.Beta, single), typed)
+	e.projected(m, p, p.projection(e.view.Select, e.view.Expand, e.view.Beta, single), typed)
 }
 
 func (e *encoder) projected(m protoreflect.Message, p *plan, pr *projection, typed bool) {
@@ -289,7 +291,7 @@ func (e *encoder) nested(m protoreflect.Message, p *plan) {
 		}
 		m, p, typed = m.Get(fd).Message(), p.byName[fd.JSONName()].elem, true
 	}
-	e.projected(m, p, p.projection("", e.view.Beta, true), typed)
+	e.projected(m, p, p.projection("", "", e.view.Beta, true), typed)
 	e.buf = append(e.buf, '}')
 	e.first = outer
 }

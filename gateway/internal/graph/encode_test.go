@@ -5,11 +5,13 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	policypb "entente.dev/proto/gen/entente/policy/v1"
 	syncpb "entente.dev/proto/gen/entente/sync/v1"
 	"entente.dev/servicekit/fault"
 	"github.com/google/go-cmp/cmp"
@@ -129,6 +131,25 @@ func TestCheckSelect(t *testing.T) {
 	mixed := (&directorypb.ListDirectoryObjectsResponse{}).ProtoReflect().Descriptor()
 	if _, err := CheckSelect(mixed, []string{"userPrincipalName", "mailEnabled", "appId"}, false); err != nil {
 		t.Errorf("mixed: %v", err)
+	}
+}
+
+func TestExpand(t *testing.T) {
+	t.Parallel()
+	partner := &policypb.CrossTenantAccessPolicyConfigurationPartner{TenantId: proto.String("t"), IdentitySynchronization: &policypb.CrossTenantIdentitySyncPolicyPartner{TenantId: proto.String("t")}}
+	md := partner.ProtoReflect().Descriptor()
+	names, err := CheckExpand(md, "IdentitySynchronization($select=tenantId,displayName)")
+	if err != nil || names != "identitySynchronization" {
+		t.Fatalf("%q %v", names, err)
+	}
+	if got := string(Append(nil, partner, View{Select: "tenantId"})); got != `{"tenantId":"t"}` {
+		t.Errorf("not expanded: %s", got)
+	}
+	if got := string(Append(nil, partner, View{Select: "tenantId", Expand: names})); !strings.HasPrefix(got, `{"tenantId":"t","identitySynchronization":{"`) {
+		t.Errorf("expanded: %s", got)
+	}
+	if _, err := CheckExpand(md, "inboundTrust"); !fault.Is(err, errorspb.Reason_BAD_REQUEST) {
+		t.Errorf("a plain property: %v", err)
 	}
 }
 

@@ -43,8 +43,8 @@ type plan struct {
 	// Parts of a page, nil where the message is none.
 	value, next, delta, count *field
 
-	defaults     [2][]*field // answered without $select: v1.0, beta
-	projections  sync.Map    // projectionKey → *projection
+	standard     [2]*projection // without $select: v1.0, beta
+	projections  sync.Map       // projectionKey → *projection
 	projectionsN counter
 }
 
@@ -124,10 +124,11 @@ func compile(md protoreflect.MessageDescriptor, fresh map[protoreflect.FullName]
 		}
 	}
 	p.union = isUnion(md)
-	for beta := range p.defaults {
+	for beta := range p.standard {
+		p.standard[beta] = &projection{}
 		for _, f := range p.fields {
 			if f.prop.GetSelect() == optionspb.Property_selectDefault && !f.prop.GetSecret() && (beta == 1 || !f.prop.GetBeta()) && f != p.extensions {
-				p.defaults[beta] = append(p.defaults[beta], f)
+				p.standard[beta].fields = append(p.standard[beta].fields, f)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -26,18 +27,26 @@ type projection struct {
 }
 
 type projectionKey struct {
-	selected     string
-	beta, single bool
+	selected, expanded string
+	beta, single       bool
 }
 
 // projection answers the fields for a canonical $select, the default set when
-// it is empty.
-func (p *plan) projection(selected string, beta, single bool) *projection {
-	key := projectionKey{selected, beta, single}
+// it is empty, and those of $expand.
+func (p *plan) projection(selected, expanded string, beta, single bool) *projection {
+	if selected == "" && expanded == "" {
+		return p.standard[index(beta)]
+	}
+	key := projectionKey{selected, expanded, beta, single}
 	if v, ok := p.projections.Load(key); ok {
 		return v.(*projection)
 	}
 	pr := p.project(selected, beta, single)
+	for name := range strings.SplitSeq(expanded, ",") {
+		if f := p.byName[name]; f != nil && f.prop.GetSelect() == optionspb.Property_selectExpanded {
+			pr.fields = append(pr.fields, f)
+		}
+	}
 	if p.projectionsN.n.Add(1) <= maxProjections {
 		p.projections.Store(key, pr)
 	}
@@ -46,7 +55,7 @@ func (p *plan) projection(selected string, beta, single bool) *projection {
 
 func (p *plan) project(selected string, beta, single bool) *projection {
 	if selected == "" {
-		return &projection{fields: p.defaults[index(beta)]}
+		return &projection{fields: slices.Clone(p.standard[index(beta)].fields)}
 	}
 	names := strings.Split(selected, ",")
 	want := make(map[string]bool, len(names))
@@ -117,6 +126,39 @@ func CheckSelect(md protoreflect.MessageDescriptor, names []string, beta bool) (
 	return out, nil
 }
 
+// CheckExpand turns the value of $expand into the names of navigation
+// properties joined by commas, or refuses the first that the answer's type has
+// not. Options in parentheses are the service's to read.
+func CheckExpand(md protoreflect.MessageDescriptor, expand string) (string, error) {
+	types := resourcePlans(planOf(md))
+	var out []string
+	depth, start := 0, 0
+	for i := 0; i <= len(expand); i++ {
+		switch {
+		case i < len(expand) && expand[i] == '(':
+			depth++
+		case i < len(expand) && expand[i] == ')':
+			depth--
+		case i == len(expand) || expand[i] == ',' && depth == 0:
+			name, _, _ := strings.Cut(expand[start:i], "(")
+			name, start = strings.TrimSpace(name), i+1
+			canonical := ""
+			for _, p := range types {
+				for _, f := range p.fields {
+					if strings.EqualFold(f.name, name) && f.prop.GetSelect() == optionspb.Property_selectExpanded {
+						canonical = f.name
+					}
+				}
+			}
+			if canonical == "" {
+				return "", fault.Invalid(errorspb.Reason_BAD_REQUEST, "Could not find a navigation property named '%s' on type 'microsoft.graph.%s'.", clip(name), types[0].typeName)
+			}
+			out = append(out, canonical)
+		}
+	}
+	return strings.Join(out, ","), nil
+}
+
 // selectable answers the canonical spelling of a property, empty if the type
 // has none of that name that may be selected.
 func (p *plan) selectable(name string, beta bool) string {
@@ -139,6 +181,20 @@ func (p *plan) selectable(name string, beta bool) string {
 		return ""
 	}
 	return f.name
+}
+
+// MemberTypes are the names of the types that a list of mixed types may hold,
+// nil for a list of one type.
+func MemberTypes(md protoreflect.MessageDescriptor) []string {
+	p := planOf(md)
+	if p.value == nil || p.value.elem == nil || !p.value.elem.union {
+		return nil
+	}
+	var names []string
+	for _, q := range resourcePlans(p) {
+		names = append(names, q.typeName)
+	}
+	return names
 }
 
 // resourcePlans are the types whose properties an answer of type p shows: of a

@@ -104,7 +104,7 @@ func (x *exchange) encode(m proto.Message) []byte {
 }
 
 func (x *exchange) view() graph.View {
-	v := graph.View{Select: x.selected, Beta: x.beta() || !x.path.Graph(), Link: x.next}
+	v := graph.View{Select: x.selected, Expand: x.expanded, Beta: x.beta() || !x.path.Graph(), Link: x.next}
 	if !x.op.answer.GetPlain() && x.path.Graph() {
 		v.Base, v.Context = x.base(), x.op.answer.GetContext()
 	}

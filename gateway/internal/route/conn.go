@@ -152,13 +152,23 @@ func (x *exchange) fillQuery(m protoreflect.Message) error {
 	return x.fillPlain(m)
 }
 
-// choose checks $select against the type of the answer.
+// choose checks $select and $expand against the type of the answer.
 func (x *exchange) choose(out protoreflect.MessageDescriptor) error {
-	if len(x.options.Select) == 0 || out.FullName() == "google.protobuf.Empty" || x.op.count {
+	if out.FullName() == "google.protobuf.Empty" || x.op.count {
 		return nil
 	}
-	names, err := graph.CheckSelect(out, x.options.Select, x.beta())
-	x.selected = strings.Join(names, ",")
+	if len(x.options.Select) > 0 {
+		names, err := graph.CheckSelect(out, x.options.Select, x.beta())
+		if err != nil {
+			return err
+		}
+		x.selected = strings.Join(names, ",")
+	}
+	if x.options.Query.GetExpand() == "" {
+		return nil
+	}
+	var err error
+	x.expanded, err = graph.CheckExpand(out, x.options.Query.GetExpand())
 	return err
 }
 

@@ -20,8 +20,9 @@ type exchange struct {
 	args    []graph.Arg
 	options graph.Options
 	body    []byte
-	// selected are the canonical names of $select, joined by commas.
-	selected string
+	// selected and expanded are the canonical names of $select and $expand,
+	// joined by commas.
+	selected, expanded string
 }
 
 type exchangeKey struct{}

@@ -135,6 +135,9 @@ func TestSpellingsOfAPath(t *testing.T) {
 		{"/v1.0/directory/deletedItems/" + id, &directorypb.GetDeletedItemRequest{Id: id}},
 		{"/v1.0/tenantRelationships/findTenantInformationByDomainName(domainName='a.example')", &directorypb.FindTenantInformationByDomainNameRequest{DomainName: "a.example"}},
 		{"/v1.0/tenantRelationships/microsoft.graph.findTenantInformationByTenantId(tenantId='" + id + "')", &directorypb.FindTenantInformationByTenantIdRequest{TenantId: id}},
+		{"/v1.0/groups/" + id + "/members/graph.user", &directorypb.ListGroupRelationRequest{Id: id, Cast: "microsoft.graph.user"}},
+		{"/v1.0/groups/" + id + "/members/microsoft.graph.servicePrincipal", &directorypb.ListGroupRelationRequest{Id: id, Cast: "microsoft.graph.servicePrincipal"}},
+		{"/v1.0/groups/" + id + "/members", &directorypb.ListGroupRelationRequest{Id: id}},
 		{"/admin/v1/tenants?state=suspended&prefix=con&tenantId=x", &directorypb.ListTenantsRequest{State: directorypb.Tenant_suspended, Prefix: "con"}},
 	} {
 		f := &fakeConn{}
@@ -170,6 +173,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"unknown option", "GET", "/v1.0/users?$colour=1", "", 400, "BadRequest", "The query option '$colour' is not recognized."},
 		{"page size", "GET", "/v1.0/users?$top=1000", "", 400, "Request_BadRequest", "Invalid page size specified: '1000'. Must be between 1 and 999 inclusive."},
 		{"unknown property selected", "GET", "/v1.0/users?$select=id,colour", "", 400, "BadRequest", "Could not find a property named 'colour' on type 'microsoft.graph.user'."},
+		{"unknown navigation property", "GET", "/v1.0/users?$expand=colour($select=id)", "", 400, "BadRequest", "Could not find a navigation property named 'colour' on type 'microsoft.graph.user'."},
+		{"unknown cast", "GET", "/v1.0/groups/x/members/microsoft.graph.colour", "", 404, "ResourceNotFound", ""},
 		{"option without effect", "DELETE", "/v1.0/users/x?$filter=a", "", 400, "Request_UnsupportedQuery", "The query option '$filter' is not supported by this operation."},
 		{"no JSON", "POST", "/v1.0/users", "{", 400, "Request_BadRequest", "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."},
 		{"nothing", "POST", "/v1.0/users", "", 400, "Request_BadRequest", "Empty Payload. JSON content expected."},

@@ -2,9 +2,11 @@ package route
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
+	"entente.dev/gateway/internal/graph"
 	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -20,9 +22,10 @@ type Operation struct {
 	// operations that the gateway composes itself.
 	RPC string
 
-	steps []step
-	mux   *runtime.ServeMux // the handlers of the RPC's service
-	serve func(*exchange)   // of composed operations
+	steps  []step            // of Template
+	target []step            // what the generated handler knows the operation by
+	mux    *runtime.ServeMux // the handlers of the RPC's service
+	serve  func(*exchange)   // of composed operations
 
 	in, out protoreflect.MessageDescriptor
 	// open operations need no token.
@@ -83,9 +86,29 @@ func operations(sd protoreflect.ServiceDescriptor) ([]*Operation, error) {
 				return nil, fmt.Errorf("%s: %w", md.FullName(), err)
 			}
 			ops = append(ops, op)
+			ops = append(ops, op.casts()...)
 		}
 	}
 	return ops, nil
+}
+
+// casts are the forms of a list of mixed types that end in a type, where the
+// request has a field for it: /groups/{id}/members/microsoft.graph.user
+// (WIRE-42).
+func (o *Operation) casts() []*Operation {
+	if o.cast == nil || o.castValue != "" || o.Method != "GET" {
+		return nil
+	}
+	var ops []*Operation
+	for _, name := range graph.MemberTypes(o.out) {
+		c := &Operation{
+			Method: o.Method, Template: o.Template + "/microsoft.graph." + name, RPC: o.RPC, target: o.target, in: o.in, out: o.out,
+			open: o.open, answer: o.answer, mask: o.mask, query: o.query, cast: o.cast, hidden: o.hidden, castValue: "microsoft.graph." + name,
+		}
+		c.steps = append(slices.Clone(o.steps), step{literal: c.castValue})
+		ops = append(ops, c)
+	}
+	return ops
 }
 
 func newOperation(md protoreflect.MethodDescriptor, r *annotations.HttpRule) (*Operation, error) {
@@ -115,6 +138,7 @@ func newOperation(md protoreflect.MethodDescriptor, r *annotations.HttpRule) (*O
 	if op.steps, err = parseTemplate(op.Template); err != nil {
 		return nil, err
 	}
+	op.target = op.steps
 	fields := op.in.Fields()
 	for i := range fields.Len() {
 		fd := fields.Get(i)
@@ -163,7 +187,7 @@ func newOperation(md protoreflect.MethodDescriptor, r *annotations.HttpRule) (*O
 // handler.
 func (o *Operation) path(values []string) string {
 	var b strings.Builder
-	for _, s := range o.steps {
+	for _, s := range o.target {
 		b.WriteByte('/')
 		if s.variable == "" {
 			b.WriteString(s.literal)
