@@ -348,3 +348,33 @@ func TestUnreachableServerIsUnavailable(t *testing.T) {
 		t.Errorf("Open: %v", err)
 	}
 }
+
+func TestLostConnectionIsUnavailable(t *testing.T) {
+	t.Parallel()
+	db, id := pgtest.Open(t, "sample", source), tenant.New()
+	err := db.Write(t.Context(), id, func(tx *pg.Tx) error {
+		if err := tx.Gorm().Create(newThing(id, "x")).Error; err != nil {
+			return err
+		}
+		var pid int
+		if err := tx.Gorm().Raw("select pg_backend_pid()").Scan(&pid).Error; err != nil {
+			return err
+		}
+		if _, err := db.Pool().Exec(tx.Context(), "select pg_terminate_backend($1, 5000)", pid); err != nil {
+			return err
+		}
+		first := tx.Gorm().Exec("select 1").Error
+		// Going on regardless touches nothing that is no longer ours.
+		if _, err := tx.Pgx().Exec(tx.Context(), "select 1"); err == nil {
+			t.Error("a statement works on a lost connection")
+		}
+		tx.Queue("select 1")
+		return first
+	})
+	if !fault.Is(err, errorspb.Reason_UNAVAILABLE) {
+		t.Errorf("Write: %v", err)
+	}
+	if n := count(t, db, id); n != 0 {
+		t.Errorf("%d rows remain", n)
+	}
+}

@@ -101,8 +101,8 @@ func (tx *Tx) fail(err error) error {
 // ready makes the connection fit for the next statement: the transaction has
 // begun and nothing is queued.
 func (tx *Tx) ready(ctx context.Context) error {
-	if tx.err != nil {
-		return tx.err
+	if err := tx.alive(); err != nil {
+		return err
 	}
 	if tx.queue.Len() > 0 {
 		return tx.flush(ctx, false)
@@ -120,6 +120,18 @@ func (tx *Tx) ready(ctx context.Context) error {
 		return tx.fail(unavailable(fmt.Errorf("begin: %w", err)))
 	}
 	tx.begun = true
+	return nil
+}
+
+// alive refuses when the transaction is lost. A connection that broke under
+// GORM is taken away by database/sql and must not be touched any more.
+func (tx *Tx) alive() error {
+	if tx.err != nil {
+		return tx.err
+	}
+	if err := tx.conn.Raw(func(any) error { return nil }); err != nil {
+		return tx.fail(unavailable(fmt.Errorf("connection lost: %w", driver.ErrBadConn)))
+	}
 	return nil
 }
 
@@ -165,8 +177,8 @@ func (tx *Tx) flush(ctx context.Context, commit bool) error {
 }
 
 func (tx *Tx) commit() error {
-	if tx.err != nil {
-		return tx.err
+	if err := tx.alive(); err != nil {
+		return err
 	}
 	if !tx.begun && tx.queue.Len() == 0 {
 		return nil
@@ -184,15 +196,20 @@ func (tx *Tx) commit() error {
 	return tx.flush(tx.ctx, true)
 }
 
-// release ends whatever is still open and gives the connection back.
+// release ends whatever is still open and gives the connection back, unless
+// database/sql has done so because it broke.
 func (tx *Tx) release() {
-	if tx.begun && !tx.pgx.IsClosed() && tx.pgx.PgConn().TxStatus() != 'I' {
+	_ = tx.conn.Raw(func(any) error {
+		if !tx.begun || tx.pgx.IsClosed() || tx.pgx.PgConn().TxStatus() == 'I' {
+			return nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(tx.ctx), connectTimeout)
 		defer cancel()
 		if _, err := tx.pgx.Exec(ctx, "rollback", pgx.QueryExecModeSimpleProtocol); err != nil {
 			_ = tx.pgx.Close(ctx) // the pool drops it
 		}
-	}
+		return nil
+	})
 	_ = tx.conn.Close()
 }
 
