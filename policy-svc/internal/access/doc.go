@@ -1,18 +1,3 @@
 // Package access holds the rights that depend on what a request says. Which
 // permissions, scopes and roles an RPC needs at all is declared in the protos.
 package access
-
-import (
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	"entente.dev/servicekit/caller"
-	"entente.dev/servicekit/fault"
-)
-
-// SetServiceProvider decides who may mark a partner as a service provider:
-// Global Administrators (POL-41).
-func SetServiceProvider(c caller.Caller) error {
-	if c.HasRole("Global Administrator") {
-		return nil
-	}
-	return fault.Denied(errorspb.Reason_ACCESS_DENIED, "Only a Global Administrator may change isServiceProvider.")
-}
