@@ -6422,6 +6422,1168 @@ func (x *ListProvisioningEventsResponse) GetOdataCount() int32 {
 	return 0
 }
 
+// Request of GetTemplateSchema.
+type GetTemplateSchemaRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service principal of the configuration: object id or `appId={client id}`.
+	ServicePrincipalId string `protobuf:"bytes,1,opt,name=service_principal_id,json=servicePrincipalId,proto3" json:"service_principal_id,omitempty"`
+	// Id of the template.
+	TemplateId    string `protobuf:"bytes,2,opt,name=template_id,json=templateId,proto3" json:"template_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTemplateSchemaRequest) Reset() {
+	*x = GetTemplateSchemaRequest{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTemplateSchemaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTemplateSchemaRequest) ProtoMessage() {}
+
+func (x *GetTemplateSchemaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTemplateSchemaRequest.ProtoReflect.Descriptor instead.
+func (*GetTemplateSchemaRequest) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *GetTemplateSchemaRequest) GetServicePrincipalId() string {
+	if x != nil {
+		return x.ServicePrincipalId
+	}
+	return ""
+}
+
+func (x *GetTemplateSchemaRequest) GetTemplateId() string {
+	if x != nil {
+		return x.TemplateId
+	}
+	return ""
+}
+
+// Request of DeleteSchema.
+type DeleteSchemaRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service principal of the configuration: object id or `appId={client id}`.
+	ServicePrincipalId string `protobuf:"bytes,1,opt,name=service_principal_id,json=servicePrincipalId,proto3" json:"service_principal_id,omitempty"`
+	// Id of the job.
+	JobId         string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSchemaRequest) Reset() {
+	*x = DeleteSchemaRequest{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSchemaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSchemaRequest) ProtoMessage() {}
+
+func (x *DeleteSchemaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSchemaRequest.ProtoReflect.Descriptor instead.
+func (*DeleteSchemaRequest) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{83}
+}
+
+func (x *DeleteSchemaRequest) GetServicePrincipalId() string {
+	if x != nil {
+		return x.ServicePrincipalId
+	}
+	return ""
+}
+
+func (x *DeleteSchemaRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+// Request of ListFilterOperators.
+type ListFilterOperatorsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service principal of the configuration: object id or `appId={client id}`.
+	ServicePrincipalId string `protobuf:"bytes,1,opt,name=service_principal_id,json=servicePrincipalId,proto3" json:"service_principal_id,omitempty"`
+	// Id of the job, or of the template.
+	JobId         string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFilterOperatorsRequest) Reset() {
+	*x = ListFilterOperatorsRequest{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[84]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFilterOperatorsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFilterOperatorsRequest) ProtoMessage() {}
+
+func (x *ListFilterOperatorsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[84]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFilterOperatorsRequest.ProtoReflect.Descriptor instead.
+func (*ListFilterOperatorsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{84}
+}
+
+func (x *ListFilterOperatorsRequest) GetServicePrincipalId() string {
+	if x != nil {
+		return x.ServicePrincipalId
+	}
+	return ""
+}
+
+func (x *ListFilterOperatorsRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+// Graph type filterOperatorSchema.
+type FilterOperatorSchema struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the operator.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Whether it takes a value: Unary or Binary.
+	Arity *string `protobuf:"bytes,2,opt,name=arity,proto3,oneof" json:"arity,omitempty"`
+	// How several values compare: All or Any.
+	MultivaluedComparisonType *string `protobuf:"bytes,3,opt,name=multivalued_comparison_type,json=multivaluedComparisonType,proto3,oneof" json:"multivalued_comparison_type,omitempty"`
+	// Types of attributes it works with.
+	SupportedAttributeTypes []AttributeType_Value `protobuf:"varint,4,rep,packed,name=supported_attribute_types,json=supportedAttributeTypes,proto3,enum=entente.sync.v1.AttributeType_Value" json:"supported_attribute_types,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *FilterOperatorSchema) Reset() {
+	*x = FilterOperatorSchema{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[85]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilterOperatorSchema) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilterOperatorSchema) ProtoMessage() {}
+
+func (x *FilterOperatorSchema) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[85]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilterOperatorSchema.ProtoReflect.Descriptor instead.
+func (*FilterOperatorSchema) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{85}
+}
+
+func (x *FilterOperatorSchema) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *FilterOperatorSchema) GetArity() string {
+	if x != nil && x.Arity != nil {
+		return *x.Arity
+	}
+	return ""
+}
+
+func (x *FilterOperatorSchema) GetMultivaluedComparisonType() string {
+	if x != nil && x.MultivaluedComparisonType != nil {
+		return *x.MultivaluedComparisonType
+	}
+	return ""
+}
+
+func (x *FilterOperatorSchema) GetSupportedAttributeTypes() []AttributeType_Value {
+	if x != nil {
+		return x.SupportedAttributeTypes
+	}
+	return nil
+}
+
+// The operators.
+type ListFilterOperatorsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operators.
+	Value         []*FilterOperatorSchema `protobuf:"bytes,1,rep,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFilterOperatorsResponse) Reset() {
+	*x = ListFilterOperatorsResponse{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFilterOperatorsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFilterOperatorsResponse) ProtoMessage() {}
+
+func (x *ListFilterOperatorsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFilterOperatorsResponse.ProtoReflect.Descriptor instead.
+func (*ListFilterOperatorsResponse) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *ListFilterOperatorsResponse) GetValue() []*FilterOperatorSchema {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+// Request of ListFunctions.
+type ListFunctionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service principal of the configuration: object id or `appId={client id}`.
+	ServicePrincipalId string `protobuf:"bytes,1,opt,name=service_principal_id,json=servicePrincipalId,proto3" json:"service_principal_id,omitempty"`
+	// Id of the job, or of the template.
+	JobId         string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFunctionsRequest) Reset() {
+	*x = ListFunctionsRequest{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFunctionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFunctionsRequest) ProtoMessage() {}
+
+func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFunctionsRequest.ProtoReflect.Descriptor instead.
+func (*ListFunctionsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *ListFunctionsRequest) GetServicePrincipalId() string {
+	if x != nil {
+		return x.ServicePrincipalId
+	}
+	return ""
+}
+
+func (x *ListFunctionsRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+// Graph type attributeMappingParameterSchema.
+type AttributeMappingParameterSchema struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the parameter may be given several times.
+	AllowMultipleOccurrences *bool `protobuf:"varint,1,opt,name=allow_multiple_occurrences,json=allowMultipleOccurrences,proto3,oneof" json:"allow_multiple_occurrences,omitempty"`
+	// Name of the parameter.
+	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// Whether the parameter must be given.
+	Required *bool `protobuf:"varint,3,opt,name=required,proto3,oneof" json:"required,omitempty"`
+	// Type of the parameter.
+	Type          *AttributeType_Value `protobuf:"varint,4,opt,name=type,proto3,enum=entente.sync.v1.AttributeType_Value,oneof" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeMappingParameterSchema) Reset() {
+	*x = AttributeMappingParameterSchema{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeMappingParameterSchema) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeMappingParameterSchema) ProtoMessage() {}
+
+func (x *AttributeMappingParameterSchema) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeMappingParameterSchema.ProtoReflect.Descriptor instead.
+func (*AttributeMappingParameterSchema) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *AttributeMappingParameterSchema) GetAllowMultipleOccurrences() bool {
+	if x != nil && x.AllowMultipleOccurrences != nil {
+		return *x.AllowMultipleOccurrences
+	}
+	return false
+}
+
+func (x *AttributeMappingParameterSchema) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *AttributeMappingParameterSchema) GetRequired() bool {
+	if x != nil && x.Required != nil {
+		return *x.Required
+	}
+	return false
+}
+
+func (x *AttributeMappingParameterSchema) GetType() AttributeType_Value {
+	if x != nil && x.Type != nil {
+		return *x.Type
+	}
+	return AttributeType_attributeTypeUnspecified
+}
+
+// Graph type attributeMappingFunctionSchema.
+type AttributeMappingFunctionSchema struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the function.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its parameters in order.
+	Parameters    []*AttributeMappingParameterSchema `protobuf:"bytes,2,rep,name=parameters,proto3" json:"parameters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeMappingFunctionSchema) Reset() {
+	*x = AttributeMappingFunctionSchema{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeMappingFunctionSchema) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeMappingFunctionSchema) ProtoMessage() {}
+
+func (x *AttributeMappingFunctionSchema) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeMappingFunctionSchema.ProtoReflect.Descriptor instead.
+func (*AttributeMappingFunctionSchema) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *AttributeMappingFunctionSchema) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AttributeMappingFunctionSchema) GetParameters() []*AttributeMappingParameterSchema {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+// The functions.
+type ListFunctionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The functions.
+	Value         []*AttributeMappingFunctionSchema `protobuf:"bytes,1,rep,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFunctionsResponse) Reset() {
+	*x = ListFunctionsResponse{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFunctionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFunctionsResponse) ProtoMessage() {}
+
+func (x *ListFunctionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFunctionsResponse.ProtoReflect.Descriptor instead.
+func (*ListFunctionsResponse) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *ListFunctionsResponse) GetValue() []*AttributeMappingFunctionSchema {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+// Request of ParseExpression.
+type ParseExpressionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service principal of the configuration: object id or `appId={client id}`.
+	ServicePrincipalId string `protobuf:"bytes,1,opt,name=service_principal_id,json=servicePrincipalId,proto3" json:"service_principal_id,omitempty"`
+	// Id of the job, or of the template.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// The expression, at most 10 000 characters.
+	Expression *string `protobuf:"bytes,3,opt,name=expression,proto3,oneof" json:"expression,omitempty"`
+	// Evaluate for this object.
+	TestInputObject *ParseExpressionRequest_TestInput `protobuf:"bytes,4,opt,name=test_input_object,json=testInputObject,proto3" json:"test_input_object,omitempty"`
+	// The attribute the result is for; not needed.
+	TargetAttributeDefinition *AttributeDefinition `protobuf:"bytes,5,opt,name=target_attribute_definition,json=targetAttributeDefinition,proto3" json:"target_attribute_definition,omitempty"`
+	unknownFields             protoimpl.UnknownFields
+	sizeCache                 protoimpl.SizeCache
+}
+
+func (x *ParseExpressionRequest) Reset() {
+	*x = ParseExpressionRequest{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParseExpressionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParseExpressionRequest) ProtoMessage() {}
+
+func (x *ParseExpressionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParseExpressionRequest.ProtoReflect.Descriptor instead.
+func (*ParseExpressionRequest) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *ParseExpressionRequest) GetServicePrincipalId() string {
+	if x != nil {
+		return x.ServicePrincipalId
+	}
+	return ""
+}
+
+func (x *ParseExpressionRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *ParseExpressionRequest) GetExpression() string {
+	if x != nil && x.Expression != nil {
+		return *x.Expression
+	}
+	return ""
+}
+
+func (x *ParseExpressionRequest) GetTestInputObject() *ParseExpressionRequest_TestInput {
+	if x != nil {
+		return x.TestInputObject
+	}
+	return nil
+}
+
+func (x *ParseExpressionRequest) GetTargetAttributeDefinition() *AttributeDefinition {
+	if x != nil {
+		return x.TargetAttributeDefinition
+	}
+	return nil
+}
+
+// Graph type publicError.
+type PublicError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Code of the error.
+	Code *string `protobuf:"bytes,1,opt,name=code,proto3,oneof" json:"code,omitempty"`
+	// Sentence.
+	Message *string `protobuf:"bytes,2,opt,name=message,proto3,oneof" json:"message,omitempty"`
+	// What it is about.
+	Target        *string `protobuf:"bytes,3,opt,name=target,proto3,oneof" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublicError) Reset() {
+	*x = PublicError{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublicError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublicError) ProtoMessage() {}
+
+func (x *PublicError) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublicError.ProtoReflect.Descriptor instead.
+func (*PublicError) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *PublicError) GetCode() string {
+	if x != nil && x.Code != nil {
+		return *x.Code
+	}
+	return ""
+}
+
+func (x *PublicError) GetMessage() string {
+	if x != nil && x.Message != nil {
+		return *x.Message
+	}
+	return ""
+}
+
+func (x *PublicError) GetTarget() string {
+	if x != nil && x.Target != nil {
+		return *x.Target
+	}
+	return ""
+}
+
+// Graph type parseExpressionResponse.
+type ParseExpressionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why parsing or evaluation failed.
+	Error *PublicError `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	// The values of the result.
+	EvaluationResult []string `protobuf:"bytes,2,rep,name=evaluation_result,json=evaluationResult,proto3" json:"evaluation_result,omitempty"`
+	// Whether there is a result.
+	EvaluationSucceeded *bool `protobuf:"varint,3,opt,name=evaluation_succeeded,json=evaluationSucceeded,proto3,oneof" json:"evaluation_succeeded,omitempty"`
+	// The tree of the expression.
+	ParsedExpression *AttributeMappingSource `protobuf:"bytes,4,opt,name=parsed_expression,json=parsedExpression,proto3" json:"parsed_expression,omitempty"`
+	// Whether the text is an expression.
+	ParsingSucceeded *bool `protobuf:"varint,5,opt,name=parsing_succeeded,json=parsingSucceeded,proto3,oneof" json:"parsing_succeeded,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ParseExpressionResponse) Reset() {
+	*x = ParseExpressionResponse{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParseExpressionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParseExpressionResponse) ProtoMessage() {}
+
+func (x *ParseExpressionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParseExpressionResponse.ProtoReflect.Descriptor instead.
+func (*ParseExpressionResponse) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *ParseExpressionResponse) GetError() *PublicError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ParseExpressionResponse) GetEvaluationResult() []string {
+	if x != nil {
+		return x.EvaluationResult
+	}
+	return nil
+}
+
+func (x *ParseExpressionResponse) GetEvaluationSucceeded() bool {
+	if x != nil && x.EvaluationSucceeded != nil {
+		return *x.EvaluationSucceeded
+	}
+	return false
+}
+
+func (x *ParseExpressionResponse) GetParsedExpression() *AttributeMappingSource {
+	if x != nil {
+		return x.ParsedExpression
+	}
+	return nil
+}
+
+func (x *ParseExpressionResponse) GetParsingSucceeded() bool {
+	if x != nil && x.ParsingSucceeded != nil {
+		return *x.ParsingSucceeded
+	}
+	return false
+}
+
+// Request of AcquireAccessToken.
+type AcquireAccessTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service principal of the configuration: object id or `appId={client id}`.
+	ServicePrincipalId string `protobuf:"bytes,1,opt,name=service_principal_id,json=servicePrincipalId,proto3" json:"service_principal_id,omitempty"`
+	// Credentials.
+	Credentials   []*SynchronizationSecretKeyStringValuePair `protobuf:"bytes,2,rep,name=credentials,proto3" json:"credentials,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcquireAccessTokenRequest) Reset() {
+	*x = AcquireAccessTokenRequest{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcquireAccessTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcquireAccessTokenRequest) ProtoMessage() {}
+
+func (x *AcquireAccessTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcquireAccessTokenRequest.ProtoReflect.Descriptor instead.
+func (*AcquireAccessTokenRequest) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *AcquireAccessTokenRequest) GetServicePrincipalId() string {
+	if x != nil {
+		return x.ServicePrincipalId
+	}
+	return ""
+}
+
+func (x *AcquireAccessTokenRequest) GetCredentials() []*SynchronizationSecretKeyStringValuePair {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+// A connection between a source and a target object.
+type ObjectConnection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id it was asked by.
+	ObjectId string `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	// Id in the source.
+	SourceAnchor string `protobuf:"bytes,2,opt,name=source_anchor,json=sourceAnchor,proto3" json:"source_anchor,omitempty"`
+	// Id in the target.
+	TargetAnchor string `protobuf:"bytes,3,opt,name=target_anchor,json=targetAnchor,proto3" json:"target_anchor,omitempty"`
+	// Name of the object.
+	DisplayName *string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	// User.
+	ObjectTypeName string `protobuf:"bytes,5,opt,name=object_type_name,json=objectTypeName,proto3" json:"object_type_name,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ObjectConnection) Reset() {
+	*x = ObjectConnection{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[95]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObjectConnection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObjectConnection) ProtoMessage() {}
+
+func (x *ObjectConnection) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[95]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObjectConnection.ProtoReflect.Descriptor instead.
+func (*ObjectConnection) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{95}
+}
+
+func (x *ObjectConnection) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+func (x *ObjectConnection) GetSourceAnchor() string {
+	if x != nil {
+		return x.SourceAnchor
+	}
+	return ""
+}
+
+func (x *ObjectConnection) GetTargetAnchor() string {
+	if x != nil {
+		return x.TargetAnchor
+	}
+	return ""
+}
+
+func (x *ObjectConnection) GetDisplayName() string {
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
+	}
+	return ""
+}
+
+func (x *ObjectConnection) GetObjectTypeName() string {
+	if x != nil {
+		return x.ObjectTypeName
+	}
+	return ""
+}
+
+// Request of GetObjectConnection.
+type GetObjectConnectionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service principal of the configuration: object id or `appId={client id}`.
+	ServicePrincipalId string `protobuf:"bytes,1,opt,name=service_principal_id,json=servicePrincipalId,proto3" json:"service_principal_id,omitempty"`
+	// Id of the job.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Source or target id.
+	ObjectId      string `protobuf:"bytes,3,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetObjectConnectionRequest) Reset() {
+	*x = GetObjectConnectionRequest{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetObjectConnectionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetObjectConnectionRequest) ProtoMessage() {}
+
+func (x *GetObjectConnectionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetObjectConnectionRequest.ProtoReflect.Descriptor instead.
+func (*GetObjectConnectionRequest) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *GetObjectConnectionRequest) GetServicePrincipalId() string {
+	if x != nil {
+		return x.ServicePrincipalId
+	}
+	return ""
+}
+
+func (x *GetObjectConnectionRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *GetObjectConnectionRequest) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+// Request of DeleteObjectConnection.
+type DeleteObjectConnectionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service principal of the configuration: object id or `appId={client id}`.
+	ServicePrincipalId string `protobuf:"bytes,1,opt,name=service_principal_id,json=servicePrincipalId,proto3" json:"service_principal_id,omitempty"`
+	// Id of the job.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Source or target id.
+	ObjectId      string `protobuf:"bytes,3,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteObjectConnectionRequest) Reset() {
+	*x = DeleteObjectConnectionRequest{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteObjectConnectionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteObjectConnectionRequest) ProtoMessage() {}
+
+func (x *DeleteObjectConnectionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteObjectConnectionRequest.ProtoReflect.Descriptor instead.
+func (*DeleteObjectConnectionRequest) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{97}
+}
+
+func (x *DeleteObjectConnectionRequest) GetServicePrincipalId() string {
+	if x != nil {
+		return x.ServicePrincipalId
+	}
+	return ""
+}
+
+func (x *DeleteObjectConnectionRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *DeleteObjectConnectionRequest) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+// Request of ListStagedDeletions.
+type ListStagedDeletionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service principal of the configuration: object id or `appId={client id}`.
+	ServicePrincipalId string `protobuf:"bytes,1,opt,name=service_principal_id,json=servicePrincipalId,proto3" json:"service_principal_id,omitempty"`
+	// Id of the job.
+	JobId         string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStagedDeletionsRequest) Reset() {
+	*x = ListStagedDeletionsRequest{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStagedDeletionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStagedDeletionsRequest) ProtoMessage() {}
+
+func (x *ListStagedDeletionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStagedDeletionsRequest.ProtoReflect.Descriptor instead.
+func (*ListStagedDeletionsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *ListStagedDeletionsRequest) GetServicePrincipalId() string {
+	if x != nil {
+		return x.ServicePrincipalId
+	}
+	return ""
+}
+
+func (x *ListStagedDeletionsRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+// A removal that waits.
+type StagedDeletion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Source object.
+	SourceId string `protobuf:"bytes,1,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
+	// Its name when it was last synchronized.
+	DisplayName   *string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StagedDeletion) Reset() {
+	*x = StagedDeletion{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StagedDeletion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StagedDeletion) ProtoMessage() {}
+
+func (x *StagedDeletion) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StagedDeletion.ProtoReflect.Descriptor instead.
+func (*StagedDeletion) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *StagedDeletion) GetSourceId() string {
+	if x != nil {
+		return x.SourceId
+	}
+	return ""
+}
+
+func (x *StagedDeletion) GetDisplayName() string {
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
+	}
+	return ""
+}
+
+// The removals that wait.
+type ListStagedDeletionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The removals.
+	Value         []*StagedDeletion `protobuf:"bytes,1,rep,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStagedDeletionsResponse) Reset() {
+	*x = ListStagedDeletionsResponse{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[100]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStagedDeletionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStagedDeletionsResponse) ProtoMessage() {}
+
+func (x *ListStagedDeletionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[100]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStagedDeletionsResponse.ProtoReflect.Descriptor instead.
+func (*ListStagedDeletionsResponse) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{100}
+}
+
+func (x *ListStagedDeletionsResponse) GetValue() []*StagedDeletion {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 // What to drop.
 type RestartJobRequest_Criteria struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -6433,7 +7595,7 @@ type RestartJobRequest_Criteria struct {
 
 func (x *RestartJobRequest_Criteria) Reset() {
 	*x = RestartJobRequest_Criteria{}
-	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[82]
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6445,7 +7607,7 @@ func (x *RestartJobRequest_Criteria) String() string {
 func (*RestartJobRequest_Criteria) ProtoMessage() {}
 
 func (x *RestartJobRequest_Criteria) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[82]
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6481,7 +7643,7 @@ type ProvisionOnDemandRequest_Parameter struct {
 
 func (x *ProvisionOnDemandRequest_Parameter) Reset() {
 	*x = ProvisionOnDemandRequest_Parameter{}
-	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[83]
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6493,7 +7655,7 @@ func (x *ProvisionOnDemandRequest_Parameter) String() string {
 func (*ProvisionOnDemandRequest_Parameter) ProtoMessage() {}
 
 func (x *ProvisionOnDemandRequest_Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[83]
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6538,7 +7700,7 @@ type ProvisionOnDemandRequest_Subject struct {
 
 func (x *ProvisionOnDemandRequest_Subject) Reset() {
 	*x = ProvisionOnDemandRequest_Subject{}
-	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[84]
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6550,7 +7712,7 @@ func (x *ProvisionOnDemandRequest_Subject) String() string {
 func (*ProvisionOnDemandRequest_Subject) ProtoMessage() {}
 
 func (x *ProvisionOnDemandRequest_Subject) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[84]
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6583,6 +7745,116 @@ func (x *ProvisionOnDemandRequest_Subject) GetObjectTypeName() string {
 func (x *ProvisionOnDemandRequest_Subject) GetLinks() *structpb.Struct {
 	if x != nil {
 		return x.Links
+	}
+	return nil
+}
+
+// An object to evaluate for.
+type ParseExpressionRequest_TestInput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Definition of the object; not needed.
+	Definition *ObjectDefinition `protobuf:"bytes,1,opt,name=definition,proto3" json:"definition,omitempty"`
+	// Its attributes.
+	Properties    []*ParseExpressionRequest_TestInput_Attribute `protobuf:"bytes,2,rep,name=properties,proto3" json:"properties,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParseExpressionRequest_TestInput) Reset() {
+	*x = ParseExpressionRequest_TestInput{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[104]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParseExpressionRequest_TestInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParseExpressionRequest_TestInput) ProtoMessage() {}
+
+func (x *ParseExpressionRequest_TestInput) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[104]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParseExpressionRequest_TestInput.ProtoReflect.Descriptor instead.
+func (*ParseExpressionRequest_TestInput) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{91, 0}
+}
+
+func (x *ParseExpressionRequest_TestInput) GetDefinition() *ObjectDefinition {
+	if x != nil {
+		return x.Definition
+	}
+	return nil
+}
+
+func (x *ParseExpressionRequest_TestInput) GetProperties() []*ParseExpressionRequest_TestInput_Attribute {
+	if x != nil {
+		return x.Properties
+	}
+	return nil
+}
+
+// One attribute: a text, number, Boolean, list of texts or null.
+type ParseExpressionRequest_TestInput_Attribute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the attribute.
+	Key *string `protobuf:"bytes,1,opt,name=key,proto3,oneof" json:"key,omitempty"`
+	// Its value.
+	Value         *structpb.Value `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParseExpressionRequest_TestInput_Attribute) Reset() {
+	*x = ParseExpressionRequest_TestInput_Attribute{}
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[105]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParseExpressionRequest_TestInput_Attribute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParseExpressionRequest_TestInput_Attribute) ProtoMessage() {}
+
+func (x *ParseExpressionRequest_TestInput_Attribute) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_sync_v1_synchronization_proto_msgTypes[105]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParseExpressionRequest_TestInput_Attribute.ProtoReflect.Descriptor instead.
+func (*ParseExpressionRequest_TestInput_Attribute) Descriptor() ([]byte, []int) {
+	return file_entente_sync_v1_synchronization_proto_rawDescGZIP(), []int{91, 0, 0}
+}
+
+func (x *ParseExpressionRequest_TestInput_Attribute) GetKey() string {
+	if x != nil && x.Key != nil {
+		return *x.Key
+	}
+	return ""
+}
+
+func (x *ParseExpressionRequest_TestInput_Attribute) GetValue() *structpb.Value {
+	if x != nil {
+		return x.Value
 	}
 	return nil
 }
@@ -7288,7 +8560,113 @@ const file_entente_sync_v1_synchronization_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x03(\v2*.entente.sync.v1.ProvisioningObjectSummaryR\x05value\x120\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x06\x8a\xb2\x19\x02(\x01R\x0f@odata.nextLink\x12.\n" +
 	"\vodata_count\x18\x03 \x01(\x05B\x06\x8a\xb2\x19\x02(\x01H\x00R\f@odata.count\x88\x01\x01:\x1c\x8a\xb2\x19\x18\x12\x16auditLogs/provisioningB\x0e\n" +
-	"\f_odata_count2\x8cH\n" +
+	"\f_odata_count\"w\n" +
+	"\x18GetTemplateSchemaRequest\x125\n" +
+	"\x14service_principal_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x12servicePrincipalId\x12$\n" +
+	"\vtemplate_id\x18\x02 \x01(\tB\x03\xe0A\x02R\n" +
+	"templateId\"h\n" +
+	"\x13DeleteSchemaRequest\x125\n" +
+	"\x14service_principal_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x12servicePrincipalId\x12\x1a\n" +
+	"\x06job_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05jobId\"o\n" +
+	"\x1aListFilterOperatorsRequest\x125\n" +
+	"\x14service_principal_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x12servicePrincipalId\x12\x1a\n" +
+	"\x06job_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05jobId\"\xae\x02\n" +
+	"\x14FilterOperatorSchema\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\x05arity\x18\x02 \x01(\tH\x00R\x05arity\x88\x01\x01\x12C\n" +
+	"\x1bmultivalued_comparison_type\x18\x03 \x01(\tH\x01R\x19multivaluedComparisonType\x88\x01\x01\x12`\n" +
+	"\x19supported_attribute_types\x18\x04 \x03(\x0e2$.entente.sync.v1.AttributeType.ValueR\x17supportedAttributeTypes:\x1a\x8a\xb2\x19\x16\n" +
+	"\x14filterOperatorSchemaB\b\n" +
+	"\x06_arityB\x1e\n" +
+	"\x1c_multivalued_comparison_type\"v\n" +
+	"\x1bListFilterOperatorsResponse\x12;\n" +
+	"\x05value\x18\x01 \x03(\v2%.entente.sync.v1.FilterOperatorSchemaR\x05value:\x1a\x8a\xb2\x19\x16\x12\x14filterOperatorSchema\"i\n" +
+	"\x14ListFunctionsRequest\x125\n" +
+	"\x14service_principal_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x12servicePrincipalId\x12\x1a\n" +
+	"\x06job_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05jobId\"\xc2\x02\n" +
+	"\x1fAttributeMappingParameterSchema\x12A\n" +
+	"\x1aallow_multiple_occurrences\x18\x01 \x01(\bH\x00R\x18allowMultipleOccurrences\x88\x01\x01\x12\x17\n" +
+	"\x04name\x18\x02 \x01(\tH\x01R\x04name\x88\x01\x01\x12\x1f\n" +
+	"\brequired\x18\x03 \x01(\bH\x02R\brequired\x88\x01\x01\x12=\n" +
+	"\x04type\x18\x04 \x01(\x0e2$.entente.sync.v1.AttributeType.ValueH\x03R\x04type\x88\x01\x01:%\x8a\xb2\x19!\n" +
+	"\x1fattributeMappingParameterSchemaB\x1d\n" +
+	"\x1b_allow_multiple_occurrencesB\a\n" +
+	"\x05_nameB\v\n" +
+	"\t_requiredB\a\n" +
+	"\x05_type\"\xa8\x01\n" +
+	"\x1eAttributeMappingFunctionSchema\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12P\n" +
+	"\n" +
+	"parameters\x18\x02 \x03(\v20.entente.sync.v1.AttributeMappingParameterSchemaR\n" +
+	"parameters:$\x8a\xb2\x19 \n" +
+	"\x1eattributeMappingFunctionSchema\"\x84\x01\n" +
+	"\x15ListFunctionsResponse\x12E\n" +
+	"\x05value\x18\x01 \x03(\v2/.entente.sync.v1.AttributeMappingFunctionSchemaR\x05value:$\x8a\xb2\x19 \x12\x1eattributeMappingFunctionSchema\"\xec\x04\n" +
+	"\x16ParseExpressionRequest\x125\n" +
+	"\x14service_principal_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x12servicePrincipalId\x12\x1a\n" +
+	"\x06job_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05jobId\x12#\n" +
+	"\n" +
+	"expression\x18\x03 \x01(\tH\x00R\n" +
+	"expression\x88\x01\x01\x12]\n" +
+	"\x11test_input_object\x18\x04 \x01(\v21.entente.sync.v1.ParseExpressionRequest.TestInputR\x0ftestInputObject\x12d\n" +
+	"\x1btarget_attribute_definition\x18\x05 \x01(\v2$.entente.sync.v1.AttributeDefinitionR\x19targetAttributeDefinition\x1a\x85\x02\n" +
+	"\tTestInput\x12A\n" +
+	"\n" +
+	"definition\x18\x01 \x01(\v2!.entente.sync.v1.ObjectDefinitionR\n" +
+	"definition\x12[\n" +
+	"\n" +
+	"properties\x18\x02 \x03(\v2;.entente.sync.v1.ParseExpressionRequest.TestInput.AttributeR\n" +
+	"properties\x1aX\n" +
+	"\tAttribute\x12\x15\n" +
+	"\x03key\x18\x01 \x01(\tH\x00R\x03key\x88\x01\x01\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05valueB\x06\n" +
+	"\x04_keyB\r\n" +
+	"\v_expression\"\x95\x01\n" +
+	"\vPublicError\x12\x17\n" +
+	"\x04code\x18\x01 \x01(\tH\x00R\x04code\x88\x01\x01\x12\x1d\n" +
+	"\amessage\x18\x02 \x01(\tH\x01R\amessage\x88\x01\x01\x12\x1b\n" +
+	"\x06target\x18\x03 \x01(\tH\x02R\x06target\x88\x01\x01:\x11\x8a\xb2\x19\r\n" +
+	"\vpublicErrorB\a\n" +
+	"\x05_codeB\n" +
+	"\n" +
+	"\b_messageB\t\n" +
+	"\a_target\"\x88\x03\n" +
+	"\x17ParseExpressionResponse\x122\n" +
+	"\x05error\x18\x01 \x01(\v2\x1c.entente.sync.v1.PublicErrorR\x05error\x12+\n" +
+	"\x11evaluation_result\x18\x02 \x03(\tR\x10evaluationResult\x126\n" +
+	"\x14evaluation_succeeded\x18\x03 \x01(\bH\x00R\x13evaluationSucceeded\x88\x01\x01\x12T\n" +
+	"\x11parsed_expression\x18\x04 \x01(\v2'.entente.sync.v1.AttributeMappingSourceR\x10parsedExpression\x120\n" +
+	"\x11parsing_succeeded\x18\x05 \x01(\bH\x01R\x10parsingSucceeded\x88\x01\x01:\x1d\x8a\xb2\x19\x19\n" +
+	"\x17parseExpressionResponseB\x17\n" +
+	"\x15_evaluation_succeededB\x14\n" +
+	"\x12_parsing_succeeded\"\xae\x01\n" +
+	"\x19AcquireAccessTokenRequest\x125\n" +
+	"\x14service_principal_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x12servicePrincipalId\x12Z\n" +
+	"\vcredentials\x18\x02 \x03(\v28.entente.sync.v1.SynchronizationSecretKeyStringValuePairR\vcredentials\"\xf5\x01\n" +
+	"\x10ObjectConnection\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\tR\bobjectId\x12#\n" +
+	"\rsource_anchor\x18\x02 \x01(\tR\fsourceAnchor\x12#\n" +
+	"\rtarget_anchor\x18\x03 \x01(\tR\ftargetAnchor\x12&\n" +
+	"\fdisplay_name\x18\x04 \x01(\tH\x00R\vdisplayName\x88\x01\x01\x12(\n" +
+	"\x10object_type_name\x18\x05 \x01(\tR\x0eobjectTypeName:\x17\x8a\xb2\x19\x13\x12\x11objectConnectionsB\x0f\n" +
+	"\r_display_name\"\x91\x01\n" +
+	"\x1aGetObjectConnectionRequest\x125\n" +
+	"\x14service_principal_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x12servicePrincipalId\x12\x1a\n" +
+	"\x06job_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05jobId\x12 \n" +
+	"\tobject_id\x18\x03 \x01(\tB\x03\xe0A\x02R\bobjectId\"\x94\x01\n" +
+	"\x1dDeleteObjectConnectionRequest\x125\n" +
+	"\x14service_principal_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x12servicePrincipalId\x12\x1a\n" +
+	"\x06job_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05jobId\x12 \n" +
+	"\tobject_id\x18\x03 \x01(\tB\x03\xe0A\x02R\bobjectId\"o\n" +
+	"\x1aListStagedDeletionsRequest\x125\n" +
+	"\x14service_principal_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x12servicePrincipalId\x12\x1a\n" +
+	"\x06job_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05jobId\"f\n" +
+	"\x0eStagedDeletion\x12\x1b\n" +
+	"\tsource_id\x18\x01 \x01(\tR\bsourceId\x12&\n" +
+	"\fdisplay_name\x18\x02 \x01(\tH\x00R\vdisplayName\x88\x01\x01B\x0f\n" +
+	"\r_display_name\"T\n" +
+	"\x1bListStagedDeletionsResponse\x125\n" +
+	"\x05value\x18\x01 \x03(\v2\x1f.entente.sync.v1.StagedDeletionR\x05value2\xdar\n" +
 	"\x16SynchronizationService\x12\xab\x01\n" +
 	"\x18ListApplicationTemplates\x120.entente.sync.v1.ListApplicationTemplatesRequest\x1a1.entente.sync.v1.ListApplicationTemplatesResponse\"*\x8a\xb2\x19\x04(\x01@\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1.0/applicationTemplates\x12\x9f\x01\n" +
 	"\x16GetApplicationTemplate\x12..entente.sync.v1.GetApplicationTemplateRequest\x1a$.entente.sync.v1.ApplicationTemplate\"/\x8a\xb2\x19\x04(\x01@\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1.0/applicationTemplates/{id}\x12\x8e\x04\n" +
@@ -7376,12 +8754,12 @@ const file_entente_sync_v1_synchronization_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02U\x12S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\x94\x03\n" +
-	"\tPutSchema\x12!.entente.sync.v1.PutSchemaRequest\x1a\x16.google.protobuf.Empty\"\xcb\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02U\x12S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\xf4\x03\n" +
+	"\tPutSchema\x12!.entente.sync.v1.PutSchemaRequest\x1a\x16.google.protobuf.Empty\"\xab\x03\x8a\xb2\x19\xe3\x01\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02]:\x06schema\x1aS/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\x93\x04\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xbc\x01:\x06schemaZ]:\x06schema2S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x1aS/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\x93\x04\n" +
 	"\n" +
 	"GetSecrets\x12\".entente.sync.v1.GetSecretsRequest\x1a .entente.sync.v1.SecretsResponse\"\xbe\x03\x8a\xb2\x19\xeb\x02\n" +
 	"\x18Synchronization.Read.All\n" +
@@ -7396,7 +8774,70 @@ const file_entente_sync_v1_synchronization_proto_rawDesc = "" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02K:\x01*\x1aF/v1.0/servicePrincipals/{service_principal_id}/synchronization/secrets\x12\x96\x03\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02K:\x01*\x1aF/v1.0/servicePrincipals/{service_principal_id}/synchronization/secrets\x12\xbe\x04\n" +
+	"\x11GetTemplateSchema\x12).entente.sync.v1.GetTemplateSchemaRequest\x1a&.entente.sync.v1.SynchronizationSchema\"\xd5\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x18Synchronization.Read.All\n" +
+	"\x1dSynchronization.ReadWrite.All\n" +
+	"\x14Application.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02_\x12]/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{template_id}/schema\x12\x83\x04\n" +
+	"\fDeleteSchema\x12$.entente.sync.v1.DeleteSchemaRequest\x1a\x16.google.protobuf.Empty\"\xb4\x03\x8a\xb2\x19\xe3\x01\n" +
+	"\x1dSynchronization.ReadWrite.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xc5\x01Zn:\x01*\"i/entente/v1/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/restoreDefaults*S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\xe4\x05\n" +
+	"\x13ListFilterOperators\x12+.entente.sync.v1.ListFilterOperatorsRequest\x1a,.entente.sync.v1.ListFilterOperatorsResponse\"\xf1\x04\x8a\xb2\x19\xeb\x02\n" +
+	"\x18Synchronization.Read.All\n" +
+	"\x1dSynchronization.ReadWrite.All\n" +
+	"\x14Application.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19%\b\xc8\x01\x1a Collection(filterOperatorSchema)\x82\xd3\xe4\x93\x02\xd1\x01Zj\x12h/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{job_id}/schema/filterOperators\x12c/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/filterOperators\x12\xd0\x05\n" +
+	"\rListFunctions\x12%.entente.sync.v1.ListFunctionsRequest\x1a&.entente.sync.v1.ListFunctionsResponse\"\xef\x04\x8a\xb2\x19\xeb\x02\n" +
+	"\x18Synchronization.Read.All\n" +
+	"\x1dSynchronization.ReadWrite.All\n" +
+	"\x14Application.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19/\b\xc8\x01\x1a*Collection(attributeMappingFunctionSchema)\x82\xd3\xe4\x93\x02\xc5\x01Zd\x12b/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{job_id}/schema/functions\x12]/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/functions\x12\xe5\x05\n" +
+	"\x0fParseExpression\x12'.entente.sync.v1.ParseExpressionRequest\x1a(.entente.sync.v1.ParseExpressionResponse\"\xfe\x04\x8a\xb2\x19\xeb\x02\n" +
+	"\x18Synchronization.Read.All\n" +
+	"\x1dSynchronization.ReadWrite.All\n" +
+	"\x14Application.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19,\b\xc8\x01\x1a'microsoft.graph.parseExpressionResponse\x82\xd3\xe4\x93\x02\xd7\x01:\x01*Zm:\x01*\"h/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{job_id}/schema/parseExpression\"c/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/parseExpression\x12\x9f\x03\n" +
+	"\x12AcquireAccessToken\x12*.entente.sync.v1.AcquireAccessTokenRequest\x1a\x16.google.protobuf.Empty\"\xc4\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x1dSynchronization.ReadWrite.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02V:\x01*\"Q/v1.0/servicePrincipals/{service_principal_id}/synchronization/acquireAccessToken\x12\xca\x04\n" +
+	"\x13GetObjectConnection\x12+.entente.sync.v1.GetObjectConnectionRequest\x1a!.entente.sync.v1.ObjectConnection\"\xe2\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x18Synchronization.Read.All\n" +
+	"\x1dSynchronization.ReadWrite.All\n" +
+	"\x14Application.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02l\x12j/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/objectConnections/{object_id}\x12\xbd\x03\n" +
+	"\x16DeleteObjectConnection\x12..entente.sync.v1.DeleteObjectConnectionRequest\x1a\x16.google.protobuf.Empty\"\xda\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x1dSynchronization.ReadWrite.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02l*j/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/objectConnections/{object_id}\x12\xd3\x04\n" +
+	"\x13ListStagedDeletions\x12+.entente.sync.v1.ListStagedDeletionsRequest\x1a,.entente.sync.v1.ListStagedDeletionsResponse\"\xe0\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x18Synchronization.Read.All\n" +
+	"\x1dSynchronization.ReadWrite.All\n" +
+	"\x14Application.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02d\x12b/entente/v1/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/stagedDeletions\x12\x96\x03\n" +
 	"\x06RunNow\x12\x1e.entente.sync.v1.RunNowRequest\x1a\x16.google.protobuf.Empty\"\xd3\x02\x8a\xb2\x19\xe3\x01\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
@@ -7419,117 +8860,139 @@ func file_entente_sync_v1_synchronization_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_sync_v1_synchronization_proto_enumTypes = make([]protoimpl.EnumInfo, 17)
-var file_entente_sync_v1_synchronization_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
+var file_entente_sync_v1_synchronization_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
 var file_entente_sync_v1_synchronization_proto_goTypes = []any{
-	(AttributeDefinitionMetadata_Value)(0),           // 0: entente.sync.v1.AttributeDefinitionMetadata.Value
-	(AttributeFlowBehavior_Value)(0),                 // 1: entente.sync.v1.AttributeFlowBehavior.Value
-	(AttributeFlowType_Value)(0),                     // 2: entente.sync.v1.AttributeFlowType.Value
-	(AttributeMappingSourceType_Value)(0),            // 3: entente.sync.v1.AttributeMappingSourceType.Value
-	(AttributeType_Value)(0),                         // 4: entente.sync.v1.AttributeType.Value
-	(Mutability_Value)(0),                            // 5: entente.sync.v1.Mutability.Value
-	(ObjectDefinitionMetadata_Value)(0),              // 6: entente.sync.v1.ObjectDefinitionMetadata.Value
-	(ObjectMappingMetadata_Value)(0),                 // 7: entente.sync.v1.ObjectMappingMetadata.Value
-	(ProvisioningAction_Value)(0),                    // 8: entente.sync.v1.ProvisioningAction.Value
-	(ProvisioningResult_Value)(0),                    // 9: entente.sync.v1.ProvisioningResult.Value
-	(ProvisioningStatusErrorCategory_Value)(0),       // 10: entente.sync.v1.ProvisioningStatusErrorCategory.Value
-	(ProvisioningStepType_Value)(0),                  // 11: entente.sync.v1.ProvisioningStepType.Value
-	(QuarantineReason_Value)(0),                      // 12: entente.sync.v1.QuarantineReason.Value
-	(SynchronizationMetadata_Value)(0),               // 13: entente.sync.v1.SynchronizationMetadata.Value
-	(SynchronizationScheduleState_Value)(0),          // 14: entente.sync.v1.SynchronizationScheduleState.Value
-	(SynchronizationStatusCode_Value)(0),             // 15: entente.sync.v1.SynchronizationStatusCode.Value
-	(SynchronizationTaskExecutionResult_Value)(0),    // 16: entente.sync.v1.SynchronizationTaskExecutionResult.Value
-	(*SynchronizationTemplate)(nil),                  // 17: entente.sync.v1.SynchronizationTemplate
-	(*SynchronizationMetadataEntry)(nil),             // 18: entente.sync.v1.SynchronizationMetadataEntry
-	(*SynchronizationJob)(nil),                       // 19: entente.sync.v1.SynchronizationJob
-	(*SynchronizationSchedule)(nil),                  // 20: entente.sync.v1.SynchronizationSchedule
-	(*SynchronizationStatus)(nil),                    // 21: entente.sync.v1.SynchronizationStatus
-	(*SynchronizationTaskExecution)(nil),             // 22: entente.sync.v1.SynchronizationTaskExecution
-	(*SynchronizationError)(nil),                     // 23: entente.sync.v1.SynchronizationError
-	(*SynchronizationProgress)(nil),                  // 24: entente.sync.v1.SynchronizationProgress
-	(*SynchronizationQuarantine)(nil),                // 25: entente.sync.v1.SynchronizationQuarantine
-	(*StringKeyLongValuePair)(nil),                   // 26: entente.sync.v1.StringKeyLongValuePair
-	(*KeyValuePair)(nil),                             // 27: entente.sync.v1.KeyValuePair
-	(*SynchronizationSchema)(nil),                    // 28: entente.sync.v1.SynchronizationSchema
-	(*SynchronizationRule)(nil),                      // 29: entente.sync.v1.SynchronizationRule
-	(*ContainerFilter)(nil),                          // 30: entente.sync.v1.ContainerFilter
-	(*GroupFilter)(nil),                              // 31: entente.sync.v1.GroupFilter
-	(*StringKeyStringValuePair)(nil),                 // 32: entente.sync.v1.StringKeyStringValuePair
-	(*ObjectMapping)(nil),                            // 33: entente.sync.v1.ObjectMapping
-	(*AttributeMapping)(nil),                         // 34: entente.sync.v1.AttributeMapping
-	(*AttributeMappingSource)(nil),                   // 35: entente.sync.v1.AttributeMappingSource
-	(*StringKeyAttributeMappingSourceValuePair)(nil), // 36: entente.sync.v1.StringKeyAttributeMappingSourceValuePair
-	(*ObjectMappingMetadataEntry)(nil),               // 37: entente.sync.v1.ObjectMappingMetadataEntry
-	(*Filter)(nil),                                   // 38: entente.sync.v1.Filter
-	(*FilterGroup)(nil),                              // 39: entente.sync.v1.FilterGroup
-	(*FilterClause)(nil),                             // 40: entente.sync.v1.FilterClause
-	(*FilterOperand)(nil),                            // 41: entente.sync.v1.FilterOperand
-	(*DirectoryDefinition)(nil),                      // 42: entente.sync.v1.DirectoryDefinition
-	(*ObjectDefinition)(nil),                         // 43: entente.sync.v1.ObjectDefinition
-	(*AttributeDefinition)(nil),                      // 44: entente.sync.v1.AttributeDefinition
-	(*AttributeDefinitionMetadataEntry)(nil),         // 45: entente.sync.v1.AttributeDefinitionMetadataEntry
-	(*ReferencedObject)(nil),                         // 46: entente.sync.v1.ReferencedObject
-	(*ObjectDefinitionMetadataEntry)(nil),            // 47: entente.sync.v1.ObjectDefinitionMetadataEntry
-	(*ProvisioningObjectSummary)(nil),                // 48: entente.sync.v1.ProvisioningObjectSummary
-	(*ModifiedProperty)(nil),                         // 49: entente.sync.v1.ModifiedProperty
-	(*ProvisioningStatusInfo)(nil),                   // 50: entente.sync.v1.ProvisioningStatusInfo
-	(*ProvisioningErrorInfo)(nil),                    // 51: entente.sync.v1.ProvisioningErrorInfo
-	(*ProvisioningStep)(nil),                         // 52: entente.sync.v1.ProvisioningStep
-	(*AttributeDefinitionMetadata)(nil),              // 53: entente.sync.v1.AttributeDefinitionMetadata
-	(*AttributeFlowBehavior)(nil),                    // 54: entente.sync.v1.AttributeFlowBehavior
-	(*AttributeFlowType)(nil),                        // 55: entente.sync.v1.AttributeFlowType
-	(*AttributeMappingSourceType)(nil),               // 56: entente.sync.v1.AttributeMappingSourceType
-	(*AttributeType)(nil),                            // 57: entente.sync.v1.AttributeType
-	(*Mutability)(nil),                               // 58: entente.sync.v1.Mutability
-	(*ObjectDefinitionMetadata)(nil),                 // 59: entente.sync.v1.ObjectDefinitionMetadata
-	(*ObjectMappingMetadata)(nil),                    // 60: entente.sync.v1.ObjectMappingMetadata
-	(*ProvisioningAction)(nil),                       // 61: entente.sync.v1.ProvisioningAction
-	(*ProvisioningResult)(nil),                       // 62: entente.sync.v1.ProvisioningResult
-	(*ProvisioningStatusErrorCategory)(nil),          // 63: entente.sync.v1.ProvisioningStatusErrorCategory
-	(*ProvisioningStepType)(nil),                     // 64: entente.sync.v1.ProvisioningStepType
-	(*QuarantineReason)(nil),                         // 65: entente.sync.v1.QuarantineReason
-	(*SynchronizationMetadata)(nil),                  // 66: entente.sync.v1.SynchronizationMetadata
-	(*SynchronizationScheduleState)(nil),             // 67: entente.sync.v1.SynchronizationScheduleState
-	(*SynchronizationStatusCode)(nil),                // 68: entente.sync.v1.SynchronizationStatusCode
-	(*SynchronizationTaskExecutionResult)(nil),       // 69: entente.sync.v1.SynchronizationTaskExecutionResult
-	(*ApplicationTemplate)(nil),                      // 70: entente.sync.v1.ApplicationTemplate
-	(*ApplicationServicePrincipal)(nil),              // 71: entente.sync.v1.ApplicationServicePrincipal
-	(*SynchronizationSecretKeyStringValuePair)(nil),  // 72: entente.sync.v1.SynchronizationSecretKeyStringValuePair
-	(*SecretsResponse)(nil),                          // 73: entente.sync.v1.SecretsResponse
-	(*RestartJobRequest)(nil),                        // 74: entente.sync.v1.RestartJobRequest
-	(*ProvisionOnDemandRequest)(nil),                 // 75: entente.sync.v1.ProvisionOnDemandRequest
-	(*ListApplicationTemplatesRequest)(nil),          // 76: entente.sync.v1.ListApplicationTemplatesRequest
-	(*ListApplicationTemplatesResponse)(nil),         // 77: entente.sync.v1.ListApplicationTemplatesResponse
-	(*GetApplicationTemplateRequest)(nil),            // 78: entente.sync.v1.GetApplicationTemplateRequest
-	(*InstantiateApplicationTemplateRequest)(nil),    // 79: entente.sync.v1.InstantiateApplicationTemplateRequest
-	(*ListTemplatesRequest)(nil),                     // 80: entente.sync.v1.ListTemplatesRequest
-	(*ListTemplatesResponse)(nil),                    // 81: entente.sync.v1.ListTemplatesResponse
-	(*GetTemplateRequest)(nil),                       // 82: entente.sync.v1.GetTemplateRequest
-	(*CreateJobRequest)(nil),                         // 83: entente.sync.v1.CreateJobRequest
-	(*ListJobsRequest)(nil),                          // 84: entente.sync.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),                         // 85: entente.sync.v1.ListJobsResponse
-	(*GetJobRequest)(nil),                            // 86: entente.sync.v1.GetJobRequest
-	(*UpdateJobRequest)(nil),                         // 87: entente.sync.v1.UpdateJobRequest
-	(*DeleteJobRequest)(nil),                         // 88: entente.sync.v1.DeleteJobRequest
-	(*StartJobRequest)(nil),                          // 89: entente.sync.v1.StartJobRequest
-	(*PauseJobRequest)(nil),                          // 90: entente.sync.v1.PauseJobRequest
-	(*RunNowRequest)(nil),                            // 91: entente.sync.v1.RunNowRequest
-	(*ValidateCredentialsRequest)(nil),               // 92: entente.sync.v1.ValidateCredentialsRequest
-	(*GetSchemaRequest)(nil),                         // 93: entente.sync.v1.GetSchemaRequest
-	(*PutSchemaRequest)(nil),                         // 94: entente.sync.v1.PutSchemaRequest
-	(*GetSecretsRequest)(nil),                        // 95: entente.sync.v1.GetSecretsRequest
-	(*PutSecretsRequest)(nil),                        // 96: entente.sync.v1.PutSecretsRequest
-	(*ListProvisioningEventsRequest)(nil),            // 97: entente.sync.v1.ListProvisioningEventsRequest
-	(*ListProvisioningEventsResponse)(nil),           // 98: entente.sync.v1.ListProvisioningEventsResponse
-	(*RestartJobRequest_Criteria)(nil),               // 99: entente.sync.v1.RestartJobRequest.Criteria
-	(*ProvisionOnDemandRequest_Parameter)(nil),       // 100: entente.sync.v1.ProvisionOnDemandRequest.Parameter
-	(*ProvisionOnDemandRequest_Subject)(nil),         // 101: entente.sync.v1.ProvisionOnDemandRequest.Subject
-	(*timestamppb.Timestamp)(nil),                    // 102: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),                          // 103: google.protobuf.Struct
-	(*v1.Application)(nil),                           // 104: entente.directory.v1.Application
-	(*v1.ServicePrincipal)(nil),                      // 105: entente.directory.v1.ServicePrincipal
-	(*v11.Query)(nil),                                // 106: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),                    // 107: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                            // 108: google.protobuf.Empty
+	(AttributeDefinitionMetadata_Value)(0),             // 0: entente.sync.v1.AttributeDefinitionMetadata.Value
+	(AttributeFlowBehavior_Value)(0),                   // 1: entente.sync.v1.AttributeFlowBehavior.Value
+	(AttributeFlowType_Value)(0),                       // 2: entente.sync.v1.AttributeFlowType.Value
+	(AttributeMappingSourceType_Value)(0),              // 3: entente.sync.v1.AttributeMappingSourceType.Value
+	(AttributeType_Value)(0),                           // 4: entente.sync.v1.AttributeType.Value
+	(Mutability_Value)(0),                              // 5: entente.sync.v1.Mutability.Value
+	(ObjectDefinitionMetadata_Value)(0),                // 6: entente.sync.v1.ObjectDefinitionMetadata.Value
+	(ObjectMappingMetadata_Value)(0),                   // 7: entente.sync.v1.ObjectMappingMetadata.Value
+	(ProvisioningAction_Value)(0),                      // 8: entente.sync.v1.ProvisioningAction.Value
+	(ProvisioningResult_Value)(0),                      // 9: entente.sync.v1.ProvisioningResult.Value
+	(ProvisioningStatusErrorCategory_Value)(0),         // 10: entente.sync.v1.ProvisioningStatusErrorCategory.Value
+	(ProvisioningStepType_Value)(0),                    // 11: entente.sync.v1.ProvisioningStepType.Value
+	(QuarantineReason_Value)(0),                        // 12: entente.sync.v1.QuarantineReason.Value
+	(SynchronizationMetadata_Value)(0),                 // 13: entente.sync.v1.SynchronizationMetadata.Value
+	(SynchronizationScheduleState_Value)(0),            // 14: entente.sync.v1.SynchronizationScheduleState.Value
+	(SynchronizationStatusCode_Value)(0),               // 15: entente.sync.v1.SynchronizationStatusCode.Value
+	(SynchronizationTaskExecutionResult_Value)(0),      // 16: entente.sync.v1.SynchronizationTaskExecutionResult.Value
+	(*SynchronizationTemplate)(nil),                    // 17: entente.sync.v1.SynchronizationTemplate
+	(*SynchronizationMetadataEntry)(nil),               // 18: entente.sync.v1.SynchronizationMetadataEntry
+	(*SynchronizationJob)(nil),                         // 19: entente.sync.v1.SynchronizationJob
+	(*SynchronizationSchedule)(nil),                    // 20: entente.sync.v1.SynchronizationSchedule
+	(*SynchronizationStatus)(nil),                      // 21: entente.sync.v1.SynchronizationStatus
+	(*SynchronizationTaskExecution)(nil),               // 22: entente.sync.v1.SynchronizationTaskExecution
+	(*SynchronizationError)(nil),                       // 23: entente.sync.v1.SynchronizationError
+	(*SynchronizationProgress)(nil),                    // 24: entente.sync.v1.SynchronizationProgress
+	(*SynchronizationQuarantine)(nil),                  // 25: entente.sync.v1.SynchronizationQuarantine
+	(*StringKeyLongValuePair)(nil),                     // 26: entente.sync.v1.StringKeyLongValuePair
+	(*KeyValuePair)(nil),                               // 27: entente.sync.v1.KeyValuePair
+	(*SynchronizationSchema)(nil),                      // 28: entente.sync.v1.SynchronizationSchema
+	(*SynchronizationRule)(nil),                        // 29: entente.sync.v1.SynchronizationRule
+	(*ContainerFilter)(nil),                            // 30: entente.sync.v1.ContainerFilter
+	(*GroupFilter)(nil),                                // 31: entente.sync.v1.GroupFilter
+	(*StringKeyStringValuePair)(nil),                   // 32: entente.sync.v1.StringKeyStringValuePair
+	(*ObjectMapping)(nil),                              // 33: entente.sync.v1.ObjectMapping
+	(*AttributeMapping)(nil),                           // 34: entente.sync.v1.AttributeMapping
+	(*AttributeMappingSource)(nil),                     // 35: entente.sync.v1.AttributeMappingSource
+	(*StringKeyAttributeMappingSourceValuePair)(nil),   // 36: entente.sync.v1.StringKeyAttributeMappingSourceValuePair
+	(*ObjectMappingMetadataEntry)(nil),                 // 37: entente.sync.v1.ObjectMappingMetadataEntry
+	(*Filter)(nil),                                     // 38: entente.sync.v1.Filter
+	(*FilterGroup)(nil),                                // 39: entente.sync.v1.FilterGroup
+	(*FilterClause)(nil),                               // 40: entente.sync.v1.FilterClause
+	(*FilterOperand)(nil),                              // 41: entente.sync.v1.FilterOperand
+	(*DirectoryDefinition)(nil),                        // 42: entente.sync.v1.DirectoryDefinition
+	(*ObjectDefinition)(nil),                           // 43: entente.sync.v1.ObjectDefinition
+	(*AttributeDefinition)(nil),                        // 44: entente.sync.v1.AttributeDefinition
+	(*AttributeDefinitionMetadataEntry)(nil),           // 45: entente.sync.v1.AttributeDefinitionMetadataEntry
+	(*ReferencedObject)(nil),                           // 46: entente.sync.v1.ReferencedObject
+	(*ObjectDefinitionMetadataEntry)(nil),              // 47: entente.sync.v1.ObjectDefinitionMetadataEntry
+	(*ProvisioningObjectSummary)(nil),                  // 48: entente.sync.v1.ProvisioningObjectSummary
+	(*ModifiedProperty)(nil),                           // 49: entente.sync.v1.ModifiedProperty
+	(*ProvisioningStatusInfo)(nil),                     // 50: entente.sync.v1.ProvisioningStatusInfo
+	(*ProvisioningErrorInfo)(nil),                      // 51: entente.sync.v1.ProvisioningErrorInfo
+	(*ProvisioningStep)(nil),                           // 52: entente.sync.v1.ProvisioningStep
+	(*AttributeDefinitionMetadata)(nil),                // 53: entente.sync.v1.AttributeDefinitionMetadata
+	(*AttributeFlowBehavior)(nil),                      // 54: entente.sync.v1.AttributeFlowBehavior
+	(*AttributeFlowType)(nil),                          // 55: entente.sync.v1.AttributeFlowType
+	(*AttributeMappingSourceType)(nil),                 // 56: entente.sync.v1.AttributeMappingSourceType
+	(*AttributeType)(nil),                              // 57: entente.sync.v1.AttributeType
+	(*Mutability)(nil),                                 // 58: entente.sync.v1.Mutability
+	(*ObjectDefinitionMetadata)(nil),                   // 59: entente.sync.v1.ObjectDefinitionMetadata
+	(*ObjectMappingMetadata)(nil),                      // 60: entente.sync.v1.ObjectMappingMetadata
+	(*ProvisioningAction)(nil),                         // 61: entente.sync.v1.ProvisioningAction
+	(*ProvisioningResult)(nil),                         // 62: entente.sync.v1.ProvisioningResult
+	(*ProvisioningStatusErrorCategory)(nil),            // 63: entente.sync.v1.ProvisioningStatusErrorCategory
+	(*ProvisioningStepType)(nil),                       // 64: entente.sync.v1.ProvisioningStepType
+	(*QuarantineReason)(nil),                           // 65: entente.sync.v1.QuarantineReason
+	(*SynchronizationMetadata)(nil),                    // 66: entente.sync.v1.SynchronizationMetadata
+	(*SynchronizationScheduleState)(nil),               // 67: entente.sync.v1.SynchronizationScheduleState
+	(*SynchronizationStatusCode)(nil),                  // 68: entente.sync.v1.SynchronizationStatusCode
+	(*SynchronizationTaskExecutionResult)(nil),         // 69: entente.sync.v1.SynchronizationTaskExecutionResult
+	(*ApplicationTemplate)(nil),                        // 70: entente.sync.v1.ApplicationTemplate
+	(*ApplicationServicePrincipal)(nil),                // 71: entente.sync.v1.ApplicationServicePrincipal
+	(*SynchronizationSecretKeyStringValuePair)(nil),    // 72: entente.sync.v1.SynchronizationSecretKeyStringValuePair
+	(*SecretsResponse)(nil),                            // 73: entente.sync.v1.SecretsResponse
+	(*RestartJobRequest)(nil),                          // 74: entente.sync.v1.RestartJobRequest
+	(*ProvisionOnDemandRequest)(nil),                   // 75: entente.sync.v1.ProvisionOnDemandRequest
+	(*ListApplicationTemplatesRequest)(nil),            // 76: entente.sync.v1.ListApplicationTemplatesRequest
+	(*ListApplicationTemplatesResponse)(nil),           // 77: entente.sync.v1.ListApplicationTemplatesResponse
+	(*GetApplicationTemplateRequest)(nil),              // 78: entente.sync.v1.GetApplicationTemplateRequest
+	(*InstantiateApplicationTemplateRequest)(nil),      // 79: entente.sync.v1.InstantiateApplicationTemplateRequest
+	(*ListTemplatesRequest)(nil),                       // 80: entente.sync.v1.ListTemplatesRequest
+	(*ListTemplatesResponse)(nil),                      // 81: entente.sync.v1.ListTemplatesResponse
+	(*GetTemplateRequest)(nil),                         // 82: entente.sync.v1.GetTemplateRequest
+	(*CreateJobRequest)(nil),                           // 83: entente.sync.v1.CreateJobRequest
+	(*ListJobsRequest)(nil),                            // 84: entente.sync.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),                           // 85: entente.sync.v1.ListJobsResponse
+	(*GetJobRequest)(nil),                              // 86: entente.sync.v1.GetJobRequest
+	(*UpdateJobRequest)(nil),                           // 87: entente.sync.v1.UpdateJobRequest
+	(*DeleteJobRequest)(nil),                           // 88: entente.sync.v1.DeleteJobRequest
+	(*StartJobRequest)(nil),                            // 89: entente.sync.v1.StartJobRequest
+	(*PauseJobRequest)(nil),                            // 90: entente.sync.v1.PauseJobRequest
+	(*RunNowRequest)(nil),                              // 91: entente.sync.v1.RunNowRequest
+	(*ValidateCredentialsRequest)(nil),                 // 92: entente.sync.v1.ValidateCredentialsRequest
+	(*GetSchemaRequest)(nil),                           // 93: entente.sync.v1.GetSchemaRequest
+	(*PutSchemaRequest)(nil),                           // 94: entente.sync.v1.PutSchemaRequest
+	(*GetSecretsRequest)(nil),                          // 95: entente.sync.v1.GetSecretsRequest
+	(*PutSecretsRequest)(nil),                          // 96: entente.sync.v1.PutSecretsRequest
+	(*ListProvisioningEventsRequest)(nil),              // 97: entente.sync.v1.ListProvisioningEventsRequest
+	(*ListProvisioningEventsResponse)(nil),             // 98: entente.sync.v1.ListProvisioningEventsResponse
+	(*GetTemplateSchemaRequest)(nil),                   // 99: entente.sync.v1.GetTemplateSchemaRequest
+	(*DeleteSchemaRequest)(nil),                        // 100: entente.sync.v1.DeleteSchemaRequest
+	(*ListFilterOperatorsRequest)(nil),                 // 101: entente.sync.v1.ListFilterOperatorsRequest
+	(*FilterOperatorSchema)(nil),                       // 102: entente.sync.v1.FilterOperatorSchema
+	(*ListFilterOperatorsResponse)(nil),                // 103: entente.sync.v1.ListFilterOperatorsResponse
+	(*ListFunctionsRequest)(nil),                       // 104: entente.sync.v1.ListFunctionsRequest
+	(*AttributeMappingParameterSchema)(nil),            // 105: entente.sync.v1.AttributeMappingParameterSchema
+	(*AttributeMappingFunctionSchema)(nil),             // 106: entente.sync.v1.AttributeMappingFunctionSchema
+	(*ListFunctionsResponse)(nil),                      // 107: entente.sync.v1.ListFunctionsResponse
+	(*ParseExpressionRequest)(nil),                     // 108: entente.sync.v1.ParseExpressionRequest
+	(*PublicError)(nil),                                // 109: entente.sync.v1.PublicError
+	(*ParseExpressionResponse)(nil),                    // 110: entente.sync.v1.ParseExpressionResponse
+	(*AcquireAccessTokenRequest)(nil),                  // 111: entente.sync.v1.AcquireAccessTokenRequest
+	(*ObjectConnection)(nil),                           // 112: entente.sync.v1.ObjectConnection
+	(*GetObjectConnectionRequest)(nil),                 // 113: entente.sync.v1.GetObjectConnectionRequest
+	(*DeleteObjectConnectionRequest)(nil),              // 114: entente.sync.v1.DeleteObjectConnectionRequest
+	(*ListStagedDeletionsRequest)(nil),                 // 115: entente.sync.v1.ListStagedDeletionsRequest
+	(*StagedDeletion)(nil),                             // 116: entente.sync.v1.StagedDeletion
+	(*ListStagedDeletionsResponse)(nil),                // 117: entente.sync.v1.ListStagedDeletionsResponse
+	(*RestartJobRequest_Criteria)(nil),                 // 118: entente.sync.v1.RestartJobRequest.Criteria
+	(*ProvisionOnDemandRequest_Parameter)(nil),         // 119: entente.sync.v1.ProvisionOnDemandRequest.Parameter
+	(*ProvisionOnDemandRequest_Subject)(nil),           // 120: entente.sync.v1.ProvisionOnDemandRequest.Subject
+	(*ParseExpressionRequest_TestInput)(nil),           // 121: entente.sync.v1.ParseExpressionRequest.TestInput
+	(*ParseExpressionRequest_TestInput_Attribute)(nil), // 122: entente.sync.v1.ParseExpressionRequest.TestInput.Attribute
+	(*timestamppb.Timestamp)(nil),                      // 123: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),                            // 124: google.protobuf.Struct
+	(*v1.Application)(nil),                             // 125: entente.directory.v1.Application
+	(*v1.ServicePrincipal)(nil),                        // 126: entente.directory.v1.ServicePrincipal
+	(*v11.Query)(nil),                                  // 127: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                      // 128: google.protobuf.FieldMask
+	(*structpb.Value)(nil),                             // 129: google.protobuf.Value
+	(*emptypb.Empty)(nil),                              // 130: google.protobuf.Empty
 }
 var file_entente_sync_v1_synchronization_proto_depIdxs = []int32{
 	18,  // 0: entente.sync.v1.SynchronizationTemplate.metadata:type_name -> entente.sync.v1.SynchronizationMetadataEntry
@@ -7538,7 +9001,7 @@ var file_entente_sync_v1_synchronization_proto_depIdxs = []int32{
 	21,  // 3: entente.sync.v1.SynchronizationJob.status:type_name -> entente.sync.v1.SynchronizationStatus
 	27,  // 4: entente.sync.v1.SynchronizationJob.synchronization_job_settings:type_name -> entente.sync.v1.KeyValuePair
 	28,  // 5: entente.sync.v1.SynchronizationJob.schema:type_name -> entente.sync.v1.SynchronizationSchema
-	102, // 6: entente.sync.v1.SynchronizationSchedule.expiration:type_name -> google.protobuf.Timestamp
+	123, // 6: entente.sync.v1.SynchronizationSchedule.expiration:type_name -> google.protobuf.Timestamp
 	14,  // 7: entente.sync.v1.SynchronizationSchedule.state:type_name -> entente.sync.v1.SynchronizationScheduleState.Value
 	15,  // 8: entente.sync.v1.SynchronizationStatus.code:type_name -> entente.sync.v1.SynchronizationStatusCode.Value
 	22,  // 9: entente.sync.v1.SynchronizationStatus.last_execution:type_name -> entente.sync.v1.SynchronizationTaskExecution
@@ -7546,19 +9009,19 @@ var file_entente_sync_v1_synchronization_proto_depIdxs = []int32{
 	22,  // 11: entente.sync.v1.SynchronizationStatus.last_successful_execution_with_exports:type_name -> entente.sync.v1.SynchronizationTaskExecution
 	24,  // 12: entente.sync.v1.SynchronizationStatus.progress:type_name -> entente.sync.v1.SynchronizationProgress
 	25,  // 13: entente.sync.v1.SynchronizationStatus.quarantine:type_name -> entente.sync.v1.SynchronizationQuarantine
-	102, // 14: entente.sync.v1.SynchronizationStatus.steady_state_first_achieved_time:type_name -> google.protobuf.Timestamp
-	102, // 15: entente.sync.v1.SynchronizationStatus.steady_state_last_achieved_time:type_name -> google.protobuf.Timestamp
+	123, // 14: entente.sync.v1.SynchronizationStatus.steady_state_first_achieved_time:type_name -> google.protobuf.Timestamp
+	123, // 15: entente.sync.v1.SynchronizationStatus.steady_state_last_achieved_time:type_name -> google.protobuf.Timestamp
 	26,  // 16: entente.sync.v1.SynchronizationStatus.synchronized_entry_count_by_type:type_name -> entente.sync.v1.StringKeyLongValuePair
 	23,  // 17: entente.sync.v1.SynchronizationTaskExecution.error:type_name -> entente.sync.v1.SynchronizationError
 	16,  // 18: entente.sync.v1.SynchronizationTaskExecution.state:type_name -> entente.sync.v1.SynchronizationTaskExecutionResult.Value
-	102, // 19: entente.sync.v1.SynchronizationTaskExecution.time_began:type_name -> google.protobuf.Timestamp
-	102, // 20: entente.sync.v1.SynchronizationTaskExecution.time_ended:type_name -> google.protobuf.Timestamp
-	102, // 21: entente.sync.v1.SynchronizationProgress.progress_observation_date_time:type_name -> google.protobuf.Timestamp
-	102, // 22: entente.sync.v1.SynchronizationQuarantine.current_began:type_name -> google.protobuf.Timestamp
+	123, // 19: entente.sync.v1.SynchronizationTaskExecution.time_began:type_name -> google.protobuf.Timestamp
+	123, // 20: entente.sync.v1.SynchronizationTaskExecution.time_ended:type_name -> google.protobuf.Timestamp
+	123, // 21: entente.sync.v1.SynchronizationProgress.progress_observation_date_time:type_name -> google.protobuf.Timestamp
+	123, // 22: entente.sync.v1.SynchronizationQuarantine.current_began:type_name -> google.protobuf.Timestamp
 	23,  // 23: entente.sync.v1.SynchronizationQuarantine.error:type_name -> entente.sync.v1.SynchronizationError
-	102, // 24: entente.sync.v1.SynchronizationQuarantine.next_attempt:type_name -> google.protobuf.Timestamp
+	123, // 24: entente.sync.v1.SynchronizationQuarantine.next_attempt:type_name -> google.protobuf.Timestamp
 	12,  // 25: entente.sync.v1.SynchronizationQuarantine.reason:type_name -> entente.sync.v1.QuarantineReason.Value
-	102, // 26: entente.sync.v1.SynchronizationQuarantine.series_began:type_name -> google.protobuf.Timestamp
+	123, // 26: entente.sync.v1.SynchronizationQuarantine.series_began:type_name -> google.protobuf.Timestamp
 	29,  // 27: entente.sync.v1.SynchronizationSchema.synchronization_rules:type_name -> entente.sync.v1.SynchronizationRule
 	42,  // 28: entente.sync.v1.SynchronizationSchema.directories:type_name -> entente.sync.v1.DirectoryDefinition
 	30,  // 29: entente.sync.v1.SynchronizationRule.container_filter:type_name -> entente.sync.v1.ContainerFilter
@@ -7580,7 +9043,7 @@ var file_entente_sync_v1_synchronization_proto_depIdxs = []int32{
 	39,  // 45: entente.sync.v1.Filter.input_filter_groups:type_name -> entente.sync.v1.FilterGroup
 	40,  // 46: entente.sync.v1.FilterGroup.clauses:type_name -> entente.sync.v1.FilterClause
 	41,  // 47: entente.sync.v1.FilterClause.target_operand:type_name -> entente.sync.v1.FilterOperand
-	102, // 48: entente.sync.v1.DirectoryDefinition.discovery_date_time:type_name -> google.protobuf.Timestamp
+	123, // 48: entente.sync.v1.DirectoryDefinition.discovery_date_time:type_name -> google.protobuf.Timestamp
 	43,  // 49: entente.sync.v1.DirectoryDefinition.objects:type_name -> entente.sync.v1.ObjectDefinition
 	44,  // 50: entente.sync.v1.ObjectDefinition.attributes:type_name -> entente.sync.v1.AttributeDefinition
 	47,  // 51: entente.sync.v1.ObjectDefinition.metadata:type_name -> entente.sync.v1.ObjectDefinitionMetadataEntry
@@ -7591,94 +9054,126 @@ var file_entente_sync_v1_synchronization_proto_depIdxs = []int32{
 	4,   // 56: entente.sync.v1.AttributeDefinition.type:type_name -> entente.sync.v1.AttributeType.Value
 	0,   // 57: entente.sync.v1.AttributeDefinitionMetadataEntry.key:type_name -> entente.sync.v1.AttributeDefinitionMetadata.Value
 	6,   // 58: entente.sync.v1.ObjectDefinitionMetadataEntry.key:type_name -> entente.sync.v1.ObjectDefinitionMetadata.Value
-	102, // 59: entente.sync.v1.ProvisioningObjectSummary.activity_date_time:type_name -> google.protobuf.Timestamp
-	103, // 60: entente.sync.v1.ProvisioningObjectSummary.initiated_by:type_name -> google.protobuf.Struct
+	123, // 59: entente.sync.v1.ProvisioningObjectSummary.activity_date_time:type_name -> google.protobuf.Timestamp
+	124, // 60: entente.sync.v1.ProvisioningObjectSummary.initiated_by:type_name -> google.protobuf.Struct
 	49,  // 61: entente.sync.v1.ProvisioningObjectSummary.modified_properties:type_name -> entente.sync.v1.ModifiedProperty
 	8,   // 62: entente.sync.v1.ProvisioningObjectSummary.provisioning_action:type_name -> entente.sync.v1.ProvisioningAction.Value
 	50,  // 63: entente.sync.v1.ProvisioningObjectSummary.provisioning_status_info:type_name -> entente.sync.v1.ProvisioningStatusInfo
 	52,  // 64: entente.sync.v1.ProvisioningObjectSummary.provisioning_steps:type_name -> entente.sync.v1.ProvisioningStep
-	103, // 65: entente.sync.v1.ProvisioningObjectSummary.service_principal:type_name -> google.protobuf.Struct
-	103, // 66: entente.sync.v1.ProvisioningObjectSummary.source_identity:type_name -> google.protobuf.Struct
-	103, // 67: entente.sync.v1.ProvisioningObjectSummary.source_system:type_name -> google.protobuf.Struct
-	103, // 68: entente.sync.v1.ProvisioningObjectSummary.target_identity:type_name -> google.protobuf.Struct
-	103, // 69: entente.sync.v1.ProvisioningObjectSummary.target_system:type_name -> google.protobuf.Struct
+	124, // 65: entente.sync.v1.ProvisioningObjectSummary.service_principal:type_name -> google.protobuf.Struct
+	124, // 66: entente.sync.v1.ProvisioningObjectSummary.source_identity:type_name -> google.protobuf.Struct
+	124, // 67: entente.sync.v1.ProvisioningObjectSummary.source_system:type_name -> google.protobuf.Struct
+	124, // 68: entente.sync.v1.ProvisioningObjectSummary.target_identity:type_name -> google.protobuf.Struct
+	124, // 69: entente.sync.v1.ProvisioningObjectSummary.target_system:type_name -> google.protobuf.Struct
 	51,  // 70: entente.sync.v1.ProvisioningStatusInfo.error_information:type_name -> entente.sync.v1.ProvisioningErrorInfo
 	9,   // 71: entente.sync.v1.ProvisioningStatusInfo.status:type_name -> entente.sync.v1.ProvisioningResult.Value
 	10,  // 72: entente.sync.v1.ProvisioningErrorInfo.error_category:type_name -> entente.sync.v1.ProvisioningStatusErrorCategory.Value
-	103, // 73: entente.sync.v1.ProvisioningStep.details:type_name -> google.protobuf.Struct
+	124, // 73: entente.sync.v1.ProvisioningStep.details:type_name -> google.protobuf.Struct
 	11,  // 74: entente.sync.v1.ProvisioningStep.provisioning_step_type:type_name -> entente.sync.v1.ProvisioningStepType.Value
 	9,   // 75: entente.sync.v1.ProvisioningStep.status:type_name -> entente.sync.v1.ProvisioningResult.Value
-	104, // 76: entente.sync.v1.ApplicationServicePrincipal.application:type_name -> entente.directory.v1.Application
-	105, // 77: entente.sync.v1.ApplicationServicePrincipal.service_principal:type_name -> entente.directory.v1.ServicePrincipal
+	125, // 76: entente.sync.v1.ApplicationServicePrincipal.application:type_name -> entente.directory.v1.Application
+	126, // 77: entente.sync.v1.ApplicationServicePrincipal.service_principal:type_name -> entente.directory.v1.ServicePrincipal
 	72,  // 78: entente.sync.v1.SecretsResponse.value:type_name -> entente.sync.v1.SynchronizationSecretKeyStringValuePair
-	99,  // 79: entente.sync.v1.RestartJobRequest.criteria:type_name -> entente.sync.v1.RestartJobRequest.Criteria
-	100, // 80: entente.sync.v1.ProvisionOnDemandRequest.parameters:type_name -> entente.sync.v1.ProvisionOnDemandRequest.Parameter
-	106, // 81: entente.sync.v1.ListApplicationTemplatesRequest.query:type_name -> entente.odata.v1.Query
+	118, // 79: entente.sync.v1.RestartJobRequest.criteria:type_name -> entente.sync.v1.RestartJobRequest.Criteria
+	119, // 80: entente.sync.v1.ProvisionOnDemandRequest.parameters:type_name -> entente.sync.v1.ProvisionOnDemandRequest.Parameter
+	127, // 81: entente.sync.v1.ListApplicationTemplatesRequest.query:type_name -> entente.odata.v1.Query
 	70,  // 82: entente.sync.v1.ListApplicationTemplatesResponse.value:type_name -> entente.sync.v1.ApplicationTemplate
-	106, // 83: entente.sync.v1.GetApplicationTemplateRequest.query:type_name -> entente.odata.v1.Query
-	106, // 84: entente.sync.v1.ListTemplatesRequest.query:type_name -> entente.odata.v1.Query
+	127, // 83: entente.sync.v1.GetApplicationTemplateRequest.query:type_name -> entente.odata.v1.Query
+	127, // 84: entente.sync.v1.ListTemplatesRequest.query:type_name -> entente.odata.v1.Query
 	17,  // 85: entente.sync.v1.ListTemplatesResponse.value:type_name -> entente.sync.v1.SynchronizationTemplate
 	19,  // 86: entente.sync.v1.CreateJobRequest.job:type_name -> entente.sync.v1.SynchronizationJob
-	106, // 87: entente.sync.v1.ListJobsRequest.query:type_name -> entente.odata.v1.Query
+	127, // 87: entente.sync.v1.ListJobsRequest.query:type_name -> entente.odata.v1.Query
 	19,  // 88: entente.sync.v1.ListJobsResponse.value:type_name -> entente.sync.v1.SynchronizationJob
-	106, // 89: entente.sync.v1.GetJobRequest.query:type_name -> entente.odata.v1.Query
+	127, // 89: entente.sync.v1.GetJobRequest.query:type_name -> entente.odata.v1.Query
 	19,  // 90: entente.sync.v1.UpdateJobRequest.job:type_name -> entente.sync.v1.SynchronizationJob
-	107, // 91: entente.sync.v1.UpdateJobRequest.update_mask:type_name -> google.protobuf.FieldMask
+	128, // 91: entente.sync.v1.UpdateJobRequest.update_mask:type_name -> google.protobuf.FieldMask
 	72,  // 92: entente.sync.v1.ValidateCredentialsRequest.credentials:type_name -> entente.sync.v1.SynchronizationSecretKeyStringValuePair
-	106, // 93: entente.sync.v1.GetSchemaRequest.query:type_name -> entente.odata.v1.Query
+	127, // 93: entente.sync.v1.GetSchemaRequest.query:type_name -> entente.odata.v1.Query
 	28,  // 94: entente.sync.v1.PutSchemaRequest.schema:type_name -> entente.sync.v1.SynchronizationSchema
 	72,  // 95: entente.sync.v1.PutSecretsRequest.value:type_name -> entente.sync.v1.SynchronizationSecretKeyStringValuePair
-	106, // 96: entente.sync.v1.ListProvisioningEventsRequest.query:type_name -> entente.odata.v1.Query
+	127, // 96: entente.sync.v1.ListProvisioningEventsRequest.query:type_name -> entente.odata.v1.Query
 	48,  // 97: entente.sync.v1.ListProvisioningEventsResponse.value:type_name -> entente.sync.v1.ProvisioningObjectSummary
-	101, // 98: entente.sync.v1.ProvisionOnDemandRequest.Parameter.subjects:type_name -> entente.sync.v1.ProvisionOnDemandRequest.Subject
-	103, // 99: entente.sync.v1.ProvisionOnDemandRequest.Subject.links:type_name -> google.protobuf.Struct
-	76,  // 100: entente.sync.v1.SynchronizationService.ListApplicationTemplates:input_type -> entente.sync.v1.ListApplicationTemplatesRequest
-	78,  // 101: entente.sync.v1.SynchronizationService.GetApplicationTemplate:input_type -> entente.sync.v1.GetApplicationTemplateRequest
-	79,  // 102: entente.sync.v1.SynchronizationService.InstantiateApplicationTemplate:input_type -> entente.sync.v1.InstantiateApplicationTemplateRequest
-	80,  // 103: entente.sync.v1.SynchronizationService.ListTemplates:input_type -> entente.sync.v1.ListTemplatesRequest
-	82,  // 104: entente.sync.v1.SynchronizationService.GetTemplate:input_type -> entente.sync.v1.GetTemplateRequest
-	83,  // 105: entente.sync.v1.SynchronizationService.CreateJob:input_type -> entente.sync.v1.CreateJobRequest
-	84,  // 106: entente.sync.v1.SynchronizationService.ListJobs:input_type -> entente.sync.v1.ListJobsRequest
-	86,  // 107: entente.sync.v1.SynchronizationService.GetJob:input_type -> entente.sync.v1.GetJobRequest
-	87,  // 108: entente.sync.v1.SynchronizationService.UpdateJob:input_type -> entente.sync.v1.UpdateJobRequest
-	88,  // 109: entente.sync.v1.SynchronizationService.DeleteJob:input_type -> entente.sync.v1.DeleteJobRequest
-	89,  // 110: entente.sync.v1.SynchronizationService.StartJob:input_type -> entente.sync.v1.StartJobRequest
-	90,  // 111: entente.sync.v1.SynchronizationService.PauseJob:input_type -> entente.sync.v1.PauseJobRequest
-	74,  // 112: entente.sync.v1.SynchronizationService.RestartJob:input_type -> entente.sync.v1.RestartJobRequest
-	92,  // 113: entente.sync.v1.SynchronizationService.ValidateCredentials:input_type -> entente.sync.v1.ValidateCredentialsRequest
-	75,  // 114: entente.sync.v1.SynchronizationService.ProvisionOnDemand:input_type -> entente.sync.v1.ProvisionOnDemandRequest
-	93,  // 115: entente.sync.v1.SynchronizationService.GetSchema:input_type -> entente.sync.v1.GetSchemaRequest
-	94,  // 116: entente.sync.v1.SynchronizationService.PutSchema:input_type -> entente.sync.v1.PutSchemaRequest
-	95,  // 117: entente.sync.v1.SynchronizationService.GetSecrets:input_type -> entente.sync.v1.GetSecretsRequest
-	96,  // 118: entente.sync.v1.SynchronizationService.PutSecrets:input_type -> entente.sync.v1.PutSecretsRequest
-	91,  // 119: entente.sync.v1.SynchronizationService.RunNow:input_type -> entente.sync.v1.RunNowRequest
-	97,  // 120: entente.sync.v1.SynchronizationService.ListProvisioningEvents:input_type -> entente.sync.v1.ListProvisioningEventsRequest
-	77,  // 121: entente.sync.v1.SynchronizationService.ListApplicationTemplates:output_type -> entente.sync.v1.ListApplicationTemplatesResponse
-	70,  // 122: entente.sync.v1.SynchronizationService.GetApplicationTemplate:output_type -> entente.sync.v1.ApplicationTemplate
-	71,  // 123: entente.sync.v1.SynchronizationService.InstantiateApplicationTemplate:output_type -> entente.sync.v1.ApplicationServicePrincipal
-	81,  // 124: entente.sync.v1.SynchronizationService.ListTemplates:output_type -> entente.sync.v1.ListTemplatesResponse
-	17,  // 125: entente.sync.v1.SynchronizationService.GetTemplate:output_type -> entente.sync.v1.SynchronizationTemplate
-	19,  // 126: entente.sync.v1.SynchronizationService.CreateJob:output_type -> entente.sync.v1.SynchronizationJob
-	85,  // 127: entente.sync.v1.SynchronizationService.ListJobs:output_type -> entente.sync.v1.ListJobsResponse
-	19,  // 128: entente.sync.v1.SynchronizationService.GetJob:output_type -> entente.sync.v1.SynchronizationJob
-	108, // 129: entente.sync.v1.SynchronizationService.UpdateJob:output_type -> google.protobuf.Empty
-	108, // 130: entente.sync.v1.SynchronizationService.DeleteJob:output_type -> google.protobuf.Empty
-	108, // 131: entente.sync.v1.SynchronizationService.StartJob:output_type -> google.protobuf.Empty
-	108, // 132: entente.sync.v1.SynchronizationService.PauseJob:output_type -> google.protobuf.Empty
-	108, // 133: entente.sync.v1.SynchronizationService.RestartJob:output_type -> google.protobuf.Empty
-	108, // 134: entente.sync.v1.SynchronizationService.ValidateCredentials:output_type -> google.protobuf.Empty
-	32,  // 135: entente.sync.v1.SynchronizationService.ProvisionOnDemand:output_type -> entente.sync.v1.StringKeyStringValuePair
-	28,  // 136: entente.sync.v1.SynchronizationService.GetSchema:output_type -> entente.sync.v1.SynchronizationSchema
-	108, // 137: entente.sync.v1.SynchronizationService.PutSchema:output_type -> google.protobuf.Empty
-	73,  // 138: entente.sync.v1.SynchronizationService.GetSecrets:output_type -> entente.sync.v1.SecretsResponse
-	108, // 139: entente.sync.v1.SynchronizationService.PutSecrets:output_type -> google.protobuf.Empty
-	108, // 140: entente.sync.v1.SynchronizationService.RunNow:output_type -> google.protobuf.Empty
-	98,  // 141: entente.sync.v1.SynchronizationService.ListProvisioningEvents:output_type -> entente.sync.v1.ListProvisioningEventsResponse
-	121, // [121:142] is the sub-list for method output_type
-	100, // [100:121] is the sub-list for method input_type
-	100, // [100:100] is the sub-list for extension type_name
-	100, // [100:100] is the sub-list for extension extendee
-	0,   // [0:100] is the sub-list for field type_name
+	4,   // 98: entente.sync.v1.FilterOperatorSchema.supported_attribute_types:type_name -> entente.sync.v1.AttributeType.Value
+	102, // 99: entente.sync.v1.ListFilterOperatorsResponse.value:type_name -> entente.sync.v1.FilterOperatorSchema
+	4,   // 100: entente.sync.v1.AttributeMappingParameterSchema.type:type_name -> entente.sync.v1.AttributeType.Value
+	105, // 101: entente.sync.v1.AttributeMappingFunctionSchema.parameters:type_name -> entente.sync.v1.AttributeMappingParameterSchema
+	106, // 102: entente.sync.v1.ListFunctionsResponse.value:type_name -> entente.sync.v1.AttributeMappingFunctionSchema
+	121, // 103: entente.sync.v1.ParseExpressionRequest.test_input_object:type_name -> entente.sync.v1.ParseExpressionRequest.TestInput
+	44,  // 104: entente.sync.v1.ParseExpressionRequest.target_attribute_definition:type_name -> entente.sync.v1.AttributeDefinition
+	109, // 105: entente.sync.v1.ParseExpressionResponse.error:type_name -> entente.sync.v1.PublicError
+	35,  // 106: entente.sync.v1.ParseExpressionResponse.parsed_expression:type_name -> entente.sync.v1.AttributeMappingSource
+	72,  // 107: entente.sync.v1.AcquireAccessTokenRequest.credentials:type_name -> entente.sync.v1.SynchronizationSecretKeyStringValuePair
+	116, // 108: entente.sync.v1.ListStagedDeletionsResponse.value:type_name -> entente.sync.v1.StagedDeletion
+	120, // 109: entente.sync.v1.ProvisionOnDemandRequest.Parameter.subjects:type_name -> entente.sync.v1.ProvisionOnDemandRequest.Subject
+	124, // 110: entente.sync.v1.ProvisionOnDemandRequest.Subject.links:type_name -> google.protobuf.Struct
+	43,  // 111: entente.sync.v1.ParseExpressionRequest.TestInput.definition:type_name -> entente.sync.v1.ObjectDefinition
+	122, // 112: entente.sync.v1.ParseExpressionRequest.TestInput.properties:type_name -> entente.sync.v1.ParseExpressionRequest.TestInput.Attribute
+	129, // 113: entente.sync.v1.ParseExpressionRequest.TestInput.Attribute.value:type_name -> google.protobuf.Value
+	76,  // 114: entente.sync.v1.SynchronizationService.ListApplicationTemplates:input_type -> entente.sync.v1.ListApplicationTemplatesRequest
+	78,  // 115: entente.sync.v1.SynchronizationService.GetApplicationTemplate:input_type -> entente.sync.v1.GetApplicationTemplateRequest
+	79,  // 116: entente.sync.v1.SynchronizationService.InstantiateApplicationTemplate:input_type -> entente.sync.v1.InstantiateApplicationTemplateRequest
+	80,  // 117: entente.sync.v1.SynchronizationService.ListTemplates:input_type -> entente.sync.v1.ListTemplatesRequest
+	82,  // 118: entente.sync.v1.SynchronizationService.GetTemplate:input_type -> entente.sync.v1.GetTemplateRequest
+	83,  // 119: entente.sync.v1.SynchronizationService.CreateJob:input_type -> entente.sync.v1.CreateJobRequest
+	84,  // 120: entente.sync.v1.SynchronizationService.ListJobs:input_type -> entente.sync.v1.ListJobsRequest
+	86,  // 121: entente.sync.v1.SynchronizationService.GetJob:input_type -> entente.sync.v1.GetJobRequest
+	87,  // 122: entente.sync.v1.SynchronizationService.UpdateJob:input_type -> entente.sync.v1.UpdateJobRequest
+	88,  // 123: entente.sync.v1.SynchronizationService.DeleteJob:input_type -> entente.sync.v1.DeleteJobRequest
+	89,  // 124: entente.sync.v1.SynchronizationService.StartJob:input_type -> entente.sync.v1.StartJobRequest
+	90,  // 125: entente.sync.v1.SynchronizationService.PauseJob:input_type -> entente.sync.v1.PauseJobRequest
+	74,  // 126: entente.sync.v1.SynchronizationService.RestartJob:input_type -> entente.sync.v1.RestartJobRequest
+	92,  // 127: entente.sync.v1.SynchronizationService.ValidateCredentials:input_type -> entente.sync.v1.ValidateCredentialsRequest
+	75,  // 128: entente.sync.v1.SynchronizationService.ProvisionOnDemand:input_type -> entente.sync.v1.ProvisionOnDemandRequest
+	93,  // 129: entente.sync.v1.SynchronizationService.GetSchema:input_type -> entente.sync.v1.GetSchemaRequest
+	94,  // 130: entente.sync.v1.SynchronizationService.PutSchema:input_type -> entente.sync.v1.PutSchemaRequest
+	95,  // 131: entente.sync.v1.SynchronizationService.GetSecrets:input_type -> entente.sync.v1.GetSecretsRequest
+	96,  // 132: entente.sync.v1.SynchronizationService.PutSecrets:input_type -> entente.sync.v1.PutSecretsRequest
+	99,  // 133: entente.sync.v1.SynchronizationService.GetTemplateSchema:input_type -> entente.sync.v1.GetTemplateSchemaRequest
+	100, // 134: entente.sync.v1.SynchronizationService.DeleteSchema:input_type -> entente.sync.v1.DeleteSchemaRequest
+	101, // 135: entente.sync.v1.SynchronizationService.ListFilterOperators:input_type -> entente.sync.v1.ListFilterOperatorsRequest
+	104, // 136: entente.sync.v1.SynchronizationService.ListFunctions:input_type -> entente.sync.v1.ListFunctionsRequest
+	108, // 137: entente.sync.v1.SynchronizationService.ParseExpression:input_type -> entente.sync.v1.ParseExpressionRequest
+	111, // 138: entente.sync.v1.SynchronizationService.AcquireAccessToken:input_type -> entente.sync.v1.AcquireAccessTokenRequest
+	113, // 139: entente.sync.v1.SynchronizationService.GetObjectConnection:input_type -> entente.sync.v1.GetObjectConnectionRequest
+	114, // 140: entente.sync.v1.SynchronizationService.DeleteObjectConnection:input_type -> entente.sync.v1.DeleteObjectConnectionRequest
+	115, // 141: entente.sync.v1.SynchronizationService.ListStagedDeletions:input_type -> entente.sync.v1.ListStagedDeletionsRequest
+	91,  // 142: entente.sync.v1.SynchronizationService.RunNow:input_type -> entente.sync.v1.RunNowRequest
+	97,  // 143: entente.sync.v1.SynchronizationService.ListProvisioningEvents:input_type -> entente.sync.v1.ListProvisioningEventsRequest
+	77,  // 144: entente.sync.v1.SynchronizationService.ListApplicationTemplates:output_type -> entente.sync.v1.ListApplicationTemplatesResponse
+	70,  // 145: entente.sync.v1.SynchronizationService.GetApplicationTemplate:output_type -> entente.sync.v1.ApplicationTemplate
+	71,  // 146: entente.sync.v1.SynchronizationService.InstantiateApplicationTemplate:output_type -> entente.sync.v1.ApplicationServicePrincipal
+	81,  // 147: entente.sync.v1.SynchronizationService.ListTemplates:output_type -> entente.sync.v1.ListTemplatesResponse
+	17,  // 148: entente.sync.v1.SynchronizationService.GetTemplate:output_type -> entente.sync.v1.SynchronizationTemplate
+	19,  // 149: entente.sync.v1.SynchronizationService.CreateJob:output_type -> entente.sync.v1.SynchronizationJob
+	85,  // 150: entente.sync.v1.SynchronizationService.ListJobs:output_type -> entente.sync.v1.ListJobsResponse
+	19,  // 151: entente.sync.v1.SynchronizationService.GetJob:output_type -> entente.sync.v1.SynchronizationJob
+	130, // 152: entente.sync.v1.SynchronizationService.UpdateJob:output_type -> google.protobuf.Empty
+	130, // 153: entente.sync.v1.SynchronizationService.DeleteJob:output_type -> google.protobuf.Empty
+	130, // 154: entente.sync.v1.SynchronizationService.StartJob:output_type -> google.protobuf.Empty
+	130, // 155: entente.sync.v1.SynchronizationService.PauseJob:output_type -> google.protobuf.Empty
+	130, // 156: entente.sync.v1.SynchronizationService.RestartJob:output_type -> google.protobuf.Empty
+	130, // 157: entente.sync.v1.SynchronizationService.ValidateCredentials:output_type -> google.protobuf.Empty
+	32,  // 158: entente.sync.v1.SynchronizationService.ProvisionOnDemand:output_type -> entente.sync.v1.StringKeyStringValuePair
+	28,  // 159: entente.sync.v1.SynchronizationService.GetSchema:output_type -> entente.sync.v1.SynchronizationSchema
+	130, // 160: entente.sync.v1.SynchronizationService.PutSchema:output_type -> google.protobuf.Empty
+	73,  // 161: entente.sync.v1.SynchronizationService.GetSecrets:output_type -> entente.sync.v1.SecretsResponse
+	130, // 162: entente.sync.v1.SynchronizationService.PutSecrets:output_type -> google.protobuf.Empty
+	28,  // 163: entente.sync.v1.SynchronizationService.GetTemplateSchema:output_type -> entente.sync.v1.SynchronizationSchema
+	130, // 164: entente.sync.v1.SynchronizationService.DeleteSchema:output_type -> google.protobuf.Empty
+	103, // 165: entente.sync.v1.SynchronizationService.ListFilterOperators:output_type -> entente.sync.v1.ListFilterOperatorsResponse
+	107, // 166: entente.sync.v1.SynchronizationService.ListFunctions:output_type -> entente.sync.v1.ListFunctionsResponse
+	110, // 167: entente.sync.v1.SynchronizationService.ParseExpression:output_type -> entente.sync.v1.ParseExpressionResponse
+	130, // 168: entente.sync.v1.SynchronizationService.AcquireAccessToken:output_type -> google.protobuf.Empty
+	112, // 169: entente.sync.v1.SynchronizationService.GetObjectConnection:output_type -> entente.sync.v1.ObjectConnection
+	130, // 170: entente.sync.v1.SynchronizationService.DeleteObjectConnection:output_type -> google.protobuf.Empty
+	117, // 171: entente.sync.v1.SynchronizationService.ListStagedDeletions:output_type -> entente.sync.v1.ListStagedDeletionsResponse
+	130, // 172: entente.sync.v1.SynchronizationService.RunNow:output_type -> google.protobuf.Empty
+	98,  // 173: entente.sync.v1.SynchronizationService.ListProvisioningEvents:output_type -> entente.sync.v1.ListProvisioningEventsResponse
+	144, // [144:174] is the sub-list for method output_type
+	114, // [114:144] is the sub-list for method input_type
+	114, // [114:114] is the sub-list for extension type_name
+	114, // [114:114] is the sub-list for extension extendee
+	0,   // [0:114] is the sub-list for field type_name
 }
 
 func init() { file_entente_sync_v1_synchronization_proto_init() }
@@ -7726,16 +9221,24 @@ func file_entente_sync_v1_synchronization_proto_init() {
 	file_entente_sync_v1_synchronization_proto_msgTypes[68].OneofWrappers = []any{}
 	file_entente_sync_v1_synchronization_proto_msgTypes[75].OneofWrappers = []any{}
 	file_entente_sync_v1_synchronization_proto_msgTypes[81].OneofWrappers = []any{}
-	file_entente_sync_v1_synchronization_proto_msgTypes[82].OneofWrappers = []any{}
-	file_entente_sync_v1_synchronization_proto_msgTypes[83].OneofWrappers = []any{}
-	file_entente_sync_v1_synchronization_proto_msgTypes[84].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[85].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[88].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[91].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[92].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[93].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[95].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[99].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[101].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[102].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[103].OneofWrappers = []any{}
+	file_entente_sync_v1_synchronization_proto_msgTypes[105].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_sync_v1_synchronization_proto_rawDesc), len(file_entente_sync_v1_synchronization_proto_rawDesc)),
 			NumEnums:      17,
-			NumMessages:   85,
+			NumMessages:   106,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

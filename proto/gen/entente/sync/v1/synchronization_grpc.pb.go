@@ -41,6 +41,15 @@ const (
 	SynchronizationService_PutSchema_FullMethodName                      = "/entente.sync.v1.SynchronizationService/PutSchema"
 	SynchronizationService_GetSecrets_FullMethodName                     = "/entente.sync.v1.SynchronizationService/GetSecrets"
 	SynchronizationService_PutSecrets_FullMethodName                     = "/entente.sync.v1.SynchronizationService/PutSecrets"
+	SynchronizationService_GetTemplateSchema_FullMethodName              = "/entente.sync.v1.SynchronizationService/GetTemplateSchema"
+	SynchronizationService_DeleteSchema_FullMethodName                   = "/entente.sync.v1.SynchronizationService/DeleteSchema"
+	SynchronizationService_ListFilterOperators_FullMethodName            = "/entente.sync.v1.SynchronizationService/ListFilterOperators"
+	SynchronizationService_ListFunctions_FullMethodName                  = "/entente.sync.v1.SynchronizationService/ListFunctions"
+	SynchronizationService_ParseExpression_FullMethodName                = "/entente.sync.v1.SynchronizationService/ParseExpression"
+	SynchronizationService_AcquireAccessToken_FullMethodName             = "/entente.sync.v1.SynchronizationService/AcquireAccessToken"
+	SynchronizationService_GetObjectConnection_FullMethodName            = "/entente.sync.v1.SynchronizationService/GetObjectConnection"
+	SynchronizationService_DeleteObjectConnection_FullMethodName         = "/entente.sync.v1.SynchronizationService/DeleteObjectConnection"
+	SynchronizationService_ListStagedDeletions_FullMethodName            = "/entente.sync.v1.SynchronizationService/ListStagedDeletions"
 	SynchronizationService_RunNow_FullMethodName                         = "/entente.sync.v1.SynchronizationService/RunNow"
 	SynchronizationService_ListProvisioningEvents_FullMethodName         = "/entente.sync.v1.SynchronizationService/ListProvisioningEvents"
 )
@@ -90,6 +99,24 @@ type SynchronizationServiceClient interface {
 	GetSecrets(ctx context.Context, in *GetSecretsRequest, opts ...grpc.CallOption) (*SecretsResponse, error)
 	// Replaces the settings of a configuration (SYN-27).
 	PutSecrets(ctx context.Context, in *PutSecretsRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Returns the schema every job of a template begins with (SYN-14).
+	GetTemplateSchema(ctx context.Context, in *GetTemplateSchemaRequest, opts ...grpc.CallOption) (*SynchronizationSchema, error)
+	// Puts the schema of a job back to that of its template (SYN-22).
+	DeleteSchema(ctx context.Context, in *DeleteSchemaRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists the operators of scoping filters (SYN-24).
+	ListFilterOperators(ctx context.Context, in *ListFilterOperatorsRequest, opts ...grpc.CallOption) (*ListFilterOperatorsResponse, error)
+	// Lists the functions of expressions (SYN-24).
+	ListFunctions(ctx context.Context, in *ListFunctionsRequest, opts ...grpc.CallOption) (*ListFunctionsResponse, error)
+	// Parses an expression and evaluates it for a test object; always succeeds and changes nothing (SYN-25).
+	ParseExpression(ctx context.Context, in *ParseExpressionRequest, opts ...grpc.CallOption) (*ParseExpressionResponse, error)
+	// Not held by this connector, which needs no token: NOT_IMPLEMENTED (SYN-30).
+	AcquireAccessToken(ctx context.Context, in *AcquireAccessTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Returns the connection of an object, found by its source id or else its target id (SYN-28).
+	GetObjectConnection(ctx context.Context, in *GetObjectConnectionRequest, opts ...grpc.CallOption) (*ObjectConnection, error)
+	// Ends the connection of an object, which is matched anew by its next evaluation. CONFLICT while the job is active (SYN-29).
+	DeleteObjectConnection(ctx context.Context, in *DeleteObjectConnectionRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists removals that wait for an administrator (SYN-209).
+	ListStagedDeletions(ctx context.Context, in *ListStagedDeletionsRequest, opts ...grpc.CallOption) (*ListStagedDeletionsResponse, error)
 	// Starts a cycle at once; nothing happens while one runs (SYN-160).
 	RunNow(ctx context.Context, in *RunNowRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists the provisioning log, newest first (SYN-230, SYN-231).
@@ -294,6 +321,96 @@ func (c *synchronizationServiceClient) PutSecrets(ctx context.Context, in *PutSe
 	return out, nil
 }
 
+func (c *synchronizationServiceClient) GetTemplateSchema(ctx context.Context, in *GetTemplateSchemaRequest, opts ...grpc.CallOption) (*SynchronizationSchema, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SynchronizationSchema)
+	err := c.cc.Invoke(ctx, SynchronizationService_GetTemplateSchema_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *synchronizationServiceClient) DeleteSchema(ctx context.Context, in *DeleteSchemaRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, SynchronizationService_DeleteSchema_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *synchronizationServiceClient) ListFilterOperators(ctx context.Context, in *ListFilterOperatorsRequest, opts ...grpc.CallOption) (*ListFilterOperatorsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFilterOperatorsResponse)
+	err := c.cc.Invoke(ctx, SynchronizationService_ListFilterOperators_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *synchronizationServiceClient) ListFunctions(ctx context.Context, in *ListFunctionsRequest, opts ...grpc.CallOption) (*ListFunctionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFunctionsResponse)
+	err := c.cc.Invoke(ctx, SynchronizationService_ListFunctions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *synchronizationServiceClient) ParseExpression(ctx context.Context, in *ParseExpressionRequest, opts ...grpc.CallOption) (*ParseExpressionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ParseExpressionResponse)
+	err := c.cc.Invoke(ctx, SynchronizationService_ParseExpression_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *synchronizationServiceClient) AcquireAccessToken(ctx context.Context, in *AcquireAccessTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, SynchronizationService_AcquireAccessToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *synchronizationServiceClient) GetObjectConnection(ctx context.Context, in *GetObjectConnectionRequest, opts ...grpc.CallOption) (*ObjectConnection, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ObjectConnection)
+	err := c.cc.Invoke(ctx, SynchronizationService_GetObjectConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *synchronizationServiceClient) DeleteObjectConnection(ctx context.Context, in *DeleteObjectConnectionRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, SynchronizationService_DeleteObjectConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *synchronizationServiceClient) ListStagedDeletions(ctx context.Context, in *ListStagedDeletionsRequest, opts ...grpc.CallOption) (*ListStagedDeletionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListStagedDeletionsResponse)
+	err := c.cc.Invoke(ctx, SynchronizationService_ListStagedDeletions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *synchronizationServiceClient) RunNow(ctx context.Context, in *RunNowRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(emptypb.Empty)
@@ -359,6 +476,24 @@ type SynchronizationServiceServer interface {
 	GetSecrets(context.Context, *GetSecretsRequest) (*SecretsResponse, error)
 	// Replaces the settings of a configuration (SYN-27).
 	PutSecrets(context.Context, *PutSecretsRequest) (*emptypb.Empty, error)
+	// Returns the schema every job of a template begins with (SYN-14).
+	GetTemplateSchema(context.Context, *GetTemplateSchemaRequest) (*SynchronizationSchema, error)
+	// Puts the schema of a job back to that of its template (SYN-22).
+	DeleteSchema(context.Context, *DeleteSchemaRequest) (*emptypb.Empty, error)
+	// Lists the operators of scoping filters (SYN-24).
+	ListFilterOperators(context.Context, *ListFilterOperatorsRequest) (*ListFilterOperatorsResponse, error)
+	// Lists the functions of expressions (SYN-24).
+	ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsResponse, error)
+	// Parses an expression and evaluates it for a test object; always succeeds and changes nothing (SYN-25).
+	ParseExpression(context.Context, *ParseExpressionRequest) (*ParseExpressionResponse, error)
+	// Not held by this connector, which needs no token: NOT_IMPLEMENTED (SYN-30).
+	AcquireAccessToken(context.Context, *AcquireAccessTokenRequest) (*emptypb.Empty, error)
+	// Returns the connection of an object, found by its source id or else its target id (SYN-28).
+	GetObjectConnection(context.Context, *GetObjectConnectionRequest) (*ObjectConnection, error)
+	// Ends the connection of an object, which is matched anew by its next evaluation. CONFLICT while the job is active (SYN-29).
+	DeleteObjectConnection(context.Context, *DeleteObjectConnectionRequest) (*emptypb.Empty, error)
+	// Lists removals that wait for an administrator (SYN-209).
+	ListStagedDeletions(context.Context, *ListStagedDeletionsRequest) (*ListStagedDeletionsResponse, error)
 	// Starts a cycle at once; nothing happens while one runs (SYN-160).
 	RunNow(context.Context, *RunNowRequest) (*emptypb.Empty, error)
 	// Lists the provisioning log, newest first (SYN-230, SYN-231).
@@ -429,6 +564,33 @@ func (UnimplementedSynchronizationServiceServer) GetSecrets(context.Context, *Ge
 }
 func (UnimplementedSynchronizationServiceServer) PutSecrets(context.Context, *PutSecretsRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutSecrets not implemented")
+}
+func (UnimplementedSynchronizationServiceServer) GetTemplateSchema(context.Context, *GetTemplateSchemaRequest) (*SynchronizationSchema, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTemplateSchema not implemented")
+}
+func (UnimplementedSynchronizationServiceServer) DeleteSchema(context.Context, *DeleteSchemaRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteSchema not implemented")
+}
+func (UnimplementedSynchronizationServiceServer) ListFilterOperators(context.Context, *ListFilterOperatorsRequest) (*ListFilterOperatorsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFilterOperators not implemented")
+}
+func (UnimplementedSynchronizationServiceServer) ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFunctions not implemented")
+}
+func (UnimplementedSynchronizationServiceServer) ParseExpression(context.Context, *ParseExpressionRequest) (*ParseExpressionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ParseExpression not implemented")
+}
+func (UnimplementedSynchronizationServiceServer) AcquireAccessToken(context.Context, *AcquireAccessTokenRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcquireAccessToken not implemented")
+}
+func (UnimplementedSynchronizationServiceServer) GetObjectConnection(context.Context, *GetObjectConnectionRequest) (*ObjectConnection, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetObjectConnection not implemented")
+}
+func (UnimplementedSynchronizationServiceServer) DeleteObjectConnection(context.Context, *DeleteObjectConnectionRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteObjectConnection not implemented")
+}
+func (UnimplementedSynchronizationServiceServer) ListStagedDeletions(context.Context, *ListStagedDeletionsRequest) (*ListStagedDeletionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListStagedDeletions not implemented")
 }
 func (UnimplementedSynchronizationServiceServer) RunNow(context.Context, *RunNowRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method RunNow not implemented")
@@ -800,6 +962,168 @@ func _SynchronizationService_PutSecrets_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SynchronizationService_GetTemplateSchema_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTemplateSchemaRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SynchronizationServiceServer).GetTemplateSchema(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SynchronizationService_GetTemplateSchema_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SynchronizationServiceServer).GetTemplateSchema(ctx, req.(*GetTemplateSchemaRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SynchronizationService_DeleteSchema_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteSchemaRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SynchronizationServiceServer).DeleteSchema(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SynchronizationService_DeleteSchema_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SynchronizationServiceServer).DeleteSchema(ctx, req.(*DeleteSchemaRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SynchronizationService_ListFilterOperators_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFilterOperatorsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SynchronizationServiceServer).ListFilterOperators(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SynchronizationService_ListFilterOperators_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SynchronizationServiceServer).ListFilterOperators(ctx, req.(*ListFilterOperatorsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SynchronizationService_ListFunctions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFunctionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SynchronizationServiceServer).ListFunctions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SynchronizationService_ListFunctions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SynchronizationServiceServer).ListFunctions(ctx, req.(*ListFunctionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SynchronizationService_ParseExpression_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ParseExpressionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SynchronizationServiceServer).ParseExpression(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SynchronizationService_ParseExpression_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SynchronizationServiceServer).ParseExpression(ctx, req.(*ParseExpressionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SynchronizationService_AcquireAccessToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcquireAccessTokenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SynchronizationServiceServer).AcquireAccessToken(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SynchronizationService_AcquireAccessToken_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SynchronizationServiceServer).AcquireAccessToken(ctx, req.(*AcquireAccessTokenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SynchronizationService_GetObjectConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetObjectConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SynchronizationServiceServer).GetObjectConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SynchronizationService_GetObjectConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SynchronizationServiceServer).GetObjectConnection(ctx, req.(*GetObjectConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SynchronizationService_DeleteObjectConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteObjectConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SynchronizationServiceServer).DeleteObjectConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SynchronizationService_DeleteObjectConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SynchronizationServiceServer).DeleteObjectConnection(ctx, req.(*DeleteObjectConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SynchronizationService_ListStagedDeletions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListStagedDeletionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SynchronizationServiceServer).ListStagedDeletions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SynchronizationService_ListStagedDeletions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SynchronizationServiceServer).ListStagedDeletions(ctx, req.(*ListStagedDeletionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SynchronizationService_RunNow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RunNowRequest)
 	if err := dec(in); err != nil {
@@ -918,6 +1242,42 @@ var SynchronizationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PutSecrets",
 			Handler:    _SynchronizationService_PutSecrets_Handler,
+		},
+		{
+			MethodName: "GetTemplateSchema",
+			Handler:    _SynchronizationService_GetTemplateSchema_Handler,
+		},
+		{
+			MethodName: "DeleteSchema",
+			Handler:    _SynchronizationService_DeleteSchema_Handler,
+		},
+		{
+			MethodName: "ListFilterOperators",
+			Handler:    _SynchronizationService_ListFilterOperators_Handler,
+		},
+		{
+			MethodName: "ListFunctions",
+			Handler:    _SynchronizationService_ListFunctions_Handler,
+		},
+		{
+			MethodName: "ParseExpression",
+			Handler:    _SynchronizationService_ParseExpression_Handler,
+		},
+		{
+			MethodName: "AcquireAccessToken",
+			Handler:    _SynchronizationService_AcquireAccessToken_Handler,
+		},
+		{
+			MethodName: "GetObjectConnection",
+			Handler:    _SynchronizationService_GetObjectConnection_Handler,
+		},
+		{
+			MethodName: "DeleteObjectConnection",
+			Handler:    _SynchronizationService_DeleteObjectConnection_Handler,
+		},
+		{
+			MethodName: "ListStagedDeletions",
+			Handler:    _SynchronizationService_ListStagedDeletions_Handler,
 		},
 		{
 			MethodName: "RunNow",
