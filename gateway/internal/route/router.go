@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,12 @@ const (
 
 // deadline bounds every call; it travels to the services.
 const deadline = 30 * time.Second
+
+// What the generated handlers read and never write.
+var (
+	noHeader = http.Header{}
+	noForm   = url.Values{}
+)
 
 // Config is what a Router needs.
 type Config struct {
@@ -109,10 +116,10 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// The handlers see the path of the template, no headers and no body:
 	// whatever they need beyond the path, conn fills in.
-	inner := x.r.Clone(ctx)
-	inner.URL.Path, inner.URL.RawPath, inner.URL.RawQuery = x.op.path(x.values), "", ""
-	inner.Header, inner.Body, inner.Form = http.Header{}, http.NoBody, map[string][]string{}
-	x.op.mux.ServeHTTP(w, inner)
+	inner := *x.r
+	inner.URL = &url.URL{Path: x.op.path(x.values)}
+	inner.Header, inner.Body, inner.Form = noHeader, http.NoBody, noForm
+	x.op.mux.ServeHTTP(w, &inner)
 }
 
 // exchange reads path, query and body of a request.
