@@ -38,6 +38,7 @@ type directoryKeys struct {
 	keys    map[string]signingKey
 	fetched time.Time
 	tried   time.Time
+	asking  bool // a fetch is under way; who needs a key waits for it
 }
 
 type signingKey struct {
@@ -78,15 +79,20 @@ func (k *directoryKeys) look(kid string) (key signingKey, ok, due bool) {
 		ok = false
 	}
 	stale := now.Sub(k.fetched) > keyLife
-	return key, ok, (!ok || stale) && now.Sub(k.tried) > keyGap
+	return key, ok, !ok && k.asking || (!ok || stale) && now.Sub(k.tried) > keyGap
 }
 
 func (k *directoryKeys) fetch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(rpc.AsService(ctx)), lookupLimit)
 	defer cancel()
 	k.mu.Lock()
-	k.tried = time.Now()
+	k.tried, k.asking = time.Now(), true
 	k.mu.Unlock()
+	defer func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.asking = false
+	}()
 	resp, err := k.client.ListSigningKeys(ctx, &directorypb.ListSigningKeysRequest{Refresh: true})
 	if err != nil {
 		return err

@@ -35,6 +35,10 @@ type directory struct {
 
 func (d *directory) ListSigningKeys(context.Context, *directorypb.ListSigningKeysRequest) (*directorypb.ListSigningKeysResponse, error) {
 	d.fetches.Add(1)
+	if d.gate != nil {
+		d.entered <- struct{}{}
+		<-d.gate
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return &directorypb.ListSigningKeysResponse{Keys: d.keys}, nil
@@ -190,5 +194,31 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	if _, ok := c.get(999, now.Add(time.Minute)); ok {
 		t.Error("an expired entry is answered")
+	}
+}
+
+// TestKeysAreAwaited starts with no key: callers that come while the first
+// fetch is under way wait for it instead of being refused.
+func TestKeysAreAwaited(t *testing.T) {
+	t.Parallel()
+	d := &directory{keys: []*directorypb.SigningKey{publicKey(t, "a")}, entered: make(chan struct{}, 8), gate: make(chan struct{})}
+	keys := KeysFromDirectory(serve(t, d))
+	answers := make(chan error)
+	ask := func() {
+		_, _, err := keys.Key(t.Context(), "a")
+		answers <- err
+	}
+	go ask()
+	<-d.entered
+	_, ok, due := keys.(*directoryKeys).look("a")
+	if ok || !due {
+		t.Errorf("while the keys are fetched: known %v, worth waiting %v", ok, due)
+	}
+	go ask()
+	close(d.gate)
+	for range 2 {
+		if err := <-answers; err != nil {
+			t.Errorf("a caller during the first fetch: %v", err)
+		}
 	}
 }
