@@ -196,7 +196,10 @@ func (d *decoder) extension(m protoreflect.Message, f *field, name, path string,
 
 // field reads the value of a declared member.
 func (d *decoder) field(m protoreflect.Message, f *field, path, where string, merge bool) error {
-	if d.word("null") {
+	// Clients write "" for what they leave empty (WIRE-48); for text that is
+	// the service's to read, other kinds have no such value.
+	empty := !f.repeated && !f.mapped && (f.kind == kindEnum || f.kind == kindTime || f.kind == kindDuration) && d.word(`""`)
+	if empty || d.word("null") {
 		if merge {
 			d.note(path)
 		}

@@ -23,6 +23,7 @@ func TestUnmarshalPatch(t *testing.T) {
 		"department@odata.type": "#Edm.String",
 		"displayName": "Ada \u0041\ud83d\ude00",
 		"mail": null,
+		"employeeLeaveDateTime": "",
 		"businessPhones": [],
 		"accountEnabled": true,
 		"employeeHireDate": "2024-02-01T00:00:00Z",
@@ -35,7 +36,7 @@ func TestUnmarshalPatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantMask := []string{
-		"account_enabled", "business_phones", "display_name", "employee_hire_date", "employee_org_data.cost_center",
+		"account_enabled", "business_phones", "display_name", "employee_hire_date", "employee_leave_date_time", "employee_org_data.cost_center",
 		"employee_org_data.division", "extensions.extension_0_a", "extensions.extension_0_b", "mail", "on_premises_extension_attributes",
 	}
 	if diff := cmp.Diff(wantMask, mask); diff != "" {

@@ -143,7 +143,7 @@ func webURL(s string) *url.URL {
 
 // page is what the templates see.
 type page struct {
-	Product, Title, Text, RequestID, Language string
+	Product, Title, Text, RequestID string
 
 	Action, Token string
 	State         int32
@@ -176,7 +176,7 @@ func (h *Handler) pageOf(id string, p *invitationpb.FlowPage) page {
 		Action: "/redeem/t/" + id, Token: p.GetFormToken(), State: int32(p.GetState()),
 		Organization: p.GetTenantDisplayName(), Domain: p.GetTenantDomain(), Verified: p.GetTenantDomainVerified(),
 		Contact: p.GetPrivacyContactEmail(), Account: p.GetAccountLabel(), Sent: p.GetPasscodeSent(), Minutes: p.GetPasscodeValidityMinutes(),
-		Notice: notices[p.GetNotice()], ErrorCode: p.GetErrorCode(), Providers: p.GetProviders(), Language: p.GetLanguage(),
+		Notice: notices[p.GetNotice()], ErrorCode: p.GetErrorCode(), Providers: p.GetProviders(),
 	}
 	if u := webURL(p.GetPrivacyStatementUrl()); u != nil {
 		v.Privacy = u.String()

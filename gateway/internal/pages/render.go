@@ -46,9 +46,6 @@ func (h *Handler) redirect(w http.ResponseWriter, location, formAction string) {
 
 func (h *Handler) render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Product, p.RequestID = h.Product, graph.CallFrom(r.Context()).RequestID
-	if p.Language == "" {
-		p.Language = "en"
-	}
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, name, p); err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
