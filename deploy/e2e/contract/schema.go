@@ -24,7 +24,9 @@ type Schema struct {
 
 // Type is a complex or entity type.
 type Type struct {
-	Base       string              `yaml:"base"`
+	Base string `yaml:"base"`
+	// Open says that members may be added: properties `extension_…` to an
+	// entity, any to an identity.
 	Open       bool                `yaml:"open"`
 	Abstract   bool                `yaml:"abstract"`
 	Beta       bool                `yaml:"beta"`

@@ -169,6 +169,7 @@ func (c *checker) object(path, typeName string, o map[string]any, top bool) {
 		case c.schema.navigation(typeName, name):
 			c.fail(at, "relation of %s that was not expanded", typeName)
 		case c.schema.open(typeName) && strings.HasPrefix(name, "extension_"):
+		case c.schema.open(typeName) && c.schema.derives(typeName, "identity"):
 		default:
 			c.fail(at, "unknown member of %s", typeName)
 		}

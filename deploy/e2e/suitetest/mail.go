@@ -70,7 +70,7 @@ func (m *Mailbox) Next(t testing.TB) Mail {
 
 var (
 	redeemLink = regexp.MustCompile(`https://[^\s"'<>]+/redeem\?[^\s"'<>]+`)
-	passcode   = regexp.MustCompile(`(?:^|[^0-9])([0-9]{4}[ -]?[0-9]{4})(?:[^0-9]|$)`)
+	passcode   = regexp.MustCompile(`(?m)^\s*([0-9]{4}[ -]?[0-9]{4})\s*$`)
 )
 
 // Link returns the redemption link in a message.

@@ -21,8 +21,15 @@ import (
 // the demo is part of it.
 const startLimit = 3 * time.Minute
 
+// ProgramVariable names the variable with a built program to test, instead of
+// building one from the sources.
+const ProgramVariable = "ENTENTE_E2E_PROGRAM"
+
 // build compiles the program once for all tests of a binary.
 var build = sync.OnceValues(func() (string, error) {
+	if program := os.Getenv(ProgramVariable); program != "" {
+		return program, nil
+	}
 	dir, err := os.MkdirTemp("", "entente-e2e-bin-")
 	if err != nil {
 		return "", err
