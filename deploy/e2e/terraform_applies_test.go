@@ -21,7 +21,9 @@ func TestTerraformAppliesGuestsGroupsAndSynchronization(t *testing.T) {
 	host := s.GraphURL
 
 	// A new connection for every request, as the provider opens them.
-	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: s.Transport().(*http.Transport).TLSClientConfig.Clone()}}
+	config := s.Transport().(*http.Transport).TLSClientConfig.Clone()
+	config.NextProtos = nil
+	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}}
 	resp, err := plain.Get(host + "/metadata/endpoints?api-version=2022-09-01")
 	if err != nil || resp.StatusCode != 200 {
 		t.Fatalf("metadata: %v %v", resp, err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -82,6 +83,7 @@ func launch(dir string, args ...string) (*Program, <-chan struct{}, error) {
 	}
 	p := &Program{Dir: dir, done: make(chan struct{})}
 	p.cmd = exec.Command(program, append([]string{"up", "--data-dir", dir, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"}, args...)...)
+	p.cmd.Env = environment()
 	// An own group, so that an interrupt meant for the tests does not reach it twice.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := p.cmd.StdoutPipe()
@@ -107,6 +109,14 @@ func launch(dir string, args ...string) (*Program, <-chan struct{}, error) {
 		p.err = p.cmd.Wait()
 	}()
 	return p, ready, nil
+}
+
+// environment is the environment without the variables of these tests, which
+// the program refuses as settings that it does not know.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, ProgramVariable+"=") || strings.HasPrefix(v, DataDirVariable+"=")
+	})
 }
 
 type writerFunc func([]byte) (int, error)
@@ -185,6 +195,7 @@ func Command(ctx context.Context, args ...string) (string, error) {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = environment()
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
