@@ -32,6 +32,7 @@ type command struct {
 
 func commands() []command {
 	return []command{
+		{"up", "start the whole suite and serve until Ctrl-C", runUp},
 		{"tenant", "create, list, show, suspend, activate, delete or restore tenants", runTenant},
 		{"token", "print an operator token for /admin/v1", runToken},
 		{"version", "print what this program was built from", runVersion},

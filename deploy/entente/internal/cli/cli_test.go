@@ -148,6 +148,8 @@ func TestHelpAndMistakesOfUse(t *testing.T) {
 		{[]string{"version", "extra"}, 2, "extra"},
 		{[]string{"tenant"}, 2, "create"},
 		{[]string{"tenant", "help"}, 0, "suspend"},
+		{[]string{"up", "--listen", "0.0.0.0:0"}, 2, "loopback"},
+		{[]string{"up", "--unheard-of"}, 2, "unheard-of"},
 	} {
 		status, out, errs := run(t, c.args...)
 		if status != c.status || !strings.Contains(out+errs, c.wants) {

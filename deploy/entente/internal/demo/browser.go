@@ -21,6 +21,7 @@ type browser struct {
 	url    *url.URL
 	title  string
 	forms  []form
+	links  []link
 	// left is where a redirect led out of the pages, "" while inside.
 	left string
 }
@@ -35,6 +36,8 @@ type form struct {
 
 type button struct{ name, value, label string }
 
+type link struct{ address, label string }
+
 // newBrowser starts with no cookies. transport must trust the suite's authority.
 func newBrowser(transport http.RoundTripper, origin string) (*browser, error) {
 	jar, err := cookiejar.New(nil)
@@ -43,7 +46,7 @@ func newBrowser(transport http.RoundTripper, origin string) (*browser, error) {
 	}
 	b := &browser{origin: strings.TrimSuffix(origin, "/")}
 	b.client = &http.Client{Transport: transport, Jar: jar, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		if !strings.HasPrefix(req.URL.String()+"/", b.origin+"/") {
+		if !b.inside(req.URL.String()) {
 			b.left = req.URL.String()
 			return http.ErrUseLastResponse
 		}
@@ -53,6 +56,22 @@ func newBrowser(transport http.RoundTripper, origin string) (*browser, error) {
 		return nil
 	}}
 	return b, nil
+}
+
+// inside says whether an address is one of the pages.
+func (b *browser) inside(address string) bool { return strings.HasPrefix(address+"/", b.origin+"/") }
+
+// follow clicks a link of the page.
+func (b *browser) follow(ctx context.Context, l link) error {
+	target, err := b.url.Parse(l.address)
+	if err != nil {
+		return fmt.Errorf("follow link: %w", err)
+	}
+	if !b.inside(target.String()) {
+		b.left = target.String()
+		return nil
+	}
+	return b.open(ctx, target.String())
 }
 
 // open goes to an address.
@@ -120,12 +139,14 @@ func (b *browser) read(page []byte) error {
 	if err != nil {
 		return fmt.Errorf("read page: %w", err)
 	}
-	b.title, b.forms = "", nil
+	b.title, b.forms, b.links = "", nil, nil
 	for n := range root.Descendants() {
 		switch {
 		case n.Type != html.ElementNode:
 		case n.Data == "title" && b.title == "":
 			b.title = text(n)
+		case n.Data == "a":
+			b.links = append(b.links, link{attribute(n, "href"), text(n)})
 		case n.Data == "form":
 			b.forms = append(b.forms, readForm(n))
 		}

@@ -36,6 +36,10 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/redeem/t/1", http.StatusSeeOther)
 		return
 	}
+	if r.URL.Path == "/interstitial" {
+		fmt.Fprintf(w, `<title>leaving</title><a href="/">Home</a><a href="%s">Continue to app.contoso.example</a>`, landing)
+		return
+	}
 	if c, err := r.Cookie("flow"); err != nil || c.Value != "secret" {
 		http.Error(w, "no cookie", http.StatusForbidden)
 		return
@@ -90,6 +94,18 @@ func TestRedeemWalksThroughEveryPage(t *testing.T) {
 	}
 	if got := strings.Join(seen, ", "); n != 3 || got != `page "send", page "code", page "consent"` {
 		t.Errorf("%d pages: %s", n, got)
+	}
+}
+
+func TestRedeemClicksThroughTheLastWarning(t *testing.T) {
+	t.Parallel()
+	_, at := servePages(t, "/interstitial")
+	mail, err := openMailbox(t.Context(), at, guestAddress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := redeem(t.Context(), at, at.HTTP, at.HTTP+"/redeem?ticket=x", mail, func(string, ...any) {}); err != nil || n != 4 {
+		t.Errorf("%d pages, %v", n, err)
 	}
 }
 

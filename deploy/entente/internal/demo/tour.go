@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"entente.dev/deploy/entente/internal/state"
@@ -58,8 +59,8 @@ const (
 )
 
 var (
-	linkPattern = regexp.MustCompile(`(https?://\S+/redeem\?\S+)`)
-	codePattern = regexp.MustCompile(`(?:^|\D)(\d{4} ?\d{4})(?:\D|$)`)
+	linkPattern = regexp.MustCompile(`(https?://[^\s"'<>]+/redeem\?[^\s"'<>]+)`)
+	codePattern = regexp.MustCompile(`(?:^|\D)(\d{4}[ -]?\d{4})(?:\D|$)`)
 )
 
 type invitation struct {
@@ -168,6 +169,11 @@ func leavePage(ctx context.Context, b *browser, mail *mailbox) error {
 	for _, label := range []string{"accept", "send", "continue", "next"} {
 		if f, press, ok := b.find(label); ok {
 			return b.press(ctx, f, press, nil)
+		}
+	}
+	for _, l := range b.links {
+		if strings.HasPrefix(strings.ToLower(l.label), "continue") {
+			return b.follow(ctx, l)
 		}
 	}
 	return errors.New("nothing on it leads on")

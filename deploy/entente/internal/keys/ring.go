@@ -24,7 +24,11 @@ const keyBytes = 32
 type Ring struct {
 	dir      string
 	operator *ecdsa.PrivateKey
+	master   []byte
 	database []byte
+	page     []byte
+
+	invitation []byte
 }
 
 // Open loads the secrets of the folder and makes those that are missing.
@@ -33,11 +37,17 @@ func Open(dir string) (*Ring, error) {
 		return nil, fmt.Errorf("open key folder: %w", err)
 	}
 	r := &Ring{dir: dir}
-	if _, err := ensureKey(r.MasterKeyFile(), "what the database encrypts is lost"); err != nil {
+	var err error
+	if r.master, err = ensureKey(r.MasterKeyFile(), "what the database encrypts is lost"); err != nil {
 		return nil, err
 	}
-	var err error
 	if r.database, err = ensureKey(filepath.Join(dir, "database.key"), "the services cannot log in to the database"); err != nil {
+		return nil, err
+	}
+	if r.page, err = ensureKey(filepath.Join(dir, "page.key"), "links to next pages stop working"); err != nil {
+		return nil, err
+	}
+	if r.invitation, err = ensureKey(filepath.Join(dir, "invitation.key"), "open invitations and passcodes are void"); err != nil {
 		return nil, err
 	}
 	if err := r.ensureOperator(); err != nil {
@@ -48,6 +58,9 @@ func Open(dir string) (*Ring, error) {
 
 // MasterKeyFile holds the master key in base64, for the services' setting.
 func (r *Ring) MasterKeyFile() string { return filepath.Join(r.dir, "master.key") }
+
+// MasterKey is the master key in base64.
+func (r *Ring) MasterKey() string { return base64.StdEncoding.EncodeToString(r.master) }
 
 // OperatorKeyFile holds the private key that signs operator tokens, in PEM.
 func (r *Ring) OperatorKeyFile() string { return OperatorKeyFile(r.dir) }
@@ -64,6 +77,12 @@ func (r *Ring) Operator() *ecdsa.PrivateKey { return r.operator }
 
 // DatabaseKey decides the passwords of the services' database roles.
 func (r *Ring) DatabaseKey() []byte { return r.database }
+
+// InvitationKey is the key from which invitation-svc derives its own, in base64.
+func (r *Ring) InvitationKey() string { return base64.StdEncoding.EncodeToString(r.invitation) }
+
+// PageKey seals the gateway's page tokens, in base64.
+func (r *Ring) PageKey() string { return base64.StdEncoding.EncodeToString(r.page) }
 
 // ensureKey reads a key of keyBytes in base64, or makes it. loss says what
 // could not be read any more without it.
