@@ -111,11 +111,23 @@ func (x *exchange) view() graph.View {
 	return v
 }
 
+// answerHeaders are what a service may say beside its message: the version of
+// a policy object for If-Match (POL-118), and a warning about what a write
+// opened (POL-21). Nothing else of its metadata leaves.
+var answerHeaders = map[string]string{"etag": "ETag", "entente-policy-warning": "Entente-Policy-Warning"}
+
 // writeStatus writes status and headers of success before the body.
 func writeStatus(ctx context.Context, w http.ResponseWriter, m proto.Message) error {
 	x := exchangeFrom(ctx)
 	if x == nil {
 		return errNoExchange
+	}
+	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
+		for key, header := range answerHeaders {
+			if v := md.HeaderMD.Get(key); len(v) == 1 {
+				w.Header().Set(header, v[0])
+			}
+		}
 	}
 	status := int(x.op.answer.GetStatus())
 	if _, ok := m.(*emptypb.Empty); ok {

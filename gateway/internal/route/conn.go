@@ -57,6 +57,7 @@ func (x *exchange) metadata() metadata.MD {
 	set(rpc.MDClientIP, x.call.IP)
 	set(rpc.MDPathTenant, x.path.Tenant)
 	set(rpc.MDUserAgent, x.r.UserAgent())
+	set("if-match", x.r.Header.Get("If-Match"))
 	if x.path.Graph() {
 		set(rpc.MDAPIVersion, x.path.Family)
 	}

@@ -33,11 +33,17 @@ type fakeConn struct {
 	req    proto.Message
 	md     metadata.MD
 	answer func(method string, reply proto.Message) error
+	header metadata.MD // what the service says beside its answer
 }
 
-func (f *fakeConn) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
+func (f *fakeConn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	f.method, f.req = method, args.(proto.Message)
 	f.md, _ = metadata.FromOutgoingContext(ctx)
+	for _, o := range opts {
+		if h, ok := o.(grpc.HeaderCallOption); ok {
+			*h.HeaderAddr = f.header
+		}
+	}
 	if f.answer == nil {
 		return nil
 	}
@@ -249,6 +255,18 @@ func TestMetadataIsBuiltFromNothing(t *testing.T) {
 	}
 	if q := f.req.(*directorypb.ListUsersRequest).GetQuery(); !q.GetAdvanced() {
 		t.Error("the consistency level is not in the query")
+	}
+}
+
+func TestVersionsAndWarningsOfPoliciesTravel(t *testing.T) {
+	t.Parallel()
+	f := &fakeConn{header: metadata.Pairs("etag", `W/"3"`, "entente-policy-warning", "widens-default", "server-detail", "x")}
+	rec := do(newRouter(t, f), "PATCH", "/v1.0/policies/crossTenantAccessPolicy/default", `{}`, "Authorization", "Bearer x", "If-Match", `W/"2"`)
+	if got := f.md.Get("if-match"); len(got) != 1 || got[0] != `W/"2"` {
+		t.Errorf("If-Match reached the service as %q", got)
+	}
+	if h := rec.Header(); h.Get("ETag") != `W/"3"` || h.Get("Entente-Policy-Warning") != "widens-default" || h.Get("Server-Detail") != "" {
+		t.Errorf("headers of the answer: %v", h)
 	}
 }
 
