@@ -8,6 +8,7 @@ import (
 	policypb "entente.dev/proto/gen/entente/policy/v1"
 	"github.com/google/uuid"
 
+	"entente.dev/sync-svc/internal/expression"
 	"entente.dev/sync-svc/internal/mapping"
 	"entente.dev/sync-svc/internal/plan"
 	"entente.dev/sync-svc/internal/scope"
@@ -250,6 +251,7 @@ func (r *run) compute(c *candidate) {
 	switch c.decision.Action {
 	case plan.Create:
 		c.writes, err = r.program.Create(env)
+		c.writes = addressed(c.writes, c.source.GetUser())
 		c.upn = true
 	default:
 		current := c.target
@@ -267,6 +269,17 @@ func (r *run) compute(c *candidate) {
 	if c.decision.Action == plan.Update && len(c.writes) == 0 && !c.upn && c.manager == "" {
 		c.decision = plan.Decision{Action: plan.Skip, Reason: plan.RedundantExport}
 	}
+}
+
+// addressed gives a new user an address: without a mail address at the source
+// it is invited by its sign-in name, which has the form of one.
+func addressed(writes []mapping.Write, u *directorypb.User) []mapping.Write {
+	for _, w := range writes {
+		if w.Attribute == mapping.AttrMail {
+			return writes
+		}
+	}
+	return append(writes, mapping.Write{Attribute: mapping.AttrMail, New: expression.TextValue(u.GetUserPrincipalName())})
 }
 
 // reference decides what is sent about the manager.

@@ -226,6 +226,7 @@ func (w *world) restart(flags string) {
 		if err != nil {
 			return err
 		}
-		return tx.Restart(j, r, w.clock.Now())
+		tx.Reset(j.Key, r)
+		return tx.SaveJob(job.Restart(j, r, w.clock.Now()))
 	})
 }

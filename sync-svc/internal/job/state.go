@@ -91,8 +91,8 @@ type Quarantine struct {
 	Message      string    `json:"message"`
 }
 
-// completed is the code of an active job that is not in quarantine.
-func (j Job) completed() Code {
+// ActiveCode is the code of an active job that is not in quarantine.
+func (j Job) ActiveCode() Code {
 	switch {
 	case j.Target.IsZero():
 		return NotConfigured
@@ -109,7 +109,7 @@ func Start(j Job, now time.Time) (Job, bool) {
 		return j, false
 	}
 	j.State, j.Quarantine, j.DueAt = Active, nil, now
-	j.Code = j.completed()
+	j.Code = j.ActiveCode()
 	j.Generation++
 	return j, true
 }
@@ -182,7 +182,7 @@ func Restart(j Job, r Reset, now time.Time) Job {
 	}
 	keep := j.Quarantine
 	j.State, j.DueAt = Active, now
-	j.Code = j.completed()
+	j.Code = j.ActiveCode()
 	j.Quarantine = nil
 	if keep != nil && r&(ResetQuarantine|ResetForceDeletes) == 0 && r != 0 {
 		j.Quarantine, j.Code = keep, CodeQuarantined

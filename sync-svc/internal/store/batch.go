@@ -212,3 +212,12 @@ func (tx *Tx) DropStagedExcept(key uuid.UUID, keep []Staged) {
 func (tx *Tx) SaveWatermark(id, watermark string) {
 	tx.Queue(`update jobs set watermark = $3 where tenant_id = $1 and id = $2`, tx.Tenant, id, watermark)
 }
+
+// StagedDeletions lists the staged removals of a job with names.
+func (tx *Tx) StagedDeletions(key uuid.UUID) ([]Staged, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), `select source_id, display_name from staged_deletions where tenant_id = $1 and job_key = $2 order by source_id`, tx.Tenant, key)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Staged])
+}

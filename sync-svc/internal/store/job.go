@@ -212,17 +212,15 @@ func (tx *Tx) SaveSchema(key uuid.UUID, s mapping.Schema) error {
 	return nil
 }
 
-// Restart drops what the flags name and makes the job due, in one transaction
-// (SYN-152).
-func (tx *Tx) Restart(j job.Job, r job.Reset, now time.Time) error {
+// Reset drops the rows that the flags name (SYN-152).
+func (tx *Tx) Reset(key uuid.UUID, r job.Reset) {
 	if r&job.ResetLinks != 0 {
-		tx.DropLinks(j.Key)
+		tx.DropLinks(key)
 	}
 	if r&job.ResetEscrows != 0 {
-		tx.DropAllEscrows(j.Key)
+		tx.DropAllEscrows(key)
 	}
 	if r&job.ResetQuarantine != 0 && r&job.ResetForceDeletes == 0 {
-		tx.DropStaged(j.Key)
+		tx.DropStaged(key)
 	}
-	return tx.SaveJob(job.Restart(j, r, now))
 }

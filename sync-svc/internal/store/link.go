@@ -196,3 +196,8 @@ func (tx *Tx) SourcesOf(key uuid.UUID, targets []uuid.UUID) ([]uuid.UUID, error)
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
+
+// DropLink removes one link.
+func (tx *Tx) DropLink(key, source uuid.UUID) {
+	tx.Queue(`delete from links where tenant_id = $1 and job_key = $2 and source_id = $3`, tx.Tenant, key, source)
+}
