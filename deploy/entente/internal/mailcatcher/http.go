@@ -91,7 +91,9 @@ func (h *handler) find(w http.ResponseWriter, r *http.Request) (Message, bool) {
 
 func (h *handler) writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(v); err != nil {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false) // people copy links out of it; nothing renders it as HTML
+	if err := enc.Encode(v); err != nil {
 		h.log.Debug("mail answer not written", "err", err)
 	}
 }
