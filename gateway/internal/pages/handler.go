@@ -24,9 +24,10 @@ type flows interface {
 	RequestNewLink(ctx context.Context, in *invitationpb.RequestNewLinkRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	GetFlow(ctx context.Context, in *invitationpb.GetFlowRequest, opts ...grpc.CallOption) (*invitationpb.FlowPage, error)
 	Advance(ctx context.Context, in *invitationpb.AdvanceRequest, opts ...grpc.CallOption) (*invitationpb.FlowPage, error)
+	BlockInvitations(ctx context.Context, in *invitationpb.BlockInvitationsRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
-// Handler serves /redeem and what its pages refer to.
+// Handler serves /redeem, /unsubscribe and what their pages refer to.
 type Handler struct {
 	Flows flows
 	Clock clock.Clock
@@ -39,7 +40,7 @@ var assets embed.FS
 
 // Handles reports whether the path belongs to the pages.
 func Handles(path string) bool {
-	return path == "/redeem" || strings.HasPrefix(path, "/redeem/") || strings.HasPrefix(path, "/assets/")
+	return path == "/redeem" || path == unsubscribePath || strings.HasPrefix(path, "/redeem/") || strings.HasPrefix(path, "/assets/")
 }
 
 // maxForm bounds a posted form.
@@ -58,7 +59,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if post {
-		if !sameOrigin(r) {
+		if path != unsubscribePath && !sameOrigin(r) {
 			h.message(w, r, http.StatusForbidden, foreignText)
 			return
 		}
@@ -76,6 +77,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		h.flow(w, r, id, action)
+	case path == unsubscribePath:
+		h.unsubscribe(w, r)
 	case path == "/redeem" && !post:
 		h.open(w, r)
 	case path == "/redeem/new-link" && post:

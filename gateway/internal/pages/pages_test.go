@@ -24,11 +24,11 @@ var start = time.Date(2026, 11, 21, 7, 10, 38, 0, time.UTC)
 
 // fakeFlows is a flow of one passcode, `12345678`.
 type fakeFlows struct {
-	opened, advanced, links int
-	openErr, err            error
-	page                    *invitationpb.FlowPage
-	last                    *invitationpb.AdvanceRequest
-	completed               string
+	opened, advanced, links, blocked int
+	openErr, err                     error
+	page                             *invitationpb.FlowPage
+	last                             *invitationpb.AdvanceRequest
+	completed                        string
 }
 
 func (f *fakeFlows) OpenLink(_ context.Context, in *invitationpb.OpenLinkRequest, _ ...grpc.CallOption) (*invitationpb.OpenLinkResponse, error) {
@@ -44,6 +44,14 @@ func (f *fakeFlows) OpenLink(_ context.Context, in *invitationpb.OpenLinkRequest
 
 func (f *fakeFlows) RequestNewLink(context.Context, *invitationpb.RequestNewLinkRequest, ...grpc.CallOption) (*emptypb.Empty, error) {
 	f.links++
+	return &emptypb.Empty{}, nil
+}
+
+func (f *fakeFlows) BlockInvitations(_ context.Context, in *invitationpb.BlockInvitationsRequest, _ ...grpc.CallOption) (*emptypb.Empty, error) {
+	if in.GetTenantId() != "t" || in.GetInvitationId() != "i" || in.GetToken() != "good" {
+		return nil, fault.NotFound(errorspb.Reason_TICKET_INVALID, "")
+	}
+	f.blocked++
 	return &emptypb.Empty{}, nil
 }
 
