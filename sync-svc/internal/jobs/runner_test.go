@@ -1,0 +1,155 @@
+package jobs
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"entente.dev/servicekit/clock"
+	"entente.dev/servicekit/pg/pgtest"
+	"entente.dev/servicekit/tenant"
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	"entente.dev/sync-svc/internal/directorytest"
+	"entente.dev/sync-svc/internal/engine"
+	"entente.dev/sync-svc/internal/job"
+	"entente.dev/sync-svc/internal/mapping"
+	"entente.dev/sync-svc/internal/migrations"
+	"entente.dev/sync-svc/internal/store"
+)
+
+type world struct {
+	*testing.T
+	dir      *directorytest.Directory
+	store    *store.Store
+	engine   *engine.Engine
+	from, to uuid.UUID
+	id       string
+	applied  chan struct{}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	t.Parallel()
+	policy := directorytest.NewPolicy()
+	w := &world{T: t, dir: directorytest.New(policy), from: uuid.New(), to: uuid.New(), applied: make(chan struct{}, 1000)}
+	w.dir.AddTenant(w.from, "s.example")
+	w.dir.AddTenant(w.to, "t.example")
+	w.dir.After = func(method string) error {
+		if method == "ApplyExternalUsers" {
+			w.applied <- struct{}{}
+		}
+		return nil
+	}
+	vault, err := store.NewVault(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.store = store.New(pgtest.Open(t, "sync", migrations.Sources...), vault)
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	w.engine = engine.New(engine.Config{Store: w.store, Source: w.dir, Target: w.dir, Feed: w.dir, Tenants: w.dir, Policy: policy, Clock: clock.System(), Log: log, BatchSize: 50})
+	key, sp := uuid.New(), w.dir.AddApp(w.from, mapping.ApplicationTemplateID)
+	w.id = job.NewID(mapping.TemplateID, tenant.ID(w.from), key)
+	w.change(func(tx *store.Tx) error {
+		j := job.Job{Tenant: tenant.ID(w.from), ID: w.id, Key: key, ServicePrincipal: sp, Application: uuid.New(), Target: tenant.ID(w.to), State: job.Active,
+			Code: job.NotRun, Interval: job.DefaultInterval, SchemaVersion: 1, DueAt: clock.System().Now()}
+		if err := tx.CreateJob(j, mapping.Template("s", "r", "a", "b"), j.DueAt); err != nil {
+			return err
+		}
+		return tx.SaveSecrets(sp, map[string]string{job.KeyAuthenticationType: job.SyncPolicy, job.KeyCompanyID: w.to.String(), job.KeySyncAll: "true"})
+	})
+	return w
+}
+
+func (w *world) change(fn func(*store.Tx) error) {
+	w.Helper()
+	if err := w.store.Write(w.Context(), tenant.ID(w.from), fn); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// run runs a runner until the returned function is called.
+func (w *world) run(poll time.Duration) (stop func()) {
+	w.Helper()
+	r := NewRunner(Config{Store: w.store, Engine: w.engine, Hints: w.dir, Clock: clock.System(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Poll: poll})
+	ctx, cancel := context.WithCancel(w.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = r.Run(ctx)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// wait waits for a write into the target.
+func (w *world) wait(within time.Duration) time.Duration {
+	w.Helper()
+	began := time.Now()
+	select {
+	case <-w.applied:
+	case <-time.After(within):
+		w.Fatalf("nothing was written within %s", within)
+	}
+	return time.Since(began)
+}
+
+func TestAChangeArrivesWithinASecond(t *testing.T) {
+	w := newWorld(t)
+	id := w.dir.AddUser(w.from, "u")
+	stop := w.run(time.Second)
+	defer stop()
+	w.wait(10 * time.Second)
+	// Whether the change falls into the first cycle or after it, it is followed.
+	for i := range 5 {
+		w.dir.Change(w.from, id, func(u *directorytest.User) { u.User.JobTitle = proto.String(string(rune('a' + i))) }, "jobTitle")
+		if took := w.wait(5 * time.Second); took > 1500*time.Millisecond {
+			t.Errorf("change %d took %s", i, took)
+		}
+	}
+}
+
+func TestAnotherRunnerTakesOver(t *testing.T) {
+	w := newWorld(t)
+	w.dir.AddUser(w.from, "u")
+	first := w.run(50 * time.Millisecond)
+	w.wait(10 * time.Second)
+	first()
+	w.dir.AddUser(w.from, "v")
+	second := w.run(50 * time.Millisecond)
+	defer second()
+	// The first write may be the batch that the first runner left behind.
+	for w.dir.Count(w.to) < 2 {
+		w.wait(10 * time.Second)
+	}
+}
+
+func TestTwoRunnersShareOneJob(t *testing.T) {
+	w := newWorld(t)
+	for range 200 {
+		w.dir.AddUser(w.from, "u"+uuid.NewString()[:8])
+	}
+	a, b := w.run(20*time.Millisecond), w.run(20*time.Millisecond)
+	for range 4 {
+		w.wait(10 * time.Second)
+	}
+	a()
+	b()
+	if n := w.dir.Count(w.to); n != 200 {
+		t.Errorf("%d users", n)
+	}
+}
+
+func TestPurgerRemovesOldRecords(t *testing.T) {
+	w := newWorld(t)
+	now := clock.System().Now()
+	w.change(func(tx *store.Tx) error {
+		return tx.AppendLog([]store.Record{{ID: uuid.New(), At: now.Add(-31 * 24 * time.Hour)}, {ID: uuid.New(), At: now}})
+	})
+	p := &Purger{Store: w.store, Clock: clock.System(), Retention: 30 * 24 * time.Hour}
+	if n, err := p.RunOnce(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d removed, %v", n, err)
+	}
+}
