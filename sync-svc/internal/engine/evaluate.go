@@ -218,7 +218,7 @@ func (r *run) plan(c *candidate) {
 		t.State = plan.Live
 	case c.target != nil:
 		t.State = plan.SoftDeleted
-		t.DeletedBySync = syncDeleted(c.target.GetDeletedBy())
+		t.DeletedBySync = c.target.GetDeletedBy() == "sync:"+r.job.ID
 	case len(c.pending) == 1:
 		t.State = plan.Pending
 		t.AddressVerified = r.facts.verified[domain(c.pending[0].GetInvitedEmail())]
@@ -240,8 +240,6 @@ func (r *run) plan(c *candidate) {
 
 // stagedReason marks removals that wait; it is no reason of the log.
 const stagedReason = "staged"
-
-func syncDeleted(by string) bool { return len(by) > 5 && by[:5] == "sync:" }
 
 // compute maps the attributes of a candidate that is written.
 func (r *run) compute(c *candidate) {
