@@ -154,11 +154,11 @@ func (x *session) on(ctx context.Context, e redemption.Event, also func(store.Tx
 	} else {
 		before := x.flow
 		err = x.Saga.Store.Write(ctx, x.tenant, func(tx store.Tx) error {
-			if err := also(tx); err != nil {
-				return err
-			}
 			saved, err := tx.SaveFlow(before, after)
 			if err != nil {
+				return err
+			}
+			if err := also(tx); err != nil {
 				return err
 			}
 			x.flow = saved

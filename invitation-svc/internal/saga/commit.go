@@ -99,16 +99,14 @@ func (s *Saga) Judge(ctx context.Context, t tenant.ID, i invitation.Invitation, 
 
 // Take takes the commit lock for a flow that has come to its end: invitation
 // and flow change together or not at all. Whoever finds the invitation taken,
-// redeemed or withdrawn ends as Failed, and is answered so.
+// redeemed or withdrawn ends as Failed, and is answered so. also adds to the
+// transaction of the one who gets it.
 func (s *Saga) Take(ctx context.Context, t tenant.ID, before, after store.Flow, also func(store.Tx) error) (store.Flow, error) {
 	saved := after
 	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
 		now := s.Clock.Now()
 		i, err := tx.LockInvitation(before.Invitation)
 		if err != nil {
-			return err
-		}
-		if err := also(tx); err != nil {
 			return err
 		}
 		next, err := invitation.Next(i.At(now), invitation.CommitBegun)
@@ -119,12 +117,15 @@ func (s *Saga) Take(ctx context.Context, t tenant.ID, before, after store.Flow, 
 			return errors.Join(err, s.recordRedeem(ctx, tx, i, lost, fault.Precondition(errorspb.Reason_CONFLICT, "The invitation is no longer open.")))
 		}
 		i.State, i.Redemption, i.RedeemingSince = next, before.ID, now
-		tx.SetTimer(store.CommitTimer, i.ID, now.Add(CommitGrace))
-		if err := tx.SaveInvitation(i, invitation.Pending); err != nil {
+		// The flow first: a repeated post ends here, before it leaves a trace.
+		if saved, err = tx.SaveFlow(before, after); err != nil {
 			return err
 		}
-		saved, err = tx.SaveFlow(before, after)
-		return err
+		tx.SetTimer(store.CommitTimer, i.ID, now.Add(CommitGrace))
+		if err := also(tx); err != nil {
+			return err
+		}
+		return tx.SaveInvitation(i, invitation.Pending)
 	})
 	return saved, err
 }

@@ -50,15 +50,27 @@ func (s *Saga) lookUp(ctx context.Context, t tenant.ID, by invitation.Inviter, d
 	return f, decision, nil
 }
 
-// together runs all and answers the first error there was.
+// together runs all and answers the first error there was. A panic in one of
+// them becomes one of the caller, where the server's interceptor catches it.
 func together(ctx context.Context, all ...func(context.Context) error) error {
 	errs := make([]error, len(all))
+	panics := make([]any, len(all))
 	var wg sync.WaitGroup
 	for i, one := range all[1:] {
-		wg.Go(func() { errs[i+1] = one(ctx) })
+		wg.Go(func() {
+			defer func() { panics[i+1] = recover() }()
+			errs[i+1] = one(ctx)
+		})
 	}
-	errs[0] = all[0](ctx)
-	wg.Wait()
+	func() {
+		defer wg.Wait()
+		errs[0] = all[0](ctx)
+	}()
+	for _, p := range panics {
+		if p != nil {
+			panic(p)
+		}
+	}
 	for _, err := range errs {
 		if err != nil {
 			return err
