@@ -104,6 +104,12 @@ func (s *Service) loadKeys(ctx context.Context) error {
 // Register puts every service of the module on a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	pb.RegisterUserServiceServer(r, &api.Users{Core: s.core})
+	pb.RegisterOrganizationServiceServer(r, &api.Organizations{Core: s.core})
+	pb.RegisterGroupServiceServer(r, &api.Groups{Core: s.core})
+	pb.RegisterRoleServiceServer(r, &api.Roles{Core: s.core})
+	pb.RegisterApplicationServiceServer(r, &api.Applications{Core: s.core})
+	pb.RegisterServicePrincipalServiceServer(r, &api.ServicePrincipals{Core: s.core})
+	pb.RegisterDirectoryObjectServiceServer(r, &api.Objects{Core: s.core})
 	pb.RegisterTenantServiceServer(r, &api.Tenants{Core: s.core})
 	pb.RegisterTokenServiceServer(r, &api.TokenIssuer{Core: s.core, Ring: s.ring, Reload: s.loadKeys, LoginOrigin: s.cfg.LoginOrigin,
 		Resources: token.Resources{Origins: s.cfg.Origins}})
@@ -136,7 +142,9 @@ func (s *Service) Run(ctx context.Context) error {
 	for _, work := range []func() error{
 		func() error { return s.core.Store.WatchTenants(ctx) },
 		func() error { return s.core.Store.WatchChanges(ctx, s.hints.Tell) },
-		func() error { return lifecycle.Loop(ctx, s.log, "rotate signing keys", keysEvery, time.Minute, s.loadKeys) },
+		func() error {
+			return lifecycle.Loop(ctx, s.log, "rotate signing keys", keysEvery, time.Minute, s.loadKeys)
+		},
 		func() error {
 			return lifecycle.Loop(ctx, s.log, "harden passwords", hardenEvery, hardenEvery/4, func(ctx context.Context) error {
 				_, err := hardener.RunOnce(ctx)

@@ -72,3 +72,9 @@ func AssignAppRole(c caller.Caller, owner, principals bool) error {
 	}
 	return property.Denied()
 }
+
+// SeesHidden reports whether the caller sees members of groups that hide them
+// from others (DIR-136).
+func SeesHidden(c caller.Caller) bool {
+	return c.HasRole(ga, ua, hda, role.GroupsAdministrator, role.GlobalReader)
+}

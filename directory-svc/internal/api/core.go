@@ -144,3 +144,5 @@ func optional(s *string) *string {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+func isNotFound(err error) bool { return fault.Is(err, errorspb.Reason_NOT_FOUND) }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"entente.dev/directory-svc/internal/application"
@@ -106,14 +107,14 @@ type AppKey struct {
 	text      string
 }
 
-// ParseAppKey reads keys of the wire: an object id, or a client id where
-// appID is given (alternate key).
-func ParseAppKey(id, appID string) (AppKey, error) {
-	k := AppKey{text: id}
-	text, field := id, &k.ID
-	if appID != "" {
-		k.text = appID
-		text, field = appID, &k.AppID
+// ParseAppKey reads a key of the wire: an object id, or `appId={client id}`
+// for the alternate key.
+func ParseAppKey(s string) (AppKey, error) {
+	k := AppKey{text: s}
+	text, field := s, &k.ID
+	if client, ok := strings.CutPrefix(s, "appId="); ok {
+		text, field = strings.Trim(client, "'"), &k.AppID
+		k.text = text
 	}
 	parsed, err := uuid.Parse(text)
 	if err != nil || len(text) != 36 {

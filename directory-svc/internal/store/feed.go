@@ -74,11 +74,7 @@ const feedQuery = `select xid::text, seq, object_type, object_id, kind, properti
 func (s *Store) Changes(ctx context.Context, t tenant.ID, from Position, types []object.Type, limit int) (entries []Entry, at Position, more bool, err error) {
 	query, args := feedQuery, []any{[16]byte(t), from.XID, from.Seq, limit + 1}
 	if len(types) > 0 {
-		numbers := make([]int16, len(types))
-		for i, x := range types {
-			numbers[i] = int16(x)
-		}
-		query, args = query+" and object_type = any($5)", append(args, numbers)
+		query, args = query+" and object_type = any($5)", append(args, numbersOf(types))
 	}
 	batch := &pgx.Batch{}
 	var generation uuid.UUID

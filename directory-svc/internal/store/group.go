@@ -247,11 +247,7 @@ func (s *Store) ListLinks(ctx context.Context, t tenant.ID, r Relation, from uui
 		where += " and exists (select from groups g where g.tenant_id = link.tenant_id and g.id = link.group_id and g.deleted_at is null)"
 	}
 	if len(types) > 0 {
-		numbers := make([]int16, len(types))
-		for i, x := range types {
-			numbers[i] = int16(x)
-		}
-		where, args = where+" and "+kind+" = any(?)", append(args, numbers)
+		where, args = where+" and "+kind+" = any(?)", append(args, numbersOf(types))
 	}
 	return page(ctx, s, t, source[Link]{columns: "link." + r.to + ", " + kind, from: r.table + " link", where: where, args: args,
 		scan: func(row scanner, key **string) (Link, uuid.UUID, error) {
@@ -261,16 +257,29 @@ func (s *Store) ListLinks(ctx context.Context, t tenant.ID, r Relation, from uui
 		}}, l)
 }
 
+// numbersOf makes a query argument of types, null for none.
+func numbersOf(types []object.Type) []int16 {
+	if len(types) == 0 {
+		return nil
+	}
+	numbers := make([]int16, len(types))
+	for i, t := range types {
+		numbers[i] = int16(t)
+	}
+	return numbers
+}
+
 // transitiveMembers walks down from a group; $2 is the group.
 const transitiveMembers = `with recursive below (id, type) as (
 		select m.member_id, m.member_type from group_members m where m.tenant_id = $1 and m.group_id = $2 and not m.dormant
 		union
 		select m.member_id, m.member_type from below b join group_members m on m.tenant_id = $1 and m.group_id = b.id and not m.dormant where b.type = 2
-	) select id, type from below where id > $3 order by id limit $4`
+	) select id, type from below where id > $3 and ($5::smallint[] is null or type = any($5)) order by id limit $4`
 
-// TransitiveMembers reads a page of everything inside a group, by id.
-func (tx *Tx) TransitiveMembers(id, after uuid.UUID, limit int) ([]Link, error) {
-	rows, err := tx.Pgx().Query(tx.Context(), transitiveMembers, [16]byte(tx.Tenant), [16]byte(id), [16]byte(after), limit)
+// TransitiveMembers reads a page of everything inside a group, by id; types
+// restricts it.
+func (tx *Tx) TransitiveMembers(id, after uuid.UUID, types []object.Type, limit int) ([]Link, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), transitiveMembers, [16]byte(tx.Tenant), [16]byte(id), [16]byte(after), limit, numbersOf(types))
 	if err != nil {
 		return nil, err
 	}

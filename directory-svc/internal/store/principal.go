@@ -38,12 +38,12 @@ type Principal struct {
 // rolesQuery finds the roles of principals ($2): their own, and those of
 // role-assignable groups they are direct members of (DIR-173).
 const rolesQuery = `
-	select principal_id, role_id, scope from role_assignments where tenant_id = $1 and principal_id = any($2) and not dormant
+	select principal_id, role_id, scope from role_assignments where tenant_id = $1 and principal_id = any($2) and (not dormant or $3)
 	union
 	select m.member_id, a.role_id, a.scope from group_members m
 		join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id and g.is_assignable_to_role and g.deleted_at is null
 		join role_assignments a on a.tenant_id = m.tenant_id and a.principal_id = m.group_id
-		where m.tenant_id = $1 and m.member_id = any($2) and not m.dormant`
+		where m.tenant_id = $1 and m.member_id = any($2) and (not m.dormant or $3)`
 
 // permissionsQuery finds the values of the app roles that a service principal
 // ($2) holds on Graph.
@@ -77,7 +77,7 @@ func (s *Store) Principal(ctx context.Context, t tenant.ID, id uuid.UUID) (*Prin
 			}
 			return orNothing(err)
 		})
-	batch.Queue(rolesQuery, [16]byte(t), [][16]byte{key}).Query(func(rows pgx.Rows) error {
+	batch.Queue(rolesQuery, [16]byte(t), [][16]byte{key}, false).Query(func(rows pgx.Rows) error {
 		held, err := collectRoles(rows)
 		p.Roles = held[id]
 		return err
@@ -128,9 +128,10 @@ func collectPermissions(rows pgx.Rows) ([]string, error) {
 	return sorted(values), err
 }
 
-// RolesOf reads the roles of several principals.
+// RolesOf reads the roles of several principals, those that sleep with a
+// soft-deleted one included.
 func (tx *Tx) RolesOf(principals []uuid.UUID) (map[uuid.UUID][]HeldRole, error) {
-	rows, err := tx.Pgx().Query(tx.Context(), rolesQuery, [16]byte(tx.Tenant), ids(principals))
+	rows, err := tx.Pgx().Query(tx.Context(), rolesQuery, [16]byte(tx.Tenant), ids(principals), true)
 	if err != nil {
 		return nil, err
 	}

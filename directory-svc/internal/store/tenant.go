@@ -113,11 +113,38 @@ func domainToRow(t tenant.ID, d organization.Domain) domainRow {
 // process are seen at once.
 const tenantsFresh = 500 * time.Millisecond
 
+// maxTenants bounds the cache; a full one starts anew.
+const maxTenants = 10000
+
 // tenants caches tenants with their domains, which nearly every call needs.
 type tenants struct {
 	store *Store
 	mu    sync.Mutex
 	byID  map[tenant.ID]cachedTenant
+	// owners are the tenants of verified domains, by name.
+	owners map[string]cachedOwner
+}
+
+type cachedOwner struct {
+	id   tenant.ID
+	read time.Time
+}
+
+// owner answers the tenant that verified a domain a moment ago.
+func (c *tenants) owner(name string) (tenant.ID, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, ok := c.owners[name]
+	return entry.id, ok && time.Since(entry.read) <= tenantsFresh
+}
+
+func (c *tenants) own(name string, id tenant.ID, read time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.owners == nil || len(c.owners) > maxTenants {
+		c.owners = make(map[string]cachedOwner)
+	}
+	c.owners[name] = cachedOwner{id, read}
 }
 
 type cachedTenant struct {
@@ -138,7 +165,7 @@ func (c *tenants) get(id tenant.ID) *Tenant {
 func (c *tenants) put(t *Tenant, read time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.byID == nil || len(c.byID) > 10000 {
+	if c.byID == nil || len(c.byID) > maxTenants {
 		c.byID = make(map[tenant.ID]cachedTenant)
 	}
 	c.byID[t.ID] = cachedTenant{t, read}
@@ -185,20 +212,30 @@ func readTenant(db *gorm.DB, id tenant.ID) (*Tenant, error) {
 	return tenantFromRow(&row, domains), nil
 }
 
-// TenantByDomain finds the tenant that verified a domain.
+// TenantByDomain finds the tenant that verified a domain. Like a tenant, the
+// answer may be half a second old.
 func (s *Store) TenantByDomain(ctx context.Context, domain string) (*Tenant, error) {
 	name := address.Fold(domain)
-	var id uuid.UUID
-	err := s.db.GlobalRead(ctx, func(tx *pg.Tx) error {
-		return tx.Gorm().Model(&domainRow{}).Where("name = ? and is_verified", name).Limit(1).Pluck("tenant_id", &id).Error
-	})
-	if err != nil {
-		return nil, err
+	id, ok := s.tenants.owner(name)
+	if !ok {
+		read := time.Now()
+		err := s.db.GlobalRead(ctx, func(tx *pg.Tx) error {
+			err := tx.Pgx().QueryRow(ctx, "select tenant_id from domains where name = $1 and is_verified", name).Scan((*[16]byte)(&id))
+			return orNothing(err)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if id.IsZero() {
+			return nil, property.NotFound(domain)
+		}
+		s.tenants.own(name, id, read)
 	}
-	if id == uuid.Nil {
+	t, err := s.Tenant(ctx, id)
+	if err == nil && !t.Owns(name) { // it was taken away meanwhile
 		return nil, property.NotFound(domain)
 	}
-	return s.Tenant(ctx, tenant.ID(id))
+	return t, err
 }
 
 // Tenants lists tenants ordered by id, after the given one.

@@ -1,0 +1,552 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"entente.dev/directory-svc/internal/access"
+	"entente.dev/directory-svc/internal/application"
+	"entente.dev/directory-svc/internal/group"
+	"entente.dev/directory-svc/internal/object"
+	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/store"
+	pb "entente.dev/proto/gen/entente/directory/v1"
+	"entente.dev/servicekit/audit"
+	"entente.dev/servicekit/caller"
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+// Applications serves ApplicationService (DIR-180 to DIR-183).
+type Applications struct {
+	pb.UnimplementedApplicationServiceServer
+	*Core
+}
+
+var _ pb.ApplicationServiceServer = (*Applications)(nil)
+
+var applicationDescriptor = (&pb.Application{}).ProtoReflect().Descriptor()
+
+// credentialFields are maintained beside the document.
+var credentialFields = []string{"password_credentials", "key_credentials", "owners_bind"}
+
+func withoutCredentials(paths []string) []string {
+	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return slices.Contains(credentialFields, p) })
+}
+
+// CreateApplication registers an application (DIR-180, DIR-182).
+func (s *Applications) CreateApplication(ctx context.Context, req *pb.CreateApplicationRequest) (*pb.Application, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := access.CreateApplication(who, rights(t)); err != nil {
+		return nil, err
+	}
+	in, now := req.Application, s.now()
+	draft := &pb.Application{}
+	if err := merge(draft, in, withoutCredentials(present(in))); err != nil {
+		return nil, err
+	}
+	roles, err := rolesOf(draft.AppRoles, draft.GetApi().GetOauth2PermissionScopes())
+	if err != nil {
+		return nil, err
+	}
+	if err := application.CheckRoles(nil, roles); err != nil {
+		return nil, err
+	}
+	app, err := applicationFromProto(application.Application{ID: newID(), AppID: uuid.New(), Created: now}, draft)
+	if err != nil {
+		return nil, err
+	}
+	credentials, secrets, err := newCredentials(in.PasswordCredentials, in.KeyCredentials, s.now())
+	if err != nil {
+		return nil, err
+	}
+	ev := record("Add application", applicationManagement, "Add", target(object.Application, app.ID, app.DisplayName))
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		if err := tx.InsertApplication(&app); err != nil {
+			return err
+		}
+		for i := range credentials {
+			if err := tx.InsertCredential(app.ID, &credentials[i]); err != nil {
+				return err
+			}
+		}
+		if err := s.firstOwners(ctx, tx, who, in.OwnersBind, app.ID, object.Application, "application"); err != nil {
+			return err
+		}
+		tx.Change(store.Change{Type: object.Application, ID: app.ID, Kind: store.Created})
+		return s.audit(ctx, tx, ev)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out, err := applicationToProto(&app, credentials)
+	if err == nil && len(secrets) > 0 {
+		out.PasswordCredentials = secrets // the only time they are shown
+	}
+	return out, err
+}
+
+// newCredentials makes what a create brings along.
+func newCredentials(passwords []*pb.PasswordCredential, keys []*pb.KeyCredential, now time.Time) ([]application.Credential, []*pb.PasswordCredential, error) {
+	var out []application.Credential
+	var secrets []*pb.PasswordCredential
+	for _, p := range passwords {
+		c, shown, err := newPasswordCredential(p, now)
+		if err != nil {
+			return nil, nil, err
+		}
+		out, secrets = append(out, *c), append(secrets, shown)
+	}
+	for _, k := range keys {
+		c, err := newKeyCredential(k, now)
+		if err != nil {
+			return nil, nil, err
+		}
+		out = append(out, *c)
+	}
+	return out, secrets, nil
+}
+
+// firstOwners gives a new object the owners that its request names or, where
+// it names none and a user created it, that user.
+func (c *Core) firstOwners(ctx context.Context, tx *store.Tx, who caller.Caller, references []string, id uuid.UUID, t object.Type, kind string) error {
+	owners, err := bind(tx, "owners", references)
+	if err != nil {
+		return err
+	}
+	if len(owners) == 0 {
+		switch {
+		case who.Kind == caller.User:
+			owners = []store.Link{{ID: who.ObjectID, Type: object.User}}
+		case who.Kind == caller.Application && !who.Has("Application.ReadWrite.All"):
+			owners = []store.Link{{ID: who.ObjectID, Type: object.ServicePrincipal}} // OwnedBy alone reaches only what it owns
+		}
+	}
+	for _, o := range owners {
+		if err := group.CheckOwner(o.Type); err != nil {
+			return err
+		}
+		tx.AddOwner(id, t, o, c.now())
+		if err := c.audit(ctx, tx, record("Add owner to "+kind, applicationManagement, "Assign", target(t, id, ""), target(o.Type, o.ID, ""))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// application finds an application for a change by the caller.
+func (s *Applications) application(tx *store.Tx, who caller.Caller, id string) (*application.Application, error) {
+	key, err := store.ParseAppKey(id)
+	if err != nil {
+		return nil, err
+	}
+	a, err := tx.Application(key, store.Live, true)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := tx.OwnersOf(a.ID)
+	if err != nil {
+		return nil, err
+	}
+	return a, access.WriteApplication(who, owns(who, owners))
+}
+
+// GetApplication returns one application by object id or client id.
+func (s *Applications) GetApplication(ctx context.Context, req *pb.GetApplicationRequest) (*pb.Application, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if rights(t).External {
+		if err := access.Directory(who, rights(t)); err != nil {
+			return nil, err
+		}
+	}
+	key, err := store.ParseAppKey(req.Id)
+	if err != nil {
+		return nil, err
+	}
+	var out *pb.Application
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		a, err := tx.Application(key, store.Live, false)
+		if err != nil {
+			return err
+		}
+		credentials, err := tx.Credentials([]uuid.UUID{a.ID})
+		if err != nil {
+			return err
+		}
+		out, err = applicationToProto(a, credentials[a.ID])
+		return err
+	})
+	return out, err
+}
+
+// ListApplications lists applications a page at a time.
+func (s *Applications) ListApplications(ctx context.Context, req *pb.ListApplicationsRequest) (*pb.ListApplicationsResponse, error) {
+	const route = "applications"
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := access.Directory(who, rights(t)); err != nil {
+		return nil, err
+	}
+	l, page, err := s.listing(who, route, req.Query, applicationDescriptor, store.ApplicationColumns)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.Store.ListApplications(ctx, t.ID, l, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.ListApplicationsResponse{OdataCount: found.Count, NextPageToken: next(s.Core, who, route, req.Query, page, found)}
+	return out, s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		ids := make([]uuid.UUID, len(found.Items))
+		for i, a := range found.Items {
+			ids[i] = a.ID
+		}
+		credentials, err := tx.Credentials(ids)
+		if err != nil {
+			return err
+		}
+		for _, a := range found.Items {
+			m, err := applicationToProto(a, credentials[a.ID])
+			if err != nil {
+				return err
+			}
+			out.Value = append(out.Value, m)
+		}
+		return nil
+	})
+}
+
+// CountApplications counts applications.
+func (s *Applications) CountApplications(ctx context.Context, req *pb.CountApplicationsRequest) (*pb.CountResponse, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := access.Directory(who, rights(t)); err != nil {
+		return nil, err
+	}
+	if err := counting(who, req.Query); err != nil {
+		return nil, err
+	}
+	where, err := conditions(req.Query, applicationDescriptor, store.ApplicationColumns, true, true)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.Store.CountApplications(ctx, t.ID, where)
+	return &pb.CountResponse{Value: n}, err
+}
+
+// UpdateApplication changes the named properties (DIR-180, DIR-183).
+func (s *Applications) UpdateApplication(ctx context.Context, req *pb.UpdateApplicationRequest) (*emptypb.Empty, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in, paths := req.Application, req.UpdateMask.GetPaths()
+	if in == nil {
+		in = &pb.Application{}
+	}
+	ev := record("Update application", applicationManagement, "Update", audit.Target{ID: clip(req.Id), Type: object.Application.Title()})
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		old, err := s.application(tx, who, req.Id)
+		if err != nil {
+			return err
+		}
+		before, err := applicationToProto(old, nil)
+		if err != nil {
+			return err
+		}
+		after := proto.CloneOf(before)
+		if err := merge(after, in, withoutCredentials(paths)); err != nil {
+			return err
+		}
+		if err := checkRoles(before, after); err != nil {
+			return err
+		}
+		app, err := applicationFromProto(*old, after)
+		if err != nil {
+			return err
+		}
+		if err := s.replaceCertificates(tx, old.ID, in.KeyCredentials, paths); err != nil {
+			return err
+		}
+		if slices.Contains(paths, "password_credentials") {
+			if err := keepPasswords(tx, old.ID, in.PasswordCredentials); err != nil {
+				return err
+			}
+		}
+		if err := tx.SaveApplication(&app); err != nil {
+			return err
+		}
+		names := propertyNames(applicationDescriptor.Fields(), paths)
+		tx.Change(store.Change{Type: object.Application, ID: app.ID, Kind: store.Updated, Properties: names})
+		ev.Targets[0] = target(object.Application, app.ID, app.DisplayName)
+		ev.Targets[0].Modified = modified(before, after, names)
+		return s.audit(ctx, tx, ev)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}
+
+func checkRoles(before, after *pb.Application) error {
+	old, err := rolesOf(before.AppRoles, before.GetApi().GetOauth2PermissionScopes())
+	if err != nil {
+		return err
+	}
+	now, err := rolesOf(after.AppRoles, after.GetApi().GetOauth2PermissionScopes())
+	if err != nil {
+		return err
+	}
+	return application.CheckRoles(old, now)
+}
+
+// replaceCertificates makes the certificates of an owner those of a request:
+// entries without a key are present ones that stay.
+func (c *Core) replaceCertificates(tx *store.Tx, owner uuid.UUID, keys []*pb.KeyCredential, paths []string) error {
+	if !slices.Contains(paths, "key_credentials") {
+		return nil
+	}
+	held, err := tx.Credentials([]uuid.UUID{owner})
+	if err != nil {
+		return err
+	}
+	var keep []application.Credential
+	for _, k := range keys {
+		if len(k.Key) > 0 {
+			made, err := newKeyCredential(k, c.now())
+			if err != nil {
+				return err
+			}
+			keep = append(keep, *made)
+			continue
+		}
+		i := slices.IndexFunc(held[owner], func(h application.Credential) bool { return h.Certificate != nil && h.KeyID.String() == k.GetKeyId() })
+		if i < 0 {
+			return property.Refused("keyCredentials", "A key credential without a key must repeat one that is present.")
+		}
+		keep = append(keep, held[owner][i])
+	}
+	if err := tx.DeleteCertificates(owner); err != nil {
+		return err
+	}
+	for i := range keep {
+		if err := tx.InsertCredential(owner, &keep[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepPasswords removes the secrets that an update leaves out. Secrets are
+// added by addPassword alone.
+func keepPasswords(tx *store.Tx, owner uuid.UUID, keep []*pb.PasswordCredential) error {
+	held, err := tx.Credentials([]uuid.UUID{owner})
+	if err != nil {
+		return err
+	}
+	for _, h := range held[owner] {
+		if h.Certificate == nil && !slices.ContainsFunc(keep, func(k *pb.PasswordCredential) bool { return k.GetKeyId() == h.KeyID.String() }) {
+			if _, err := tx.DeleteCredential(owner, h.KeyID); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range keep {
+		if !slices.ContainsFunc(held[owner], func(h application.Credential) bool { return h.KeyID.String() == k.GetKeyId() }) {
+			return property.Refused("passwordCredentials", "New password credentials must be generated with the addPassword action.")
+		}
+	}
+	return nil
+}
+
+// DeleteApplication soft-deletes an application and its service principal in
+// the tenant (DIR-95).
+func (s *Applications) DeleteApplication(ctx context.Context, req *pb.DeleteApplicationRequest) (*emptypb.Empty, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ev := record("Delete application", applicationManagement, "Delete", audit.Target{ID: clip(req.Id), Type: object.Application.Title()})
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		a, err := s.application(tx, who, req.Id)
+		if err != nil {
+			return err
+		}
+		a.Deleted = ptr(s.now())
+		ev.Targets[0] = target(object.Application, a.ID, a.DisplayName)
+		tx.Change(store.Change{Type: object.Application, ID: a.ID, Kind: store.Deleted})
+		if err := s.audit(ctx, tx, ev); err != nil {
+			return err
+		}
+		p, err := tx.ServicePrincipal(store.AppKey{AppID: a.AppID}, store.Live, true)
+		if err == nil {
+			p.Deleted = a.Deleted
+			tx.Change(store.Change{Type: object.ServicePrincipal, ID: p.ID, Kind: store.Deleted})
+			if err := tx.SaveServicePrincipal(p, true); err != nil {
+				return err
+			}
+			err = s.audit(ctx, tx, record("Remove service principal", applicationManagement, "Delete", target(object.ServicePrincipal, p.ID, p.DisplayName)))
+		}
+		if err != nil && !isNotFound(err) {
+			return err
+		}
+		return tx.SaveApplication(a)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// AddApplicationPassword generates a secret and answers it once.
+func (s *Applications) AddApplicationPassword(ctx context.Context, req *pb.AddApplicationPasswordRequest) (*pb.PasswordCredential, error) {
+	var out *pb.PasswordCredential
+	err := s.change(ctx, req.Id, "Update application – Certificates and secrets management", func(tx *store.Tx, a *application.Application) error {
+		c, shown, err := newPasswordCredential(req.PasswordCredential, s.now())
+		if err != nil {
+			return err
+		}
+		out = shown
+		return tx.InsertCredential(a.ID, c)
+	})
+	return out, err
+}
+
+// RemoveApplicationPassword removes a secret.
+func (s *Applications) RemoveApplicationPassword(ctx context.Context, req *pb.RemoveApplicationPasswordRequest) (*emptypb.Empty, error) {
+	err := s.change(ctx, req.Id, "Update application – Certificates and secrets management", func(tx *store.Tx, a *application.Application) error {
+		return removeCredential(tx, a.ID, req.KeyId)
+	})
+	return &emptypb.Empty{}, err
+}
+
+func removeCredential(tx *store.Tx, owner uuid.UUID, key string) error {
+	id, err := uuid.Parse(key)
+	if err != nil {
+		return property.Refused("keyId", "No password credential found with keyId.")
+	}
+	ok, err := tx.DeleteCredential(owner, id)
+	if err == nil && !ok {
+		err = property.Refused("keyId", "No password credential found with keyId.")
+	}
+	return err
+}
+
+// change lets fn change something of an application that the caller may
+// write, and records the activity.
+func (s *Applications) change(ctx context.Context, id, activity string, fn func(*store.Tx, *application.Application) error) error {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return err
+	}
+	ev := record(activity, applicationManagement, "Update", audit.Target{ID: clip(id), Type: object.Application.Title()})
+	return s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		a, err := s.application(tx, who, id)
+		if err != nil {
+			return err
+		}
+		if err := fn(tx, a); err != nil {
+			return err
+		}
+		ev.Targets[0] = target(object.Application, a.ID, a.DisplayName)
+		tx.Change(store.Change{Type: object.Application, ID: a.ID, Kind: store.Updated, Properties: []string{"passwordCredentials"}})
+		return s.audit(ctx, tx, ev)
+	})
+}
+
+// ListApplicationOwners lists the owners of an application.
+func (s *Applications) ListApplicationOwners(ctx context.Context, req *pb.ListApplicationOwnersRequest) (*pb.ListDirectoryObjectsResponse, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.GetApplication(ctx, &pb.GetApplicationRequest{Id: req.Id})
+	if err != nil {
+		return nil, err
+	}
+	return s.relation(ctx, who, t, "applications/owners", store.Owners, uuid.MustParse(a.Id), "", req.Query)
+}
+
+// AddApplicationOwner adds an owner.
+func (s *Applications) AddApplicationOwner(ctx context.Context, req *pb.AddApplicationOwnerRequest) (*emptypb.Empty, error) {
+	return s.owner(ctx, req.Id, func(tx *store.Tx, a *application.Application) error {
+		return s.addOwner(ctx, tx, a.ID, object.Application, a.DisplayName, req.Reference.GetOdataId(), "application")
+	})
+}
+
+// RemoveApplicationOwner removes an owner; the last one may go (DIR-182).
+func (s *Applications) RemoveApplicationOwner(ctx context.Context, req *pb.RemoveApplicationOwnerRequest) (*emptypb.Empty, error) {
+	return s.owner(ctx, req.Id, func(tx *store.Tx, a *application.Application) error {
+		return s.removeOwner(ctx, tx, a.ID, object.Application, a.DisplayName, req.ObjectId, "application")
+	})
+}
+
+func (s *Applications) owner(ctx context.Context, id string, fn func(*store.Tx, *application.Application) error) (*emptypb.Empty, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ev := record("Add owner to application", applicationManagement, "Assign", audit.Target{ID: clip(id), Type: object.Application.Title()})
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		a, err := s.application(tx, who, id)
+		if err != nil {
+			return err
+		}
+		return fn(tx, a)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// addOwner and removeOwner change the owners of applications and service
+// principals.
+
+func (c *Core) addOwner(ctx context.Context, tx *store.Tx, id uuid.UUID, t object.Type, name, reference, kind string) error {
+	link, err := c.referenced(tx, reference)
+	if err != nil {
+		return err
+	}
+	owners, err := tx.OwnersOf(id)
+	if err != nil {
+		return err
+	}
+	if err := group.CheckOwnerCount(len(owners)); err != nil {
+		return err
+	}
+	if err := group.CheckOwner(link.Type); err != nil {
+		return err
+	}
+	tx.AddOwner(id, t, link, c.now())
+	tx.Change(store.Change{Type: t, ID: id, Kind: store.Linked, Properties: []string{"owners"}, Related: &link.ID})
+	return c.audit(ctx, tx, record("Add owner to "+kind, applicationManagement, "Assign", target(t, id, name), target(link.Type, link.ID, "")))
+}
+
+func (c *Core) removeOwner(ctx context.Context, tx *store.Tx, id uuid.UUID, t object.Type, name, owner, kind string) error {
+	o, err := objectID(owner)
+	if err != nil {
+		return err
+	}
+	ok, err := tx.RemoveLink(store.Owners, id, o)
+	if err == nil && !ok {
+		err = property.NotFound(clip(owner))
+	}
+	if err != nil {
+		return err
+	}
+	tx.Change(store.Change{Type: t, ID: id, Kind: store.Unlinked, Properties: []string{"owners"}, Related: &o})
+	return c.audit(ctx, tx, record("Remove owner from "+kind, applicationManagement, "Unassign", target(t, id, name), target(object.User, o, "")))
+}

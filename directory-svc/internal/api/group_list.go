@@ -1,0 +1,165 @@
+package api
+
+import (
+	"context"
+
+	"entente.dev/directory-svc/internal/access"
+	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/store"
+	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	odatapb "entente.dev/proto/gen/entente/odata/v1"
+	"entente.dev/servicekit/caller"
+	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/odata"
+	"github.com/google/uuid"
+)
+
+// relation lists the objects that an object is related to, a page at a time.
+// Filters may name `id` alone, which every directory object has (DIR-201).
+func (c *Core) relation(ctx context.Context, who caller.Caller, t *store.Tenant, route string, r store.Relation, from uuid.UUID, cast string, q *odatapb.Query) (*pb.ListDirectoryObjectsResponse, error) {
+	route += "/" + from.String() + "/" + cast
+	types, err := castTypes(cast)
+	if err != nil {
+		return nil, err
+	}
+	l, page, err := c.listing(who, route, q, groupDescriptor, r.LinkColumns())
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.Store.ListLinks(ctx, t.ID, r, from, types, l)
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.ListDirectoryObjectsResponse{OdataCount: found.Count, NextPageToken: next(c, who, route, q, page, found)}
+	return out, c.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		out.Value, err = c.objects(tx, who, t, found.Items)
+		return err
+	})
+}
+
+// ofGroup lists a relation of a live group.
+func (s *Groups) ofGroup(ctx context.Context, req *pb.ListGroupRelationRequest, route string, r store.Relation) (*pb.ListDirectoryObjectsResponse, error) {
+	who, t, id, err := s.readable(ctx, req.Id, r == store.Members)
+	if err != nil {
+		return nil, err
+	}
+	return s.relation(ctx, who, t, route, r, id, req.Cast, req.Query)
+}
+
+// readable checks that the caller may read the links of a live group.
+func (s *Groups) readable(ctx context.Context, text string, members bool) (caller.Caller, *store.Tenant, uuid.UUID, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return who, nil, uuid.Nil, err
+	}
+	id, err := objectID(text)
+	if err != nil {
+		return who, nil, uuid.Nil, err
+	}
+	if who.Kind == caller.User && rights(t).External {
+		if err := access.Directory(who, rights(t)); err != nil {
+			return who, nil, uuid.Nil, err
+		}
+	}
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		g, err := tx.Group(id, store.Live, false)
+		if err != nil || !members {
+			return err
+		}
+		return hidden(tx, who, g)
+	})
+	return who, t, id, err
+}
+
+// ListMembers lists the direct members of a group (DIR-136).
+func (s *Groups) ListMembers(ctx context.Context, req *pb.ListGroupRelationRequest) (*pb.ListDirectoryObjectsResponse, error) {
+	return s.ofGroup(ctx, req, "groups/members", store.Members)
+}
+
+// ListOwners lists the owners of a group.
+func (s *Groups) ListOwners(ctx context.Context, req *pb.ListGroupRelationRequest) (*pb.ListDirectoryObjectsResponse, error) {
+	return s.ofGroup(ctx, req, "groups/owners", store.Owners)
+}
+
+// ListMemberOf lists the groups that hold a group directly.
+func (s *Groups) ListMemberOf(ctx context.Context, req *pb.ListGroupRelationRequest) (*pb.ListDirectoryObjectsResponse, error) {
+	return s.ofGroup(ctx, req, "groups/memberOf", store.MemberOf)
+}
+
+// ListTransitiveMembers lists everything inside a group, nested groups
+// included (DIR-136). Filters and counts are not offered on it.
+func (s *Groups) ListTransitiveMembers(ctx context.Context, req *pb.ListGroupRelationRequest) (*pb.ListDirectoryObjectsResponse, error) {
+	who, t, id, err := s.readable(ctx, req.Id, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := unfiltered(req.Query); err != nil {
+		return nil, err
+	}
+	types, err := castTypes(req.Cast)
+	if err != nil {
+		return nil, err
+	}
+	route := "groups/transitiveMembers/" + id.String() + "/" + req.Cast
+	page, err := s.Tokens.Page(who, route, req.Query)
+	if err != nil {
+		return nil, err
+	}
+	var after uuid.UUID
+	if page.After != nil {
+		if after, err = uuid.Parse(page.After.ID); err != nil {
+			return nil, fault.Invalid(errorspb.Reason_INVALID_PAGE_TOKEN, "The specified page token value is not valid.")
+		}
+	}
+	out := &pb.ListDirectoryObjectsResponse{}
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		links, err := tx.TransitiveMembers(id, after, types, page.Size+1)
+		if err != nil {
+			return err
+		}
+		if len(links) > page.Size {
+			links = links[:page.Size]
+			out.NextPageToken = s.Tokens.Next(who, route, req.Query, page, odata.Position{ID: links[page.Size-1].ID.String()})
+		}
+		out.Value, err = s.objects(tx, who, t, links)
+		return err
+	})
+	return out, err
+}
+
+// ListMemberOf lists the groups and roles that hold a user directly (DIR-50):
+// the groups a page at a time, the roles on the last page.
+func (s *Users) ListMemberOf(ctx context.Context, req *pb.ListUserMemberOfRequest) (*pb.ListDirectoryObjectsResponse, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.Store.GetUser(ctx, t.ID, store.ParseUserKey(req.Id), []string{"id"})
+	if err != nil {
+		return nil, err
+	}
+	if who.Kind == caller.User && who.ObjectID != u.ID && access.Directory(who, rights(t)) != nil {
+		return nil, property.Denied()
+	}
+	out, err := s.relation(ctx, who, t, "users/memberOf", store.MemberOf, u.ID, "", req.Query)
+	if err != nil || out.NextPageToken != "" || req.Query.GetFilter() != "" {
+		return out, err
+	}
+	return out, s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		held, err := tx.RolesOf([]uuid.UUID{u.ID})
+		if err != nil || len(held[u.ID]) == 0 {
+			return err
+		}
+		active, err := tx.ActiveRoles()
+		for _, r := range active {
+			for _, h := range held[u.ID] {
+				if h.Template.ID == r.Template.ID && h.Scope == "/" {
+					out.Value = append(out.Value, &pb.DirectoryObject{Object: &pb.DirectoryObject_DirectoryRole{DirectoryRole: activeRoleToProto(r)}})
+					break
+				}
+			}
+		}
+		return err
+	})
+}
