@@ -121,19 +121,21 @@ func ensureConfiguration(ctx context.Context, source *Graph) (servicePrincipal, 
 type syncJob struct {
 	ID     string `json:"id"`
 	Status struct {
-		Code                     string `json:"code"`
-		CountSuccessiveFailures  int    `json:"countSuccessiveCompleteFailures"`
-		SteadyStateFirstAchieved string `json:"steadyStateFirstAchievedTime"`
-		LastExecution            *struct {
-			State string `json:"state"`
-		} `json:"lastExecution"`
-		LastSuccessfulExecution *struct {
-			CountEntitled int `json:"countEntitled"`
-		} `json:"lastSuccessfulExecution"`
-		Quarantine *struct {
+		Code                    string     `json:"code"`
+		LastExecution           *execution `json:"lastExecution"`
+		LastSuccessfulExecution *execution `json:"lastSuccessfulExecution"`
+		Quarantine              *struct {
 			Reason string `json:"reason"`
 		} `json:"quarantine"`
 	} `json:"status"`
+}
+
+type execution struct {
+	State         string `json:"state"`
+	CountExported int    `json:"countExported"`
+	Error         struct {
+		Message string `json:"message"`
+	} `json:"error"`
 }
 
 func ensureJob(ctx context.Context, source *Graph, root string) (string, error) {
@@ -196,10 +198,13 @@ func runCycle(ctx context.Context, source, target *Graph, principal, job string,
 		if q := now.Status.Quarantine; q != nil {
 			return "", fmt.Errorf("the job is in quarantine: %s", q.Reason)
 		}
-		if now.Status.SteadyStateFirstAchieved != "" {
+		if now.Status.LastSuccessfulExecution != nil {
 			break
 		}
 		say("job is %s", now.Status.Code)
+		if last := now.Status.LastExecution; last != nil && last.Error.Message != "" {
+			say("job is %s, last cycle %s: %s", now.Status.Code, last.State, last.Error.Message)
+		}
 		select {
 		case <-ctx.Done():
 			return "", context.Cause(ctx)
