@@ -75,8 +75,9 @@ func (s *Flows) look(ctx context.Context, l ticket.Link, b Browser) (i invitatio
 	lim := s.Saga.Limits
 	err = s.Saga.Store.Read(ctx, l.Tenant, func(tx store.Tx) error {
 		now := s.Saga.Clock.Now()
-		if err := s.admit(tx, lim.BadOpens, "opens", throttle.Network(b.IP)); err != nil {
-			return err
+		tooMany := s.admit(tx, lim.BadOpens, "opens", throttle.Network(b.IP))
+		if tooMany != nil && !fault.Is(tooMany, errorspb.Reason_THROTTLED) {
+			return tooMany
 		}
 		locked := s.admit(tx, lim.BadTickets, "tickets", l.Tenant.String(), l.Invitation.String())
 		if locked != nil && !fault.Is(locked, errorspb.Reason_THROTTLED) {
@@ -100,6 +101,11 @@ func (s *Flows) look(ctx context.Context, l ticket.Link, b Browser) (i invitatio
 			class = classes[hit]
 		default:
 			why = state.String()
+		}
+		if why != "" {
+			// Whoever shares a network with a guesser and has a good link is let
+			// in all the same: nobody guesses 256 bits.
+			return tooMany
 		}
 		return nil
 	})

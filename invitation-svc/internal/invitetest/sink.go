@@ -52,6 +52,7 @@ func NewSink(t testing.TB) *Sink {
 	}()
 	t.Cleanup(func() {
 		_ = srv.Close()
+		_ = l.Close() // the server closes what it has begun to serve only
 		<-done
 	})
 	return s
