@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"entente.dev/servicekit/pg"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
@@ -48,13 +49,16 @@ type Config struct {
 type Client struct {
 	river   *river.Client[pgx.Tx]
 	db      *pg.DB
+	id      string
+	log     *slog.Logger
 	channel string
 	works   bool
 }
 
 // New makes a client; Run has it work.
 func New(_ context.Context, cfg Config) (*Client, error) {
-	rc := &river.Config{Schema: cfg.DB.Schema(), Logger: quiet(cfg.Log)}
+	id := uuid.NewString() // of this life of the process: its jobs die with it
+	rc := &river.Config{ID: id, Schema: cfg.DB.Schema(), Logger: quiet(cfg.Log)}
 	if cfg.Workers != nil {
 		if cfg.MaxWorkers == 0 {
 			cfg.MaxWorkers = 50
@@ -75,7 +79,7 @@ func New(_ context.Context, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Client{river: c, db: cfg.DB, channel: cfg.DB.Schema() + ".river_insert", works: cfg.Workers != nil}, nil
+	return &Client{river: c, db: cfg.DB, id: id, log: cfg.Log, channel: cfg.DB.Schema() + ".river_insert", works: cfg.Workers != nil}, nil
 }
 
 // Insert adds a job in the transaction, in a round trip of its own. opts, which
@@ -112,6 +116,13 @@ func (c *Client) Run(ctx context.Context) error {
 	if !c.works {
 		return errors.New("this client has no workers")
 	}
+	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
+	rescuer, err := keepAlive(alive, c.db.Pool(), c.id, c.log)
+	if err != nil {
+		stop()
+		return fmt.Errorf("start jobs: %w", err)
+	}
+	defer func() { stop(); <-rescuer }() // after the last job
 	// A start is retried by nobody, so it must not depend on a server that is
 	// just coming up: Open has already reached it.
 	if err := c.river.Start(ctx); err != nil {

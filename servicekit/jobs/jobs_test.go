@@ -111,3 +111,42 @@ func TestFailedJobsRunAgain(t *testing.T) {
 		t.Errorf("arguments %+v", got)
 	}
 }
+
+// TestJobsOfTheDeadRunAgain finds jobs that other processes had begun: the
+// ones of a killed process run again, the ones of a living process stay.
+func TestJobsOfTheDeadRunAgain(t *testing.T) {
+	t.Parallel()
+	db, id := pgtest.Open(t, "mailer", jobs.Migrations), tenant.New()
+	begun := func(name, by string) {
+		t.Helper()
+		err := db.Write(t.Context(), id, func(tx *pg.Tx) error {
+			_, err := tx.Pgx().Exec(t.Context(), `insert into river_job (args, kind, max_attempts, state, attempt, attempted_at, attempted_by)
+				values (jsonb_build_object('tenant', $1::text, 'name', $2::text), 'greet', 5, 'running', 1, now(), array[$3])`, id.String(), name, by)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	living, err := db.Pool().Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer living.Release()
+	if _, err := living.Exec(t.Context(), "select pg_advisory_lock($1, hashtext($2))", 0x656e746a, "living"); err != nil {
+		t.Fatal(err)
+	}
+	begun("of the dead", "killed")
+	begun("of the living", "living")
+	w := &greeter{done: make(chan greet, 2)}
+	run(t, db, w)
+	if got := <-w.done; got.Name != "of the dead" || len(w.done) != 0 {
+		t.Errorf("worked on %q and %d more", got.Name, len(w.done))
+	}
+	if _, err := living.Exec(t.Context(), "select pg_advisory_unlock($1, hashtext($2))", 0x656e746a, "living"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-w.done; got.Name != "of the living" {
+		t.Errorf("worked on %q", got.Name)
+	}
+}
