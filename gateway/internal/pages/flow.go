@@ -23,6 +23,7 @@ func (h *Handler) flow(w http.ResponseWriter, r *http.Request, id, action string
 			return
 		}
 		p, err := h.Flows.GetFlow(outgoing(r), &invitationpb.GetFlowRequest{FlowId: id, Verifier: verifier, AcceptLanguage: r.Header.Get("Accept-Language")})
+		h.renew(w, r, id, p, err)
 		h.show(w, r, id, p, err)
 		return
 	}
@@ -51,15 +52,22 @@ func (h *Handler) flow(w http.ResponseWriter, r *http.Request, id, action string
 		h.again(w, r, id, verifier, err)
 		return
 	}
-	if err == nil && p.GetNewVerifier() != "" {
-		h.setVerifier(w, r, id, p.GetNewVerifier())
-	}
+	h.renew(w, r, id, p, err)
 	if err == nil && p.GetNotice() == "" && !lands(p) {
 		// Back to an address that a reload does not post to again.
 		h.redirect(w, "/redeem/t/"+id, selfOnly)
 		return
 	}
 	h.show(w, r, id, p, err)
+}
+
+// renew gives the browser the secret that replaces its own. A page that is
+// only shown has one too when the flow went on by itself, after an earlier
+// post that could not be answered.
+func (h *Handler) renew(w http.ResponseWriter, r *http.Request, id string, p *invitationpb.FlowPage, err error) {
+	if err == nil && p.GetNewVerifier() != "" {
+		h.setVerifier(w, r, id, p.GetNewVerifier())
+	}
 }
 
 // again shows the current page after an input that did not fit.
