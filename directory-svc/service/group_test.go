@@ -383,3 +383,66 @@ func TestRoles(t *testing.T) {
 	_, err = roles.ActivateDirectoryRole(h.ctx, &pb.ActivateDirectoryRoleRequest{Role: &pb.DirectoryRole{RoleTemplateId: ptr(ua)}})
 	wantReason(t, err, errorspb.Reason_CONFLICTING_OBJECT)
 }
+
+func TestAC46AppAccess(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	apps, principals := pb.NewApplicationServiceClient(h.gateway), pb.NewServicePrincipalServiceClient(h.gateway)
+	policy := pb.NewPrincipalServiceClient(h.dial("policy-svc"))
+	roleID := uuid.NewString()
+	app, err := apps.CreateApplication(h.ctx, &pb.CreateApplicationRequest{Application: &pb.Application{DisplayName: ptr("shop"),
+		AppRoles: []*pb.AppRole{{Id: roleID, AllowedMemberTypes: []string{"User"}, DisplayName: ptr("Buyer"), IsEnabled: ptr(true), Value: ptr("buyer")}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp, err := principals.CreateServicePrincipal(h.ctx, &pb.CreateServicePrincipalRequest{ServicePrincipal: &pb.ServicePrincipal{AppId: app.AppId}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct, nested, outer, inner := h.user("direct"), h.user("nested"), h.group("outer"), h.group("inner")
+	for _, err := range []error{h.addMember(outer.Id, direct.Id), h.addMember(outer.Id, inner.Id), h.addMember(inner.Id, nested.Id)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(user string) *pb.CheckAppAccessResponse {
+		answer, err := policy.CheckAppAccess(t.Context(), &pb.CheckAppAccessRequest{TenantId: h.id, UserId: user, AppId: app.GetAppId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	if got := check(nested.Id); !got.Allowed {
+		t.Errorf("without required assignment: %v", got)
+	}
+	_, err = principals.UpdateServicePrincipal(h.ctx, &pb.UpdateServicePrincipalRequest{Id: sp.Id, ServicePrincipal: &pb.ServicePrincipal{AppRoleAssignmentRequired: ptr(true)},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"app_role_assignment_required"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := check(direct.Id); got.Allowed || got.ErrorCode != 50105 {
+		t.Errorf("not assigned: %v", got)
+	}
+	if _, err := principals.AssignAppRole(h.ctx, &pb.AssignAppRoleRequest{Id: sp.Id, Assignment: &pb.AppRoleAssignment{PrincipalId: &outer.Id, ResourceId: &sp.Id, AppRoleId: &roleID}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := check(direct.Id); !got.Allowed || len(got.AppRoles) != 1 || got.AppRoles[0] != "buyer" {
+		t.Errorf("member of an assigned group: %v", got)
+	}
+	if got := check(nested.Id); got.Allowed {
+		t.Errorf("nested member: %v", got)
+	}
+	objects := pb.NewDirectoryObjectServiceClient(h.gateway)
+	in, err := objects.GetMemberGroups(h.ctx, &pb.GetMemberGroupsRequest{Id: nested.GetUserPrincipalName()})
+	if err != nil || len(in.Value) != 2 {
+		t.Errorf("%v %v", in, err)
+	}
+	checked, err := objects.CheckMemberGroups(h.ctx, &pb.CheckMemberGroupsRequest{Id: nested.Id, GroupIds: []string{outer.Id, uuid.NewString()}})
+	if err != nil || len(checked.Value) != 1 || checked.Value[0] != outer.Id {
+		t.Errorf("%v %v", checked, err)
+	}
+	above, err := objects.ListTransitiveMemberOf(h.ctx, &pb.ListTransitiveMemberOfRequest{Id: nested.Id, Cast: "microsoft.graph.group"})
+	if err != nil || len(above.Value) != 2 {
+		t.Errorf("%v %v", above, err)
+	}
+}

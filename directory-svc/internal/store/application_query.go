@@ -152,3 +152,16 @@ func (tx *Tx) Names(list []uuid.UUID) (map[uuid.UUID]Name, error) {
 	}
 	return out, rows.Err()
 }
+
+// RolesOn lists the app roles that a user holds on a service principal:
+// directly, or as a direct member of an assigned group (DIR-187).
+func (tx *Tx) RolesOn(resource, user uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), `select a.app_role_id from app_role_assignments a
+		where a.tenant_id = $1 and a.resource_id = $2 and not a.dormant and (a.principal_id = $3 or a.principal_id in (
+			select m.group_id from group_members m join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id and g.deleted_at is null
+			where m.tenant_id = $1 and m.member_id = $3 and not m.dormant))`, [16]byte(tx.Tenant), [16]byte(resource), [16]byte(user))
+	if err != nil {
+		return nil, err
+	}
+	return collectIDs(rows)
+}

@@ -2933,6 +2933,134 @@ func (x *SynchronizationApplication) GetOwnerIds() []string {
 	return nil
 }
 
+// Request of CheckAppAccess.
+type CheckAppAccessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant the call is about.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// The user.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Client id of the application.
+	AppId         string `protobuf:"bytes,3,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAppAccessRequest) Reset() {
+	*x = CheckAppAccessRequest{}
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAppAccessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAppAccessRequest) ProtoMessage() {}
+
+func (x *CheckAppAccessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAppAccessRequest.ProtoReflect.Descriptor instead.
+func (*CheckAppAccessRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *CheckAppAccessRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *CheckAppAccessRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *CheckAppAccessRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+// Answer of CheckAppAccess.
+type CheckAppAccessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the user may sign in.
+	Allowed bool `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// Sign-in error of a denial, for instance 50105.
+	ErrorCode int32 `protobuf:"varint,2,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	// Values of the app roles the user has.
+	AppRoles      []string `protobuf:"bytes,3,rep,name=app_roles,json=appRoles,proto3" json:"app_roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAppAccessResponse) Reset() {
+	*x = CheckAppAccessResponse{}
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAppAccessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAppAccessResponse) ProtoMessage() {}
+
+func (x *CheckAppAccessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAppAccessResponse.ProtoReflect.Descriptor instead.
+func (*CheckAppAccessResponse) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *CheckAppAccessResponse) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *CheckAppAccessResponse) GetErrorCode() int32 {
+	if x != nil {
+		return x.ErrorCode
+	}
+	return 0
+}
+
+func (x *CheckAppAccessResponse) GetAppRoles() []string {
+	if x != nil {
+		return x.AppRoles
+	}
+	return nil
+}
+
 // A directory role held now.
 type Principal_Role struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2948,7 +3076,7 @@ type Principal_Role struct {
 
 func (x *Principal_Role) Reset() {
 	*x = Principal_Role{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3088,7 @@ func (x *Principal_Role) String() string {
 func (*Principal_Role) ProtoMessage() {}
 
 func (x *Principal_Role) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3022,7 +3150,7 @@ type FindInviteConflictsResponse_Conflict struct {
 
 func (x *FindInviteConflictsResponse_Conflict) Reset() {
 	*x = FindInviteConflictsResponse_Conflict{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3034,7 +3162,7 @@ func (x *FindInviteConflictsResponse_Conflict) String() string {
 func (*FindInviteConflictsResponse_Conflict) ProtoMessage() {}
 
 func (x *FindInviteConflictsResponse_Conflict) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3131,7 +3259,7 @@ type ApplyExternalUsersRequest_Item struct {
 
 func (x *ApplyExternalUsersRequest_Item) Reset() {
 	*x = ApplyExternalUsersRequest_Item{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3143,7 +3271,7 @@ func (x *ApplyExternalUsersRequest_Item) String() string {
 func (*ApplyExternalUsersRequest_Item) ProtoMessage() {}
 
 func (x *ApplyExternalUsersRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3238,7 +3366,7 @@ type ApplyExternalUsersResponse_Result struct {
 
 func (x *ApplyExternalUsersResponse_Result) Reset() {
 	*x = ApplyExternalUsersResponse_Result{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3250,7 +3378,7 @@ func (x *ApplyExternalUsersResponse_Result) String() string {
 func (*ApplyExternalUsersResponse_Result) ProtoMessage() {}
 
 func (x *ApplyExternalUsersResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3579,12 +3707,23 @@ const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	"\fdisplay_name\x18\x04 \x01(\tR\vdisplayName\x12\x1f\n" +
 	"\vtemplate_id\x18\x05 \x01(\tR\n" +
 	"templateId\x12\x1b\n" +
-	"\towner_ids\x18\x06 \x03(\tR\bownerIds2\xcb\x02\n" +
+	"\towner_ids\x18\x06 \x03(\tR\bownerIds\"s\n" +
+	"\x15CheckAppAccessRequest\x12 \n" +
+	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\x12\x1c\n" +
+	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId\x12\x1a\n" +
+	"\x06app_id\x18\x03 \x01(\tB\x03\xe0A\x02R\x05appId\"n\n" +
+	"\x16CheckAppAccessResponse\x12\x18\n" +
+	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x1d\n" +
+	"\n" +
+	"error_code\x18\x02 \x01(\x05R\terrorCode\x12\x1b\n" +
+	"\tapp_roles\x18\x03 \x03(\tR\bappRoles2\xe6\x03\n" +
 	"\x10PrincipalService\x12\xa0\x01\n" +
 	"\fGetPrincipal\x12).entente.directory.v1.GetPrincipalRequest\x1a\x1f.entente.directory.v1.Principal\"D\x8a\xb2\x19@\"\agateway\"\x0einvitation-svc\"\n" +
 	"policy-svc\"\bsync-svc\"\rdirectory-svc(\x02\x12\x93\x01\n" +
 	"\fListGroupIds\x12).entente.directory.v1.ListGroupIdsRequest\x1a*.entente.directory.v1.ListGroupIdsResponse\",\x8a\xb2\x19(\"\n" +
-	"policy-svc\"\x0einvitation-svc\"\bsync-svc(\x022\xd0\x02\n" +
+	"policy-svc\"\x0einvitation-svc\"\bsync-svc(\x02\x12\x98\x01\n" +
+	"\x0eCheckAppAccess\x12+.entente.directory.v1.CheckAppAccessRequest\x1a,.entente.directory.v1.CheckAppAccessResponse\"+\x8a\xb2\x19'\"\n" +
+	"policy-svc\"\x0einvitation-svc\"\agateway(\x022\xd0\x02\n" +
 	"\x16TenantDirectoryService\x12\x93\x01\n" +
 	"\fLookupTenant\x12).entente.directory.v1.LookupTenantRequest\x1a!.entente.directory.v1.TenantFacts\"5\x8a\xb2\x191\"\x0einvitation-svc\"\n" +
 	"policy-svc\"\bsync-svc\"\agateway(\x02\x12\x9f\x01\n" +
@@ -3627,7 +3766,7 @@ func file_entente_directory_v1_internal_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_directory_v1_internal_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_entente_directory_v1_internal_proto_goTypes = []any{
 	(Change_Kind)(0), // 0: entente.directory.v1.Change.Kind
 	(ApplyExternalUsersRequest_Item_Operation)(0),    // 1: entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
@@ -3671,88 +3810,92 @@ var file_entente_directory_v1_internal_proto_goTypes = []any{
 	(*CreateSynchronizationApplicationResponse)(nil), // 39: entente.directory.v1.CreateSynchronizationApplicationResponse
 	(*GetSynchronizationApplicationRequest)(nil),     // 40: entente.directory.v1.GetSynchronizationApplicationRequest
 	(*SynchronizationApplication)(nil),               // 41: entente.directory.v1.SynchronizationApplication
-	(*Principal_Role)(nil),                           // 42: entente.directory.v1.Principal.Role
-	(*FindInviteConflictsResponse_Conflict)(nil),     // 43: entente.directory.v1.FindInviteConflictsResponse.Conflict
-	(*ApplyExternalUsersRequest_Item)(nil),           // 44: entente.directory.v1.ApplyExternalUsersRequest.Item
-	(*ApplyExternalUsersResponse_Result)(nil),        // 45: entente.directory.v1.ApplyExternalUsersResponse.Result
-	(*timestamppb.Timestamp)(nil),                    // 46: google.protobuf.Timestamp
-	(Tenant_TenantType)(0),                           // 47: entente.directory.v1.Tenant.TenantType
-	(Tenant_State)(0),                                // 48: entente.directory.v1.Tenant.State
-	(User_UserType)(0),                               // 49: entente.directory.v1.User.UserType
-	(*User)(nil),                                     // 50: entente.directory.v1.User
-	(*Application)(nil),                              // 51: entente.directory.v1.Application
-	(*ServicePrincipal)(nil),                         // 52: entente.directory.v1.ServicePrincipal
-	(*emptypb.Empty)(nil),                            // 53: google.protobuf.Empty
+	(*CheckAppAccessRequest)(nil),                    // 42: entente.directory.v1.CheckAppAccessRequest
+	(*CheckAppAccessResponse)(nil),                   // 43: entente.directory.v1.CheckAppAccessResponse
+	(*Principal_Role)(nil),                           // 44: entente.directory.v1.Principal.Role
+	(*FindInviteConflictsResponse_Conflict)(nil),     // 45: entente.directory.v1.FindInviteConflictsResponse.Conflict
+	(*ApplyExternalUsersRequest_Item)(nil),           // 46: entente.directory.v1.ApplyExternalUsersRequest.Item
+	(*ApplyExternalUsersResponse_Result)(nil),        // 47: entente.directory.v1.ApplyExternalUsersResponse.Result
+	(*timestamppb.Timestamp)(nil),                    // 48: google.protobuf.Timestamp
+	(Tenant_TenantType)(0),                           // 49: entente.directory.v1.Tenant.TenantType
+	(Tenant_State)(0),                                // 50: entente.directory.v1.Tenant.State
+	(User_UserType)(0),                               // 51: entente.directory.v1.User.UserType
+	(*User)(nil),                                     // 52: entente.directory.v1.User
+	(*Application)(nil),                              // 53: entente.directory.v1.Application
+	(*ServicePrincipal)(nil),                         // 54: entente.directory.v1.ServicePrincipal
+	(*emptypb.Empty)(nil),                            // 55: google.protobuf.Empty
 }
 var file_entente_directory_v1_internal_proto_depIdxs = []int32{
-	42, // 0: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
-	46, // 1: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
-	47, // 2: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
-	48, // 3: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
-	43, // 4: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
-	49, // 5: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
+	44, // 0: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
+	48, // 1: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
+	49, // 2: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
+	50, // 3: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
+	45, // 4: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
+	51, // 5: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
 	11, // 6: entente.directory.v1.CreateExternalUserRequest.home_key:type_name -> entente.directory.v1.HomeKey
-	50, // 7: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
-	50, // 8: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
+	52, // 7: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
+	52, // 8: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
 	11, // 9: entente.directory.v1.BindExternalIdentityRequest.home_key:type_name -> entente.directory.v1.HomeKey
 	0,  // 10: entente.directory.v1.Change.kind:type_name -> entente.directory.v1.Change.Kind
-	46, // 11: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
+	48, // 11: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
 	24, // 12: entente.directory.v1.ListChangesResponse.changes:type_name -> entente.directory.v1.Change
-	50, // 13: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
+	52, // 13: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
 	29, // 14: entente.directory.v1.ListSourceUsersResponse.users:type_name -> entente.directory.v1.SourceUser
-	50, // 15: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
+	52, // 15: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
 	34, // 16: entente.directory.v1.ListTargetUsersResponse.users:type_name -> entente.directory.v1.TargetUser
-	44, // 17: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
-	45, // 18: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
-	51, // 19: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
-	52, // 20: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
-	50, // 21: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
+	46, // 17: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
+	47, // 18: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
+	53, // 19: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
+	54, // 20: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
+	52, // 21: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
 	1,  // 22: entente.directory.v1.ApplyExternalUsersRequest.Item.operation:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
-	50, // 23: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
+	52, // 23: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
 	2,  // 24: entente.directory.v1.PrincipalService.GetPrincipal:input_type -> entente.directory.v1.GetPrincipalRequest
 	4,  // 25: entente.directory.v1.PrincipalService.ListGroupIds:input_type -> entente.directory.v1.ListGroupIdsRequest
-	6,  // 26: entente.directory.v1.TenantDirectoryService.LookupTenant:input_type -> entente.directory.v1.LookupTenantRequest
-	7,  // 27: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:input_type -> entente.directory.v1.FindTenantByDomainRequest
-	9,  // 28: entente.directory.v1.ExternalUserService.FindInviteConflicts:input_type -> entente.directory.v1.FindInviteConflictsRequest
-	12, // 29: entente.directory.v1.ExternalUserService.CreateExternalUser:input_type -> entente.directory.v1.CreateExternalUserRequest
-	14, // 30: entente.directory.v1.ExternalUserService.BindExternalIdentity:input_type -> entente.directory.v1.BindExternalIdentityRequest
-	15, // 31: entente.directory.v1.ExternalUserService.ResetExternalIdentity:input_type -> entente.directory.v1.ResetExternalIdentityRequest
-	16, // 32: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
-	17, // 33: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
-	18, // 34: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
-	20, // 35: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
-	21, // 36: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
-	23, // 37: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
-	26, // 38: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
-	28, // 39: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
-	31, // 40: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
-	33, // 41: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
-	36, // 42: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
-	38, // 43: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
-	40, // 44: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
-	3,  // 45: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
-	5,  // 46: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
-	8,  // 47: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
-	8,  // 48: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
-	10, // 49: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
-	13, // 50: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
-	50, // 51: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
-	50, // 52: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
-	50, // 53: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
-	50, // 54: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
-	19, // 55: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
-	53, // 56: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
-	22, // 57: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
-	25, // 58: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
-	27, // 59: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
-	30, // 60: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
-	32, // 61: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
-	35, // 62: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
-	37, // 63: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
-	39, // 64: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
-	41, // 65: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
-	45, // [45:66] is the sub-list for method output_type
-	24, // [24:45] is the sub-list for method input_type
+	42, // 26: entente.directory.v1.PrincipalService.CheckAppAccess:input_type -> entente.directory.v1.CheckAppAccessRequest
+	6,  // 27: entente.directory.v1.TenantDirectoryService.LookupTenant:input_type -> entente.directory.v1.LookupTenantRequest
+	7,  // 28: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:input_type -> entente.directory.v1.FindTenantByDomainRequest
+	9,  // 29: entente.directory.v1.ExternalUserService.FindInviteConflicts:input_type -> entente.directory.v1.FindInviteConflictsRequest
+	12, // 30: entente.directory.v1.ExternalUserService.CreateExternalUser:input_type -> entente.directory.v1.CreateExternalUserRequest
+	14, // 31: entente.directory.v1.ExternalUserService.BindExternalIdentity:input_type -> entente.directory.v1.BindExternalIdentityRequest
+	15, // 32: entente.directory.v1.ExternalUserService.ResetExternalIdentity:input_type -> entente.directory.v1.ResetExternalIdentityRequest
+	16, // 33: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
+	17, // 34: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
+	18, // 35: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
+	20, // 36: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
+	21, // 37: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
+	23, // 38: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
+	26, // 39: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
+	28, // 40: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
+	31, // 41: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
+	33, // 42: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
+	36, // 43: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
+	38, // 44: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
+	40, // 45: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
+	3,  // 46: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
+	5,  // 47: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
+	43, // 48: entente.directory.v1.PrincipalService.CheckAppAccess:output_type -> entente.directory.v1.CheckAppAccessResponse
+	8,  // 49: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
+	8,  // 50: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
+	10, // 51: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
+	13, // 52: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
+	52, // 53: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
+	52, // 54: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
+	52, // 55: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
+	52, // 56: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
+	19, // 57: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
+	55, // 58: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
+	22, // 59: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
+	25, // 60: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
+	27, // 61: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
+	30, // 62: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
+	32, // 63: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
+	35, // 64: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
+	37, // 65: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
+	39, // 66: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
+	41, // 67: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
+	46, // [46:68] is the sub-list for method output_type
+	24, // [24:46] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -3772,7 +3915,7 @@ func file_entente_directory_v1_internal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_internal_proto_rawDesc), len(file_entente_directory_v1_internal_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   44,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

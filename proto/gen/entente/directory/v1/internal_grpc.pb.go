@@ -22,8 +22,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PrincipalService_GetPrincipal_FullMethodName = "/entente.directory.v1.PrincipalService/GetPrincipal"
-	PrincipalService_ListGroupIds_FullMethodName = "/entente.directory.v1.PrincipalService/ListGroupIds"
+	PrincipalService_GetPrincipal_FullMethodName   = "/entente.directory.v1.PrincipalService/GetPrincipal"
+	PrincipalService_ListGroupIds_FullMethodName   = "/entente.directory.v1.PrincipalService/ListGroupIds"
+	PrincipalService_CheckAppAccess_FullMethodName = "/entente.directory.v1.PrincipalService/CheckAppAccess"
 )
 
 // PrincipalServiceClient is the client API for PrincipalService service.
@@ -37,6 +38,8 @@ type PrincipalServiceClient interface {
 	GetPrincipal(ctx context.Context, in *GetPrincipalRequest, opts ...grpc.CallOption) (*Principal, error)
 	// Returns the groups a user or service principal is in, directly or by nesting. At most 11000.
 	ListGroupIds(ctx context.Context, in *ListGroupIdsRequest, opts ...grpc.CallOption) (*ListGroupIdsResponse, error)
+	// Decides whether a user may sign in to an application of the tenant, and with which app roles (DIR-186, DIR-187). NOT_FOUND for an unknown user or application.
+	CheckAppAccess(ctx context.Context, in *CheckAppAccessRequest, opts ...grpc.CallOption) (*CheckAppAccessResponse, error)
 }
 
 type principalServiceClient struct {
@@ -67,6 +70,16 @@ func (c *principalServiceClient) ListGroupIds(ctx context.Context, in *ListGroup
 	return out, nil
 }
 
+func (c *principalServiceClient) CheckAppAccess(ctx context.Context, in *CheckAppAccessRequest, opts ...grpc.CallOption) (*CheckAppAccessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckAppAccessResponse)
+	err := c.cc.Invoke(ctx, PrincipalService_CheckAppAccess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PrincipalServiceServer is the server API for PrincipalService service.
 // All implementations must embed UnimplementedPrincipalServiceServer
 // for forward compatibility.
@@ -78,6 +91,8 @@ type PrincipalServiceServer interface {
 	GetPrincipal(context.Context, *GetPrincipalRequest) (*Principal, error)
 	// Returns the groups a user or service principal is in, directly or by nesting. At most 11000.
 	ListGroupIds(context.Context, *ListGroupIdsRequest) (*ListGroupIdsResponse, error)
+	// Decides whether a user may sign in to an application of the tenant, and with which app roles (DIR-186, DIR-187). NOT_FOUND for an unknown user or application.
+	CheckAppAccess(context.Context, *CheckAppAccessRequest) (*CheckAppAccessResponse, error)
 	mustEmbedUnimplementedPrincipalServiceServer()
 }
 
@@ -93,6 +108,9 @@ func (UnimplementedPrincipalServiceServer) GetPrincipal(context.Context, *GetPri
 }
 func (UnimplementedPrincipalServiceServer) ListGroupIds(context.Context, *ListGroupIdsRequest) (*ListGroupIdsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListGroupIds not implemented")
+}
+func (UnimplementedPrincipalServiceServer) CheckAppAccess(context.Context, *CheckAppAccessRequest) (*CheckAppAccessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckAppAccess not implemented")
 }
 func (UnimplementedPrincipalServiceServer) mustEmbedUnimplementedPrincipalServiceServer() {}
 func (UnimplementedPrincipalServiceServer) testEmbeddedByValue()                          {}
@@ -151,6 +169,24 @@ func _PrincipalService_ListGroupIds_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PrincipalService_CheckAppAccess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckAppAccessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PrincipalServiceServer).CheckAppAccess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PrincipalService_CheckAppAccess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PrincipalServiceServer).CheckAppAccess(ctx, req.(*CheckAppAccessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PrincipalService_ServiceDesc is the grpc.ServiceDesc for PrincipalService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -165,6 +201,10 @@ var PrincipalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListGroupIds",
 			Handler:    _PrincipalService_ListGroupIds_Handler,
+		},
+		{
+			MethodName: "CheckAppAccess",
+			Handler:    _PrincipalService_CheckAppAccess_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

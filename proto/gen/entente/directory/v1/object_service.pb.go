@@ -357,6 +357,226 @@ func (x *PurgeDeletedItemRequest) GetId() string {
 	return ""
 }
 
+// Request of GetMemberGroups.
+type GetMemberGroupsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id, or user principal name of a user.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Only security groups.
+	SecurityEnabledOnly *bool `protobuf:"varint,2,opt,name=security_enabled_only,json=securityEnabledOnly,proto3,oneof" json:"security_enabled_only,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *GetMemberGroupsRequest) Reset() {
+	*x = GetMemberGroupsRequest{}
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMemberGroupsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMemberGroupsRequest) ProtoMessage() {}
+
+func (x *GetMemberGroupsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMemberGroupsRequest.ProtoReflect.Descriptor instead.
+func (*GetMemberGroupsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_object_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetMemberGroupsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetMemberGroupsRequest) GetSecurityEnabledOnly() bool {
+	if x != nil && x.SecurityEnabledOnly != nil {
+		return *x.SecurityEnabledOnly
+	}
+	return false
+}
+
+// Request of CheckMemberGroups.
+type CheckMemberGroupsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id, or user principal name of a user.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Groups to check, at most 20.
+	GroupIds      []string `protobuf:"bytes,2,rep,name=group_ids,json=groupIds,proto3" json:"group_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckMemberGroupsRequest) Reset() {
+	*x = CheckMemberGroupsRequest{}
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckMemberGroupsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckMemberGroupsRequest) ProtoMessage() {}
+
+func (x *CheckMemberGroupsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckMemberGroupsRequest.ProtoReflect.Descriptor instead.
+func (*CheckMemberGroupsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_object_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CheckMemberGroupsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CheckMemberGroupsRequest) GetGroupIds() []string {
+	if x != nil {
+		return x.GroupIds
+	}
+	return nil
+}
+
+// Ids of groups.
+type MemberGroupsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ids.
+	Value         []string `protobuf:"bytes,1,rep,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberGroupsResponse) Reset() {
+	*x = MemberGroupsResponse{}
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberGroupsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberGroupsResponse) ProtoMessage() {}
+
+func (x *MemberGroupsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberGroupsResponse.ProtoReflect.Descriptor instead.
+func (*MemberGroupsResponse) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_object_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MemberGroupsResponse) GetValue() []string {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+// Request of ListTransitiveMemberOf.
+type ListTransitiveMemberOfRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id, or user principal name of a user.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Query options; $filter and $count are not offered.
+	Query *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// Type cast of the path, for instance `microsoft.graph.group`.
+	Cast          string `protobuf:"bytes,3,opt,name=cast,proto3" json:"cast,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTransitiveMemberOfRequest) Reset() {
+	*x = ListTransitiveMemberOfRequest{}
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTransitiveMemberOfRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTransitiveMemberOfRequest) ProtoMessage() {}
+
+func (x *ListTransitiveMemberOfRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTransitiveMemberOfRequest.ProtoReflect.Descriptor instead.
+func (*ListTransitiveMemberOfRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_object_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListTransitiveMemberOfRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListTransitiveMemberOfRequest) GetQuery() *v1.Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *ListTransitiveMemberOfRequest) GetCast() string {
+	if x != nil {
+		return x.Cast
+	}
+	return ""
+}
+
 var File_entente_directory_v1_object_service_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_object_service_proto_rawDesc = "" +
@@ -381,7 +601,20 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x18_new_user_principal_nameB \n" +
 	"\x1e_auto_reconcile_proxy_conflict\".\n" +
 	"\x17PurgeDeletedItemRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\x9d\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x80\x01\n" +
+	"\x16GetMemberGroupsRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x127\n" +
+	"\x15security_enabled_only\x18\x02 \x01(\bH\x00R\x13securityEnabledOnly\x88\x01\x01B\x18\n" +
+	"\x16_security_enabled_only\"L\n" +
+	"\x18CheckMemberGroupsRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1b\n" +
+	"\tgroup_ids\x18\x02 \x03(\tR\bgroupIds\",\n" +
+	"\x14MemberGroupsResponse\x12\x14\n" +
+	"\x05value\x18\x01 \x03(\tR\x05value\"w\n" +
+	"\x1dListTransitiveMemberOfRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\x12\x12\n" +
+	"\x04cast\x18\x03 \x01(\tR\x04cast2\xed.\n" +
 	"\x16DirectoryObjectService\x12\xd0\x03\n" +
 	"\x12GetDirectoryObject\x12/.entente.directory.v1.GetDirectoryObjectRequest\x1a%.entente.directory.v1.DirectoryObject\"\xe1\x02\x8a\xb2\x19\xb9\x02\n" +
 	"\x12Directory.Read.All\n" +
@@ -432,7 +665,37 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x16User.DeleteRestore.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x13Group.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02#*!/v1.0/directory/deletedItems/{id}B\xda\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x13Group.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02#*!/v1.0/directory/deletedItems/{id}\x12\xec\x05\n" +
+	"\x0fGetMemberGroups\x12,.entente.directory.v1.GetMemberGroupsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\xfe\x04\x8a\xb2\x19\xa1\x03\n" +
+	"\x14Application.Read.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x0eGroup.Read.All\n" +
+	"\x14GroupMember.Read.All\n" +
+	"\rUser.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\n" +
+	"\x13Group.ReadWrite.All\n" +
+	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x1b\b\xc8\x01\x1a\x16Collection(Edm.String)\x82\xd3\xe4\x93\x02\xb2\x01:\x01*Z%:\x01*\" /v1.0/users/{id}/getMemberGroupsZ&:\x01*\"!/v1.0/groups/{id}/getMemberGroupsZ1:\x01*\",/v1.0/servicePrincipals/{id}/getMemberGroups\"+/v1.0/directoryObjects/{id}/getMemberGroups\x12\xf8\x05\n" +
+	"\x11CheckMemberGroups\x12..entente.directory.v1.CheckMemberGroupsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\x86\x05\x8a\xb2\x19\xa1\x03\n" +
+	"\x14Application.Read.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x0eGroup.Read.All\n" +
+	"\x14GroupMember.Read.All\n" +
+	"\rUser.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\n" +
+	"\x13Group.ReadWrite.All\n" +
+	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x1b\b\xc8\x01\x1a\x16Collection(Edm.String)\x82\xd3\xe4\x93\x02\xba\x01:\x01*Z':\x01*\"\"/v1.0/users/{id}/checkMemberGroupsZ(:\x01*\"#/v1.0/groups/{id}/checkMemberGroupsZ3:\x01*\"./v1.0/servicePrincipals/{id}/checkMemberGroups\"-/v1.0/directoryObjects/{id}/checkMemberGroups\x12\xe3\x05\n" +
+	"\x16ListTransitiveMemberOf\x123.entente.directory.v1.ListTransitiveMemberOfRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xdf\x04\x8a\xb2\x19\xa1\x03\n" +
+	"\x14Application.Read.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x0eGroup.Read.All\n" +
+	"\x14GroupMember.Read.All\n" +
+	"\rUser.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\n" +
+	"\x13Group.ReadWrite.All\n" +
+	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xb2\x01Z%\x12#/v1.0/users/{id}/transitiveMemberOfZ&\x12$/v1.0/groups/{id}/transitiveMemberOfZ1\x12//v1.0/servicePrincipals/{id}/transitiveMemberOf\x12./v1.0/directoryObjects/{id}/transitiveMemberOfB\xda\x01\n" +
 	"\x18com.entente.directory.v1B\x12ObjectServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -447,7 +710,7 @@ func file_entente_directory_v1_object_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_object_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_object_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_entente_directory_v1_object_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_entente_directory_v1_object_service_proto_goTypes = []any{
 	(*GetDirectoryObjectRequest)(nil),       // 0: entente.directory.v1.GetDirectoryObjectRequest
 	(*GetDirectoryObjectsByIdsRequest)(nil), // 1: entente.directory.v1.GetDirectoryObjectsByIdsRequest
@@ -455,32 +718,43 @@ var file_entente_directory_v1_object_service_proto_goTypes = []any{
 	(*GetDeletedItemRequest)(nil),           // 3: entente.directory.v1.GetDeletedItemRequest
 	(*RestoreDeletedItemRequest)(nil),       // 4: entente.directory.v1.RestoreDeletedItemRequest
 	(*PurgeDeletedItemRequest)(nil),         // 5: entente.directory.v1.PurgeDeletedItemRequest
-	(*v1.Query)(nil),                        // 6: entente.odata.v1.Query
-	(*DirectoryObject)(nil),                 // 7: entente.directory.v1.DirectoryObject
-	(*ListDirectoryObjectsResponse)(nil),    // 8: entente.directory.v1.ListDirectoryObjectsResponse
-	(*emptypb.Empty)(nil),                   // 9: google.protobuf.Empty
+	(*GetMemberGroupsRequest)(nil),          // 6: entente.directory.v1.GetMemberGroupsRequest
+	(*CheckMemberGroupsRequest)(nil),        // 7: entente.directory.v1.CheckMemberGroupsRequest
+	(*MemberGroupsResponse)(nil),            // 8: entente.directory.v1.MemberGroupsResponse
+	(*ListTransitiveMemberOfRequest)(nil),   // 9: entente.directory.v1.ListTransitiveMemberOfRequest
+	(*v1.Query)(nil),                        // 10: entente.odata.v1.Query
+	(*DirectoryObject)(nil),                 // 11: entente.directory.v1.DirectoryObject
+	(*ListDirectoryObjectsResponse)(nil),    // 12: entente.directory.v1.ListDirectoryObjectsResponse
+	(*emptypb.Empty)(nil),                   // 13: google.protobuf.Empty
 }
 var file_entente_directory_v1_object_service_proto_depIdxs = []int32{
-	6, // 0: entente.directory.v1.GetDirectoryObjectRequest.query:type_name -> entente.odata.v1.Query
-	6, // 1: entente.directory.v1.ListDeletedItemsRequest.query:type_name -> entente.odata.v1.Query
-	6, // 2: entente.directory.v1.GetDeletedItemRequest.query:type_name -> entente.odata.v1.Query
-	0, // 3: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:input_type -> entente.directory.v1.GetDirectoryObjectRequest
-	1, // 4: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:input_type -> entente.directory.v1.GetDirectoryObjectsByIdsRequest
-	3, // 5: entente.directory.v1.DirectoryObjectService.GetDeletedItem:input_type -> entente.directory.v1.GetDeletedItemRequest
-	2, // 6: entente.directory.v1.DirectoryObjectService.ListDeletedItems:input_type -> entente.directory.v1.ListDeletedItemsRequest
-	4, // 7: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:input_type -> entente.directory.v1.RestoreDeletedItemRequest
-	5, // 8: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:input_type -> entente.directory.v1.PurgeDeletedItemRequest
-	7, // 9: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:output_type -> entente.directory.v1.DirectoryObject
-	8, // 10: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	7, // 11: entente.directory.v1.DirectoryObjectService.GetDeletedItem:output_type -> entente.directory.v1.DirectoryObject
-	8, // 12: entente.directory.v1.DirectoryObjectService.ListDeletedItems:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	7, // 13: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:output_type -> entente.directory.v1.DirectoryObject
-	9, // 14: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:output_type -> google.protobuf.Empty
-	9, // [9:15] is the sub-list for method output_type
-	3, // [3:9] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	10, // 0: entente.directory.v1.GetDirectoryObjectRequest.query:type_name -> entente.odata.v1.Query
+	10, // 1: entente.directory.v1.ListDeletedItemsRequest.query:type_name -> entente.odata.v1.Query
+	10, // 2: entente.directory.v1.GetDeletedItemRequest.query:type_name -> entente.odata.v1.Query
+	10, // 3: entente.directory.v1.ListTransitiveMemberOfRequest.query:type_name -> entente.odata.v1.Query
+	0,  // 4: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:input_type -> entente.directory.v1.GetDirectoryObjectRequest
+	1,  // 5: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:input_type -> entente.directory.v1.GetDirectoryObjectsByIdsRequest
+	3,  // 6: entente.directory.v1.DirectoryObjectService.GetDeletedItem:input_type -> entente.directory.v1.GetDeletedItemRequest
+	2,  // 7: entente.directory.v1.DirectoryObjectService.ListDeletedItems:input_type -> entente.directory.v1.ListDeletedItemsRequest
+	4,  // 8: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:input_type -> entente.directory.v1.RestoreDeletedItemRequest
+	5,  // 9: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:input_type -> entente.directory.v1.PurgeDeletedItemRequest
+	6,  // 10: entente.directory.v1.DirectoryObjectService.GetMemberGroups:input_type -> entente.directory.v1.GetMemberGroupsRequest
+	7,  // 11: entente.directory.v1.DirectoryObjectService.CheckMemberGroups:input_type -> entente.directory.v1.CheckMemberGroupsRequest
+	9,  // 12: entente.directory.v1.DirectoryObjectService.ListTransitiveMemberOf:input_type -> entente.directory.v1.ListTransitiveMemberOfRequest
+	11, // 13: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:output_type -> entente.directory.v1.DirectoryObject
+	12, // 14: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	11, // 15: entente.directory.v1.DirectoryObjectService.GetDeletedItem:output_type -> entente.directory.v1.DirectoryObject
+	12, // 16: entente.directory.v1.DirectoryObjectService.ListDeletedItems:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	11, // 17: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:output_type -> entente.directory.v1.DirectoryObject
+	13, // 18: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:output_type -> google.protobuf.Empty
+	8,  // 19: entente.directory.v1.DirectoryObjectService.GetMemberGroups:output_type -> entente.directory.v1.MemberGroupsResponse
+	8,  // 20: entente.directory.v1.DirectoryObjectService.CheckMemberGroups:output_type -> entente.directory.v1.MemberGroupsResponse
+	12, // 21: entente.directory.v1.DirectoryObjectService.ListTransitiveMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	13, // [13:22] is the sub-list for method output_type
+	4,  // [4:13] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_object_service_proto_init() }
@@ -490,13 +764,14 @@ func file_entente_directory_v1_object_service_proto_init() {
 	}
 	file_entente_directory_v1_object_proto_init()
 	file_entente_directory_v1_object_service_proto_msgTypes[4].OneofWrappers = []any{}
+	file_entente_directory_v1_object_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_object_service_proto_rawDesc), len(file_entente_directory_v1_object_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

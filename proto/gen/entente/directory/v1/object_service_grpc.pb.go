@@ -28,6 +28,9 @@ const (
 	DirectoryObjectService_ListDeletedItems_FullMethodName         = "/entente.directory.v1.DirectoryObjectService/ListDeletedItems"
 	DirectoryObjectService_RestoreDeletedItem_FullMethodName       = "/entente.directory.v1.DirectoryObjectService/RestoreDeletedItem"
 	DirectoryObjectService_PurgeDeletedItem_FullMethodName         = "/entente.directory.v1.DirectoryObjectService/PurgeDeletedItem"
+	DirectoryObjectService_GetMemberGroups_FullMethodName          = "/entente.directory.v1.DirectoryObjectService/GetMemberGroups"
+	DirectoryObjectService_CheckMemberGroups_FullMethodName        = "/entente.directory.v1.DirectoryObjectService/CheckMemberGroups"
+	DirectoryObjectService_ListTransitiveMemberOf_FullMethodName   = "/entente.directory.v1.DirectoryObjectService/ListTransitiveMemberOf"
 )
 
 // DirectoryObjectServiceClient is the client API for DirectoryObjectService service.
@@ -52,6 +55,12 @@ type DirectoryObjectServiceClient interface {
 	RestoreDeletedItem(ctx context.Context, in *RestoreDeletedItemRequest, opts ...grpc.CallOption) (*DirectoryObject, error)
 	// Removes a soft-deleted object for good (DIR-100).
 	PurgeDeletedItem(ctx context.Context, in *PurgeDeletedItemRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Returns the ids of the groups an object is in, directly or by nesting (DIR-51). RESULT_TOO_LARGE above 11000.
+	GetMemberGroups(ctx context.Context, in *GetMemberGroupsRequest, opts ...grpc.CallOption) (*MemberGroupsResponse, error)
+	// Returns which of at most 20 groups an object is in, directly or by nesting (DIR-51).
+	CheckMemberGroups(ctx context.Context, in *CheckMemberGroupsRequest, opts ...grpc.CallOption) (*MemberGroupsResponse, error)
+	// Lists the groups an object is in, directly or by nesting, and the roles it holds (DIR-50).
+	ListTransitiveMemberOf(ctx context.Context, in *ListTransitiveMemberOfRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
 }
 
 type directoryObjectServiceClient struct {
@@ -122,6 +131,36 @@ func (c *directoryObjectServiceClient) PurgeDeletedItem(ctx context.Context, in 
 	return out, nil
 }
 
+func (c *directoryObjectServiceClient) GetMemberGroups(ctx context.Context, in *GetMemberGroupsRequest, opts ...grpc.CallOption) (*MemberGroupsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MemberGroupsResponse)
+	err := c.cc.Invoke(ctx, DirectoryObjectService_GetMemberGroups_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryObjectServiceClient) CheckMemberGroups(ctx context.Context, in *CheckMemberGroupsRequest, opts ...grpc.CallOption) (*MemberGroupsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MemberGroupsResponse)
+	err := c.cc.Invoke(ctx, DirectoryObjectService_CheckMemberGroups_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryObjectServiceClient) ListTransitiveMemberOf(ctx context.Context, in *ListTransitiveMemberOfRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDirectoryObjectsResponse)
+	err := c.cc.Invoke(ctx, DirectoryObjectService_ListTransitiveMemberOf_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DirectoryObjectServiceServer is the server API for DirectoryObjectService service.
 // All implementations must embed UnimplementedDirectoryObjectServiceServer
 // for forward compatibility.
@@ -144,6 +183,12 @@ type DirectoryObjectServiceServer interface {
 	RestoreDeletedItem(context.Context, *RestoreDeletedItemRequest) (*DirectoryObject, error)
 	// Removes a soft-deleted object for good (DIR-100).
 	PurgeDeletedItem(context.Context, *PurgeDeletedItemRequest) (*emptypb.Empty, error)
+	// Returns the ids of the groups an object is in, directly or by nesting (DIR-51). RESULT_TOO_LARGE above 11000.
+	GetMemberGroups(context.Context, *GetMemberGroupsRequest) (*MemberGroupsResponse, error)
+	// Returns which of at most 20 groups an object is in, directly or by nesting (DIR-51).
+	CheckMemberGroups(context.Context, *CheckMemberGroupsRequest) (*MemberGroupsResponse, error)
+	// Lists the groups an object is in, directly or by nesting, and the roles it holds (DIR-50).
+	ListTransitiveMemberOf(context.Context, *ListTransitiveMemberOfRequest) (*ListDirectoryObjectsResponse, error)
 	mustEmbedUnimplementedDirectoryObjectServiceServer()
 }
 
@@ -171,6 +216,15 @@ func (UnimplementedDirectoryObjectServiceServer) RestoreDeletedItem(context.Cont
 }
 func (UnimplementedDirectoryObjectServiceServer) PurgeDeletedItem(context.Context, *PurgeDeletedItemRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method PurgeDeletedItem not implemented")
+}
+func (UnimplementedDirectoryObjectServiceServer) GetMemberGroups(context.Context, *GetMemberGroupsRequest) (*MemberGroupsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetMemberGroups not implemented")
+}
+func (UnimplementedDirectoryObjectServiceServer) CheckMemberGroups(context.Context, *CheckMemberGroupsRequest) (*MemberGroupsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckMemberGroups not implemented")
+}
+func (UnimplementedDirectoryObjectServiceServer) ListTransitiveMemberOf(context.Context, *ListTransitiveMemberOfRequest) (*ListDirectoryObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTransitiveMemberOf not implemented")
 }
 func (UnimplementedDirectoryObjectServiceServer) mustEmbedUnimplementedDirectoryObjectServiceServer() {
 }
@@ -302,6 +356,60 @@ func _DirectoryObjectService_PurgeDeletedItem_Handler(srv interface{}, ctx conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DirectoryObjectService_GetMemberGroups_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetMemberGroupsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryObjectServiceServer).GetMemberGroups(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryObjectService_GetMemberGroups_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryObjectServiceServer).GetMemberGroups(ctx, req.(*GetMemberGroupsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryObjectService_CheckMemberGroups_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckMemberGroupsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryObjectServiceServer).CheckMemberGroups(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryObjectService_CheckMemberGroups_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryObjectServiceServer).CheckMemberGroups(ctx, req.(*CheckMemberGroupsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryObjectService_ListTransitiveMemberOf_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTransitiveMemberOfRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryObjectServiceServer).ListTransitiveMemberOf(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryObjectService_ListTransitiveMemberOf_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryObjectServiceServer).ListTransitiveMemberOf(ctx, req.(*ListTransitiveMemberOfRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DirectoryObjectService_ServiceDesc is the grpc.ServiceDesc for DirectoryObjectService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -332,6 +440,18 @@ var DirectoryObjectService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PurgeDeletedItem",
 			Handler:    _DirectoryObjectService_PurgeDeletedItem_Handler,
+		},
+		{
+			MethodName: "GetMemberGroups",
+			Handler:    _DirectoryObjectService_GetMemberGroups_Handler,
+		},
+		{
+			MethodName: "CheckMemberGroups",
+			Handler:    _DirectoryObjectService_CheckMemberGroups_Handler,
+		},
+		{
+			MethodName: "ListTransitiveMemberOf",
+			Handler:    _DirectoryObjectService_ListTransitiveMemberOf_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,215 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"entente.dev/directory-svc/internal/access"
+	"entente.dev/directory-svc/internal/application"
+	"entente.dev/directory-svc/internal/object"
+	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/store"
+	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/caller"
+	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/odata"
+	"github.com/google/uuid"
+)
+
+const mostChecked = 20
+
+// memberships finds a live object and the groups it is in, directly or by
+// nesting.
+func (s *Objects) memberships(ctx context.Context, text string, securityOnly bool, fn func(tx *store.Tx, who caller.Caller, t *store.Tenant, l store.Link, groups []uuid.UUID) error) error {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		link, err := s.liveObject(tx, text)
+		if err != nil {
+			return err
+		}
+		if who.ObjectID != link.ID {
+			if err := access.Directory(who, rights(t)); err != nil {
+				return err
+			}
+		}
+		groups, err := tx.GroupsOf(link.ID, true, securityOnly, maxGroups+1)
+		if err != nil {
+			return err
+		}
+		if len(groups) > maxGroups {
+			return fault.Precondition(errorspb.Reason_RESULT_TOO_LARGE, "The object is in more than %d groups.", maxGroups)
+		}
+		return fn(tx, who, t, link, groups)
+	})
+}
+
+// liveObject finds an object by id, or a user by name.
+func (s *Objects) liveObject(tx *store.Tx, text string) (store.Link, error) {
+	key := store.ParseUserKey(text)
+	if key.ID == uuid.Nil {
+		u, err := tx.User(key)
+		if err != nil {
+			return store.Link{}, err
+		}
+		return store.Link{ID: u.ID, Type: object.User}, nil
+	}
+	link, ok, err := tx.Resolve(key.ID)
+	if err == nil && !ok {
+		err = property.NotFound(text)
+	}
+	return link, err
+}
+
+// GetMemberGroups returns the ids of the groups an object is in (DIR-51).
+func (s *Objects) GetMemberGroups(ctx context.Context, req *pb.GetMemberGroupsRequest) (*pb.MemberGroupsResponse, error) {
+	out := &pb.MemberGroupsResponse{}
+	err := s.memberships(ctx, req.Id, req.GetSecurityEnabledOnly(), func(_ *store.Tx, _ caller.Caller, _ *store.Tenant, _ store.Link, groups []uuid.UUID) error {
+		out.Value = make([]string, len(groups))
+		for i, g := range groups {
+			out.Value[i] = g.String()
+		}
+		return nil
+	})
+	return out, err
+}
+
+// CheckMemberGroups returns which of the groups an object is in (DIR-51).
+func (s *Objects) CheckMemberGroups(ctx context.Context, req *pb.CheckMemberGroupsRequest) (*pb.MemberGroupsResponse, error) {
+	if len(req.GroupIds) == 0 || len(req.GroupIds) > mostChecked {
+		return nil, property.Refused("groupIds", "Between 1 and %d groups are expected.", mostChecked)
+	}
+	asked, err := objectIDs(req.GroupIds)
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.MemberGroupsResponse{}
+	err = s.memberships(ctx, req.Id, false, func(_ *store.Tx, _ caller.Caller, _ *store.Tenant, _ store.Link, groups []uuid.UUID) error {
+		out.Value = nil
+		for _, id := range asked {
+			if slices.Contains(groups, id) {
+				out.Value = append(out.Value, id.String())
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// ListTransitiveMemberOf lists the groups an object is in, directly or by
+// nesting, and the roles it holds (DIR-50).
+func (s *Objects) ListTransitiveMemberOf(ctx context.Context, req *pb.ListTransitiveMemberOfRequest) (*pb.ListDirectoryObjectsResponse, error) {
+	if err := unfiltered(req.Query); err != nil {
+		return nil, err
+	}
+	types, err := castTypes(req.Cast)
+	if err != nil {
+		return nil, err
+	}
+	route := "transitiveMemberOf/" + req.Id + "/" + req.Cast
+	page, err := s.Tokens.Page(caller.From(ctx), route, req.Query)
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.ListDirectoryObjectsResponse{}
+	err = s.memberships(ctx, req.Id, false, func(tx *store.Tx, who caller.Caller, t *store.Tenant, link store.Link, groups []uuid.UUID) error {
+		links, err := s.holders(tx, link, groups, types)
+		if err != nil {
+			return err
+		}
+		if page.After != nil {
+			links = slices.DeleteFunc(links, func(l store.Link) bool { return l.ID.String() <= page.After.ID })
+		}
+		if len(links) > page.Size {
+			links = links[:page.Size]
+			out.NextPageToken = s.Tokens.Next(who, route, req.Query, page, odata.Position{ID: links[page.Size-1].ID.String()})
+		}
+		out.Value, err = s.objects(tx, who, t, links)
+		return err
+	})
+	return out, err
+}
+
+// holders are the groups and the activated roles of an object, by id.
+func (s *Objects) holders(tx *store.Tx, link store.Link, groups []uuid.UUID, types []object.Type) ([]store.Link, error) {
+	var out []store.Link
+	if len(types) == 0 || types[0] == object.Group {
+		for _, g := range groups {
+			out = append(out, store.Link{ID: g, Type: object.Group})
+		}
+	}
+	if len(types) == 0 || types[0] == object.Role {
+		held, err := tx.RolesOf([]uuid.UUID{link.ID})
+		if err != nil {
+			return nil, err
+		}
+		active, err := tx.ActiveRoles()
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range active {
+			if slices.ContainsFunc(held[link.ID], func(h store.HeldRole) bool { return h.Template.ID == r.Template.ID && h.Scope == "/" }) {
+				out = append(out, store.Link{ID: r.ID, Type: object.Role})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b store.Link) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	return out, nil
+}
+
+// CheckAppAccess decides whether a user may sign in to an application
+// (DIR-186, DIR-187).
+func (s *Principals) CheckAppAccess(ctx context.Context, req *pb.CheckAppAccessRequest) (*pb.CheckAppAccessResponse, error) {
+	t, err := s.named(ctx, req.TenantId)
+	if err != nil {
+		return nil, err
+	}
+	id, err := objectID(req.UserId)
+	if err != nil {
+		return nil, err
+	}
+	key, err := store.ParseAppKey("appId=" + req.AppId)
+	if err != nil {
+		return nil, err
+	}
+	const disabled, notAssigned = 50057, 50105
+	out := &pb.CheckAppAccessResponse{}
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		u, err := tx.User(store.UserID(id))
+		if err != nil {
+			return err
+		}
+		p, err := tx.ServicePrincipal(key, store.Live, false)
+		if err != nil {
+			return err
+		}
+		// Nested members get nothing: direct groups alone count.
+		held, err := tx.RolesOn(p.ID, id)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !u.AccountEnabled, !p.Enabled:
+			out.ErrorCode = disabled
+			return nil
+		case p.AssignmentRequired && len(held) == 0:
+			out.ErrorCode = notAssigned
+			return nil
+		}
+		out.Allowed = true
+		messages, err := s.servicePrincipals(tx, t, []*application.ServicePrincipal{p})
+		if err != nil {
+			return err
+		}
+		for _, r := range messages[0].AppRoles {
+			if r.GetIsEnabled() && slices.ContainsFunc(held, func(h uuid.UUID) bool { return h.String() == r.Id }) {
+				out.AppRoles = append(out.AppRoles, r.GetValue())
+			}
+		}
+		return nil
+	})
+	return out, err
+}
