@@ -69,7 +69,7 @@ func TestServiceRunsTheMainJobByStubs(t *testing.T) {
 		t.Errorf("a second user of one name: %v", err)
 	}
 	if _, err := users.UpdateUser(ctx, &directorypb.UpdateUserRequest{
-		Id: user.Id, User: &directorypb.User{City: proto.String("Delft")}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"city", "mail_nickname"}},
+		Id: user.Id, User: &directorypb.User{City: proto.String("Delft")}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"city", "display_name"}},
 	}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("clearing a required property: %v", err)
 	}
@@ -150,7 +150,7 @@ func TestServiceRunsTheMainJobByStubs(t *testing.T) {
 		t.Fatalf("StartJob: %v", err)
 	}
 	suitetest.Eventually(t, 30*time.Second, "the user arrives in the other tenant", func() bool {
-		page, err := users.ListUsers(otherCtx, &directorypb.ListUsersRequest{Query: &odatapb.Query{Filter: "displayName eq 'stub'"}})
+		page, err := users.ListUsers(otherCtx, &directorypb.ListUsersRequest{Query: &odatapb.Query{Filter: "displayName eq 'stub'", Select: "id,externalUserState"}})
 		return err == nil && len(page.Value) == 1 && page.Value[0].GetExternalUserState() == directorypb.User_Accepted
 	})
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"entente.dev/deploy/e2e/suitetest"
 )
@@ -234,10 +235,10 @@ func TestTerraformAppliesApplications(t *testing.T) {
 	if assignment["principalType"] != "ServicePrincipal" {
 		t.Errorf("assignment = %v", assignment)
 	}
-	fresh := s.TokenRequest(t, tenant.ID, url.Values{"grant_type": {"client_credentials"}, "client_id": {appID}, "client_secret": {secret}, "scope": {host + "/.default"}})
-	if status := s.Bearer(t, fmt.Sprint(fresh.JSON["access_token"])).Do(http.MethodGet, "/v1.0/users?$top=1", nil).Status; status != 200 {
-		t.Errorf("with User.Read.All = %d", status)
-	}
+	suitetest.Eventually(t, 2*time.Second, "User.Read.All takes effect", func() bool {
+		fresh := s.TokenRequest(t, tenant.ID, url.Values{"grant_type": {"client_credentials"}, "client_id": {appID}, "client_secret": {secret}, "scope": {host + "/.default"}})
+		return s.Bearer(t, fmt.Sprint(fresh.JSON["access_token"])).Do(http.MethodGet, "/v1.0/users?$top=1", nil).Status == 200
+	})
 	g.Delete("/v1.0/servicePrincipals/" + suitetest.ID(graphs[0]) + "/appRoleAssignedTo/" + suitetest.ID(assignment))
 
 	g.Delete("/v1.0/servicePrincipals/" + spID)

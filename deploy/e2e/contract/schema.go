@@ -26,7 +26,7 @@ type Schema struct {
 type Type struct {
 	Base string `yaml:"base"`
 	// Open says that members may be added: properties `extension_…` to an
-	// entity, any to an identity.
+	// entity, any to a complex type.
 	Open       bool                `yaml:"open"`
 	Abstract   bool                `yaml:"abstract"`
 	Beta       bool                `yaml:"beta"`

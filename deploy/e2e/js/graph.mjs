@@ -101,7 +101,6 @@ const batch = new BatchRequestContent([
   { id: "2", request: new Request(`${origin.origin}/v1.0/users/${absent}`, { method: "GET" }) },
   {
     id: "3",
-    dependsOn: ["1"],
     request: new Request(`${origin.origin}/v1.0/users/${created.id}`, {
       method: "PATCH",
       headers: { "Content-Type": "application/json" },
