@@ -176,62 +176,70 @@ func (r *run) item(c *candidate) *directorypb.ApplyExternalUsersRequest_Item {
 // when they may be tried again.
 func (r *run) send(ctx context.Context, request *directorypb.ApplyExternalUsersRequest, drafts []draft, c *job.Cycle, retry bool) ([]uuid.UUID, error) {
 	var results []*directorypb.ApplyExternalUsersResponse_Result
+	var seq int64
 	if len(request.GetItems()) > 0 {
-		if r.hold {
-			if err := r.remember(ctx, request, drafts, c); err != nil {
-				return nil, err
-			}
+		var err error
+		if seq, err = r.remember(ctx, request, drafts, *c); err != nil {
+			return nil, err
 		}
-		response, err := r.apply(ctx, request)
-		if err != nil {
-			if r.hold && fault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) {
-				// Nothing was written: the batch must not be sent again as it is.
-				if err := r.forget(ctx); err != nil {
-					return nil, err
-				}
+		if results, err = r.apply(ctx, request); err != nil {
+			if fault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) {
+				err = errors.Join(err, r.forget(ctx))
 			}
 			return nil, err
 		}
-		results = response.GetResults()
-		if len(results) != len(request.GetItems()) {
-			return nil, fmt.Errorf("write target users: %d results for %d items", len(results), len(request.GetItems()))
-		}
 	}
 	o := r.settle(drafts, results, retry)
-	return o.stale, r.record(ctx, o, c, len(request.GetItems()) > 0)
+	return o.stale, r.record(ctx, o, c, seq)
 }
 
-// apply writes the batch into the target, in-call retries are the client's.
-func (r *run) apply(ctx context.Context, request *directorypb.ApplyExternalUsersRequest) (*directorypb.ApplyExternalUsersResponse, error) {
+// apply writes a batch into the target; what it answers fits the items.
+func (r *run) apply(ctx context.Context, request *directorypb.ApplyExternalUsersRequest) ([]*directorypb.ApplyExternalUsersResponse_Result, error) {
 	response, err := r.Target.ApplyExternalUsers(ctx, request)
 	if err != nil {
 		return nil, fmt.Errorf("write target users: %w", err)
 	}
-	return response, nil
+	if n := len(response.GetResults()); n != len(request.GetItems()) {
+		return nil, fmt.Errorf("write target users: %d results for %d items", n, len(request.GetItems()))
+	}
+	return response.GetResults(), nil
 }
 
-// remember stores the batch before it is sent.
-func (r *run) remember(ctx context.Context, request *directorypb.ApplyExternalUsersRequest, drafts []draft, c *job.Cycle) error {
+// remember stores a batch before it is sent and returns its number. On demand
+// nothing is stored: who asked waits for the outcome, and asks again.
+func (r *run) remember(ctx context.Context, request *directorypb.ApplyExternalUsersRequest, drafts []draft, c job.Cycle) (int64, error) {
+	if !r.hold {
+		return 0, nil
+	}
 	body, err := proto.Marshal(request)
 	if err != nil {
-		return fmt.Errorf("encode batch: %w", err)
+		return 0, fmt.Errorf("encode batch: %w", err)
 	}
 	notes, err := json.Marshal(drafts)
 	if err != nil {
-		return fmt.Errorf("encode batch: %w", err)
+		return 0, fmt.Errorf("encode batch: %w", err)
 	}
-	return r.Store.Write(ctx, r.job.Tenant, func(tx *store.Tx) error {
+	r.seq++
+	seq := r.seq
+	return seq, r.Store.Write(ctx, r.job.Tenant, func(tx *store.Tx) error {
 		if err := r.unchanged(tx); err != nil {
 			return err
 		}
-		return tx.SaveBatch(r.job.Key, store.Batch{Request: body, Drafts: notes, Cycle: *c})
+		return tx.SaveBatch(r.job.Key, store.Batch{Seq: seq, Request: body, Drafts: notes, Cycle: c})
 	})
 }
 
+// forget drops stored batches that were not sent, or refused as a whole.
 func (r *run) forget(ctx context.Context) error {
+	if !r.hold {
+		return nil
+	}
 	return r.Store.Write(ctx, r.job.Tenant, func(tx *store.Tx) error {
-		_, err := tx.DropBatch(r.job.Key)
-		return err
+		if err := tx.Hold(r.lease, r.Clock.Now().Add(r.LeaseLife)); err != nil {
+			return err
+		}
+		tx.DropBatches(r.job.Key)
+		return nil
 	})
 }
 
@@ -251,7 +259,8 @@ func (r *run) unchanged(tx *store.Tx) error {
 }
 
 // record commits the outcome of a batch together with the checkpoint.
-func (r *run) record(ctx context.Context, o outcome, c *job.Cycle, sent bool) error {
+// seq is the number of the stored batch, 0 when nothing was sent.
+func (r *run) record(ctx context.Context, o outcome, c *job.Cycle, seq int64) error {
 	next := *c
 	next.Counts.Add(o.counts)
 	next.Observed = r.Clock.Now()
@@ -264,10 +273,10 @@ func (r *run) record(ctx context.Context, o outcome, c *job.Cycle, sent bool) er
 			if changed = errors.Is(err, ErrChanged); err != nil && !changed {
 				return err
 			}
-			if sent {
+			if seq > 0 {
 				// The batch is gone when the connections were dropped meanwhile:
 				// what happened is logged, but connects nothing any more.
-				if connected, err = tx.DropBatch(r.job.Key); err != nil {
+				if connected, err = tx.DropBatch(r.job.Key, seq); err != nil {
 					return err
 				}
 			} else if changed {
@@ -309,23 +318,35 @@ func (r *run) count(o outcome) {
 	}
 }
 
-// recover finishes the batch that an earlier holder sent and did not record.
+// recover finishes the batches that an earlier holder stored and did not
+// record.
 func (r *run) recover(ctx context.Context) error {
-	var batch *store.Batch
+	var batches []store.Batch
 	err := r.Store.Read(ctx, r.job.Tenant, func(tx *store.Tx) error {
 		var err error
-		batch, err = tx.Batch(r.job.Key)
+		batches, err = tx.Batches(r.job.Key)
 		return err
 	})
-	if err != nil || batch == nil {
+	if err != nil {
 		return err
 	}
+	for _, b := range batches {
+		if err := r.redo(ctx, b); err != nil {
+			return err
+		}
+		r.seq = b.Seq
+	}
+	return nil
+}
+
+// redo sends a stored batch again and records it.
+func (r *run) redo(ctx context.Context, b store.Batch) error {
 	request := &directorypb.ApplyExternalUsersRequest{}
-	if err := proto.Unmarshal(batch.Request, request); err != nil {
+	if err := proto.Unmarshal(b.Request, request); err != nil {
 		return fmt.Errorf("decode batch: %w", err)
 	}
 	var drafts []draft
-	if err := json.Unmarshal(batch.Drafts, &drafts); err != nil {
+	if err := json.Unmarshal(b.Drafts, &drafts); err != nil {
 		return fmt.Errorf("decode batch: %w", err)
 	}
 	// The batch goes out under the present token and policy. Versions are not
@@ -334,29 +355,38 @@ func (r *run) recover(ctx context.Context) error {
 	for _, item := range request.Items {
 		item.ExpectedVersion = 0
 	}
-	response, err := r.replay(ctx, request)
+	results, err := r.replay(ctx, request)
 	if err != nil {
 		return err
 	}
-	if len(response.GetResults()) != len(request.GetItems()) {
-		return fmt.Errorf("write target users: %d results for %d items", len(response.GetResults()), len(request.GetItems()))
+	// The figures are those of the cycle as recorded; the checkpoint is the batch's.
+	c := b.Cycle
+	if r.job.Cycle != nil && r.job.Cycle.ID == c.ID {
+		after := c.After
+		c = *r.job.Cycle
+		c.After = max(c.After, after)
 	}
-	c := batch.Cycle
-	return r.record(ctx, r.settle(drafts, response.GetResults(), false), &c, true)
+	if err := r.record(ctx, r.settle(drafts, results, false), &c, b.Seq); err != nil {
+		return err
+	}
+	if r.job.Cycle != nil && r.job.Cycle.ID == c.ID {
+		r.job.Cycle = &c
+	}
+	return nil
 }
 
 // replay sends a stored batch under the target's present policy. While the
 // policy refuses, the batch stays stored.
-func (r *run) replay(ctx context.Context, request *directorypb.ApplyExternalUsersRequest) (*directorypb.ApplyExternalUsersResponse, error) {
+func (r *run) replay(ctx context.Context, request *directorypb.ApplyExternalUsersRequest) ([]*directorypb.ApplyExternalUsersResponse_Result, error) {
 	for attempt := 1; ; attempt++ {
 		p := &page{}
 		if err := r.permit(ctx, p); err != nil {
 			return nil, err
 		}
 		request.PolicyVersion = p.version
-		response, err := r.apply(ctx, request)
+		results, err := r.apply(ctx, request)
 		if attempt == 3 || !fault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) {
-			return response, err
+			return results, err
 		}
 	}
 }

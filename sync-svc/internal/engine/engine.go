@@ -111,6 +111,8 @@ type run struct {
 	hold bool
 	// staging is set while removals wait for an administrator.
 	staging bool
+	// seq numbers the stored batches of this run.
+	seq int64
 	// gathered are the candidates of a cycle that fits into one batch, read once.
 	gathered []*candidate
 	allowed  map[uuid.UUID]bool // removals that an administrator let through

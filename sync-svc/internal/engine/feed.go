@@ -62,7 +62,7 @@ func (r *run) changes(ctx context.Context) (*findings, error) {
 	source, target := positions(r.job.Watermark)
 	seen := map[string]bool{}
 	var err error
-	source, err = r.read(ctx, r.job.Tenant, source, nil, f, func(c *directorypb.Change) {
+	source, err = r.readFeed(ctx, r.job.Tenant, source, nil, f, func(c *directorypb.Change) {
 		if id := r.concerns(c, f); id != "" && !seen[id] {
 			seen[id] = true
 			if parsed, err := uuid.Parse(id); err == nil {
@@ -76,7 +76,7 @@ func (r *run) changes(ctx context.Context) (*findings, error) {
 	if err != nil {
 		return nil, err
 	}
-	target, err = r.read(ctx, r.job.Target, target, []string{"user"}, f, func(c *directorypb.Change) {
+	target, err = r.readFeed(ctx, r.job.Target, target, []string{"user"}, f, func(c *directorypb.Change) {
 		switch c.GetKind() {
 		case directorypb.Change_deleted, directorypb.Change_purged, directorypb.Change_restored:
 			if id, err := uuid.Parse(c.GetObjectId()); err == nil && !slices.Contains(f.targets, id) {
@@ -88,7 +88,7 @@ func (r *run) changes(ctx context.Context) (*findings, error) {
 	return f, err
 }
 
-func (r *run) read(ctx context.Context, t tenant.ID, position string, types []string, f *findings, see func(*directorypb.Change)) (string, error) {
+func (r *run) readFeed(ctx context.Context, t tenant.ID, position string, types []string, f *findings, see func(*directorypb.Change)) (string, error) {
 	for {
 		page, err := r.Feed.ListChanges(ctx, &directorypb.ListChangesRequest{TenantId: t.String(), Position: position, Limit: 2000, Types: types})
 		if fault.Is(err, errorspb.Reason_SYNC_STATE_NOT_FOUND) {

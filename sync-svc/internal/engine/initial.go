@@ -7,7 +7,6 @@ import (
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	"github.com/google/uuid"
 
-	"entente.dev/sync-svc/internal/job"
 	"entente.dev/sync-svc/internal/store"
 )
 
@@ -17,63 +16,6 @@ type span struct {
 	page *page
 	last uuid.UUID
 	more bool
-}
-
-// everybody evaluates the whole scope in the order of ids. While one page is
-// written the next one is read and decided.
-func (r *run) everybody(ctx context.Context, c *job.Cycle) error {
-	after := uuid.Nil
-	if c.After != "" {
-		parsed, err := uuid.Parse(c.After)
-		if err != nil {
-			return fmt.Errorf("read checkpoint: %w", err)
-		}
-		after = parsed
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	spans, failed := make(chan *span), make(chan error, 1)
-	go func() {
-		defer close(spans)
-		for {
-			s, err := r.span(ctx, after)
-			if err != nil {
-				failed <- err
-				return
-			}
-			select {
-			case spans <- s:
-			case <-ctx.Done():
-				return
-			}
-			if !s.more {
-				return
-			}
-			after = s.last
-		}
-	}()
-	// The reader is waited for: closing the channel is its last act.
-	defer func() {
-		cancel()
-		for range spans {
-		}
-	}()
-	for s := range spans {
-		c.After = s.last.String()
-		total := c.Imported + int64(len(s.page.all))
-		if s.more {
-			total += job.PageSize
-		}
-		c.TotalObjects = max(c.TotalObjects, total)
-		if err := r.export(ctx, s.page, c); err != nil {
-			return err
-		}
-	}
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return ctx.Err()
-	}
 }
 
 // span reads and decides the page after an id.

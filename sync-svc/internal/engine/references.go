@@ -110,7 +110,7 @@ func (r *run) unresolved(ctx context.Context, c *job.Cycle) error {
 			o.links = append(o.links, l)
 			o.records = append(o.records, d.Record)
 		}
-		if err := r.record(ctx, o, c, false); err != nil {
+		if err := r.record(ctx, o, c, 0); err != nil {
 			return err
 		}
 	}

@@ -44,16 +44,17 @@ create table staged_deletions (
     primary key (tenant_id, job_key, source_id)
 );
 
--- The batch a job has sent to the target and not yet recorded: written before
--- it is sent, removed with the records of its outcome. After a crash it is sent
--- again as it was.
+-- The batches a job has sent to the target, or is about to, and not yet
+-- recorded: written before they are sent, removed with the records of their
+-- outcome. After a crash they are sent again as they were, in their order.
 create table batches (
-    tenant_id uuid  not null,
-    job_key   uuid  not null,
-    request   bytea not null,
-    drafts    bytea not null,
-    cycle     jsonb not null,
-    primary key (tenant_id, job_key)
+    tenant_id uuid   not null,
+    job_key   uuid   not null,
+    seq       bigint not null,
+    request   bytea  not null,
+    drafts    bytea  not null,
+    cycle     jsonb  not null,
+    primary key (tenant_id, job_key, seq)
 );
 
 do $$

@@ -13,41 +13,48 @@ import (
 
 // Batch is what a job has sent to its target and not yet recorded.
 type Batch struct {
+	Seq     int64
 	Request []byte
 	Drafts  []byte
 	Cycle   job.Cycle
 }
 
-// SaveBatch writes the batch that is about to be sent.
+// SaveBatch writes a batch that is about to be sent.
 func (tx *Tx) SaveBatch(key uuid.UUID, b Batch) error {
 	cycle, err := toJSON(b.Cycle)
 	if err != nil {
 		return err
 	}
-	tx.Queue(`insert into batches (tenant_id, job_key, request, drafts, cycle) values ($1, $2, $3, $4, $5)`, tx.Tenant, key, b.Request, b.Drafts, cycle)
+	tx.Queue(`insert into batches (tenant_id, job_key, seq, request, drafts, cycle) values ($1, $2, $3, $4, $5, $6)`, tx.Tenant, key, b.Seq, b.Request, b.Drafts, cycle)
 	return nil
 }
 
-// Batch loads the batch of a job that was sent and not recorded, or nil.
-func (tx *Tx) Batch(key uuid.UUID) (*Batch, error) {
-	var b Batch
-	var cycle []byte
-	err := tx.Pgx().QueryRow(tx.Context(), `select request, drafts, cycle from batches where tenant_id = $1 and job_key = $2`, tx.Tenant, key).
-		Scan(&b.Request, &b.Drafts, &cycle)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
+// Batches loads what a job sent and did not record, in order.
+func (tx *Tx) Batches(key uuid.UUID) ([]Batch, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), `select seq, request, drafts, cycle from batches where tenant_id = $1 and job_key = $2 order by seq`, tx.Tenant, key)
 	if err != nil {
 		return nil, err
 	}
-	return &b, json.Unmarshal(cycle, &b.Cycle)
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Batch, error) {
+		var b Batch
+		var cycle []byte
+		if err := row.Scan(&b.Seq, &b.Request, &b.Drafts, &cycle); err != nil {
+			return b, err
+		}
+		return b, json.Unmarshal(cycle, &b.Cycle)
+	})
 }
 
-// DropBatch forgets the batch, whose outcome is recorded by the same
+// DropBatch forgets a batch, whose outcome is recorded by the same
 // transaction, and reports whether it was still there.
-func (tx *Tx) DropBatch(key uuid.UUID) (bool, error) {
-	tag, err := tx.Pgx().Exec(tx.Context(), `delete from batches where tenant_id = $1 and job_key = $2`, tx.Tenant, key)
+func (tx *Tx) DropBatch(key uuid.UUID, seq int64) (bool, error) {
+	tag, err := tx.Pgx().Exec(tx.Context(), `delete from batches where tenant_id = $1 and job_key = $2 and seq = $3`, tx.Tenant, key, seq)
 	return tag.RowsAffected() > 0, err
+}
+
+// DropBatches forgets all batches of a job, none of which was sent.
+func (tx *Tx) DropBatches(key uuid.UUID) {
+	tx.Queue(`delete from batches where tenant_id = $1 and job_key = $2`, tx.Tenant, key)
 }
 
 // AddSynchronized adds newly linked objects to the figure of a job.

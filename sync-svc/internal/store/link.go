@@ -173,7 +173,7 @@ func (tx *Tx) SaveLinks(key uuid.UUID, links []Link, now time.Time) {
 // DropLinks removes every link of a job, with what hangs on them.
 func (tx *Tx) DropLinks(key uuid.UUID) {
 	tx.Queue(`delete from links where tenant_id = $1 and job_key = $2`, tx.Tenant, key)
-	tx.Queue(`delete from batches where tenant_id = $1 and job_key = $2`, tx.Tenant, key)
+	tx.DropBatches(key)
 	tx.DropStaged(key)
 }
 
