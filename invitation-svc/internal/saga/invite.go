@@ -339,7 +339,15 @@ func (s *Saga) compensate(ctx context.Context, t tenant.ID, i invitation.Invitat
 		if err != nil && !refusal(err) {
 			return err
 		}
+		needed := false
 		if err == nil && !answer.AlreadyExisted {
+			// The inviter may have tried again meanwhile, and met the user that
+			// was made for this invitation.
+			if needed, err = s.invitedAgain(ctx, t, answer.User.GetId()); err != nil {
+				return err
+			}
+		}
+		if err == nil && !answer.AlreadyExisted && !needed {
 			_, err := s.Directory.SoftDeleteExternalUser(ctx, &directorypb.SoftDeleteExternalUserRequest{
 				TenantId: t.String(), UserId: answer.User.GetId(), Reason: "compensation"})
 			if err != nil && !fault.Is(err, errorspb.Reason_NOT_FOUND) {
@@ -353,6 +361,22 @@ func (s *Saga) compensate(ctx context.Context, t tenant.ID, i invitation.Invitat
 		tx.ClearTimer(store.SagaTimer, i.ID)
 		return tx.SaveInvitation(n, invitation.Creating)
 	})
+}
+
+// invitedAgain reports whether another invitation is about the user.
+func (s *Saga) invitedAgain(ctx context.Context, t tenant.ID, user string) (bool, error) {
+	id, err := uuid.Parse(user)
+	if err != nil {
+		return false, errors.New("the directory answered a user without an id")
+	}
+	err = s.Store.Read(ctx, t, func(tx store.Tx) error {
+		_, err := tx.LatestInvitation(id)
+		return err
+	})
+	if errors.Is(err, store.ErrNone) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (s *Saga) clear(ctx context.Context, t tenant.ID, k store.TimerKind, id uuid.UUID) error {

@@ -236,6 +236,29 @@ func TestAFailureThatWasToldIsUndone(t *testing.T) {
 	}
 }
 
+// TestWhoeverTriesAgainKeepsTheUser: undoing the first attempt does not pull
+// the user away from under the second.
+func TestWhoeverTriesAgainKeepsTheUser(t *testing.T) {
+	t.Parallel()
+	w := invitetest.New(t)
+	w.Directory.Cause(func(around string) error {
+		if around == "after CreateExternalUser" {
+			return fault.Unavailable(errorspb.Reason_UNAVAILABLE, "lost")
+		}
+		return nil
+	})
+	if _, err := w.Invites.CreateInvitation(w.As(w.Mia), invitetest.Request("alice@partner.example", nil)); err == nil {
+		t.Fatal("no failure")
+	}
+	w.Directory.Cause(nil)
+	link := w.Invite("alice@partner.example", nil).GetInviteRedeemUrl()
+	settled(t, w)
+	if w.Directory.Users(w.Tenant.String()) != 1 {
+		t.Fatal("the user is gone")
+	}
+	w.Open(link)
+}
+
 // TestARefusalOfTheDirectoryIsPassedOn: its reason reaches the inviter, and
 // nothing stays behind.
 func TestARefusalOfTheDirectoryIsPassedOn(t *testing.T) {
