@@ -103,7 +103,7 @@ func TestBadQueriesAreRefused(t *testing.T) {
 	g := s.Graph(t, s.Demo(t, "contoso"))
 	for _, tt := range []struct{ query, code string }{
 		{"$filter=displayName", ""}, {"$filter=displayName eq", ""}, {"$filter=displayName eq 'x", ""}, {"$filter=(displayName eq 'x'", ""},
-		{"$filter=displayName like 'x'", ""}, {"$filter=nothing eq 'x'", ""}, {"$filter=displayName eq 5", ""}, {"$filter=accountEnabled eq 'x'", ""},
+		{"$filter=displayName like 'x'", ""}, {"$filter=nothing eq 'x'", ""}, {"$filter=accountEnabled eq 'x'", ""},
 		{"$filter=contains(displayName,'x')", "Request_UnsupportedQuery"}, {"$filter=displayName ne 'x'", "Request_UnsupportedQuery"},
 		{"$filter=id eq 'x' or 1 eq 1; DROP TABLE users", ""}, {"$filter=" + strings.Repeat("(", 200) + "id eq 'x'" + strings.Repeat(")", 200), ""},
 		{"$filter=displayName eq '" + strings.Repeat("x", 3000) + "'", ""},
