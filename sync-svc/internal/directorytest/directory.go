@@ -132,6 +132,17 @@ func (d *Directory) AddApp(tenant uuid.UUID, template string, owners ...string) 
 	return sp
 }
 
+// RemoveApp deletes a configuration; nobody is assigned to it any more.
+func (d *Directory) RemoveApp(tenant, sp uuid.UUID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t := d.tenants[tenant.String()]
+	delete(t.apps, sp.String())
+	delete(t.assigned, sp.String())
+	t.note("servicePrincipal", sp.String(), directorypb.Change_deleted, "", nil)
+	d.hint()
+}
+
 // Assign assigns a user or group to a service principal.
 func (d *Directory) Assign(tenant, sp, principal uuid.UUID, on bool) {
 	d.mu.Lock()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
@@ -65,6 +66,24 @@ func (e *Engine) checkTenants(ctx context.Context, source, target tenant.ID) err
 // credentialText is the sentence administrators search for.
 func credentialText(code, details string) string {
 	return "You appear to have entered invalid credentials. Please confirm you are using the correct information for an administrative account. Error code: " + code + " Details: " + details
+}
+
+// errUnconfigured says that the configuration of a job was deleted.
+var errUnconfigured = errors.New("the configuration was deleted")
+
+// configured makes sure that the configuration still exists. Without it nobody
+// is assigned any more, which must not be taken for a wish to remove everybody
+// (SYN-19, SYN-195).
+func (r *run) configured(ctx context.Context) error {
+	_, err := r.Source.GetSynchronizationApplication(ctx, &directorypb.GetSynchronizationApplicationRequest{
+		TenantId: r.job.Tenant.String(), ServicePrincipalId: r.job.ServicePrincipal.String()})
+	if fault.Is(err, errorspb.Reason_NOT_FOUND) {
+		return errUnconfigured
+	}
+	if err != nil {
+		return fmt.Errorf("look up configuration: %w", err)
+	}
+	return nil
 }
 
 // connection is the check of a run: nil while users may be synchronized.

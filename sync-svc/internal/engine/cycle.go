@@ -120,6 +120,9 @@ func (h *Held) cycle(ctx context.Context, found *findings) (int64, error) {
 // prepare checks the connection, finishes a stored batch and makes sure that
 // there is a cycle to go on with.
 func (r *run) prepare(ctx context.Context, found *findings) error {
+	if err := r.configured(ctx); err != nil {
+		return err
+	}
 	if err := r.connection(ctx); err != nil {
 		return err
 	}
@@ -231,6 +234,14 @@ func (r *run) candidates(ctx context.Context, c *job.Cycle, found *findings) ([]
 	if err != nil {
 		return nil, err
 	}
+	if found != nil && len(found.principals) > 0 && !found.rescope {
+		users, groups, err := r.usersAmong(ctx, found.principals)
+		if err != nil {
+			return nil, err
+		}
+		add(users)
+		found.rescope = groups
+	}
 	if found != nil && found.rescope && !r.meaning.SyncAll {
 		moved, err := r.rescope(ctx)
 		if err != nil {
@@ -240,6 +251,30 @@ func (r *run) candidates(ctx context.Context, c *job.Cycle, found *findings) ([]
 	}
 	c.TotalObjects = max(c.TotalObjects, int64(len(list)))
 	return list, nil
+}
+
+// usersAmong tells the users among principals; others are groups, whose members
+// are for rescope to find.
+func (r *run) usersAmong(ctx context.Context, principals []uuid.UUID) (users []uuid.UUID, groups bool, err error) {
+	if len(principals) > scanSize {
+		return nil, true, nil
+	}
+	request := &directorypb.ListSourceUsersRequest{TenantId: r.job.Tenant.String()}
+	for _, id := range principals {
+		request.Ids = append(request.Ids, id.String())
+	}
+	response, err := r.Source.ListSourceUsers(ctx, request)
+	if err != nil {
+		return nil, false, fmt.Errorf("read source users: %w", err)
+	}
+	for _, u := range response.GetUsers() {
+		id, err := uuid.Parse(u.GetUser().GetId())
+		if err != nil {
+			return nil, false, fmt.Errorf("read source users: %w", err)
+		}
+		users = append(users, id)
+	}
+	return users, len(users) < len(principals), nil
 }
 
 // rescope compares who is assigned with who is connected, by ids alone.
@@ -437,8 +472,11 @@ func (r *run) completed(j job.Job, c *job.Cycle, found *findings, open int64) jo
 // into quarantine; anything else leaves the cycle to be taken up again.
 func (h *Held) fail(ctx context.Context, cause error) error {
 	r := h.run
-	if errors.Is(cause, errExpired) {
+	switch {
+	case errors.Is(cause, errExpired):
 		return h.expire(ctx)
+	case errors.Is(cause, errUnconfigured):
+		return h.disable(ctx)
 	}
 	code, ok := refused(cause)
 	if !ok || ctx.Err() != nil {
@@ -493,6 +531,30 @@ func (h *Held) expire(ctx context.Context) error {
 		if err := tx.Audit(r.Clock, event("Import", "The position in the change feed expired; all users are read again.", j)); err != nil {
 			return err
 		}
+		return tx.SaveJob(j)
+	})
+	if err == nil {
+		r.job = fresh
+	}
+	return err
+}
+
+// disable switches a job off whose configuration was deleted. Its links stay: a
+// restored configuration goes on with them.
+func (h *Held) disable(ctx context.Context) error {
+	r := h.run
+	var fresh job.Job
+	err := r.Store.Write(ctx, r.job.Tenant, func(tx *store.Tx) error {
+		if err := r.unchanged(tx); err != nil {
+			return err
+		}
+		j, err := tx.JobID(r.job.ID)
+		if err != nil {
+			return err
+		}
+		j.State, j.Code, j.Quarantine = job.Disabled, job.CodePaused, nil
+		j.Generation++
+		fresh = j
 		return tx.SaveJob(j)
 	})
 	if err == nil {

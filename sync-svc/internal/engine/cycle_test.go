@@ -456,3 +456,18 @@ func TestAccountingAddsUp(t *testing.T) {
 		t.Errorf("SYN-261: figures %+v", c)
 	}
 }
+
+func TestA71DeletedConfigurationRemovesNobody(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.assigned("u")
+	w.cycle()
+	w.dir.RemoveApp(w.from, w.sp)
+	w.restart("Watermark")
+	w.cycle()
+	if w.target(id).Deleted {
+		t.Error("deleted although only the configuration is gone")
+	}
+	if j := w.job(); j.State != job.Disabled || j.Quarantine != nil {
+		t.Errorf("job %d %+v", j.State, j.Quarantine)
+	}
+}

@@ -28,6 +28,7 @@ import (
 type Source interface {
 	ListSourceUsers(context.Context, *directorypb.ListSourceUsersRequest, ...grpc.CallOption) (*directorypb.ListSourceUsersResponse, error)
 	ListAssignees(context.Context, *directorypb.ListAssigneesRequest, ...grpc.CallOption) (*directorypb.ListAssigneesResponse, error)
+	GetSynchronizationApplication(context.Context, *directorypb.GetSynchronizationApplicationRequest, ...grpc.CallOption) (*directorypb.SynchronizationApplication, error)
 }
 
 // Target is where users go: a tenant of this installation today.

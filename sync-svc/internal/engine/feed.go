@@ -24,6 +24,8 @@ type findings struct {
 	objects []uuid.UUID
 	// targets are target users whose life cycle changed.
 	targets []uuid.UUID
+	// principals are users or groups whose assignment changed.
+	principals []uuid.UUID
 	// rescope is set when assignments changed in a way that concerns an unknown
 	// set of users.
 	rescope bool
@@ -33,7 +35,7 @@ type findings struct {
 	oldest   time.Time
 }
 
-func (f *findings) any() bool { return len(f.objects) > 0 || len(f.targets) > 0 || f.rescope }
+func (f *findings) any() bool { return len(f.objects) > 0 || len(f.targets) > 0 || len(f.principals) > 0 || f.rescope }
 
 // watermark joins the positions in the feeds of source and target.
 func watermark(source, target string) string { return source + " " + target }
@@ -142,8 +144,17 @@ func (r *run) concerns(c *directorypb.Change, f *findings) string {
 		}
 		f.rescope = f.rescope || c.GetKind() != directorypb.Change_updated && c.GetKind() != directorypb.Change_created || slices.Contains(c.GetProperties(), "securityEnabled")
 	case "servicePrincipal":
-		if c.GetObjectId() == r.job.ServicePrincipal.String() && !r.meaning.SyncAll {
-			f.rescope = f.rescope || moved
+		if c.GetObjectId() != r.job.ServicePrincipal.String() {
+			return ""
+		}
+		switch id, err := uuid.Parse(c.GetRelatedId()); {
+		case c.GetKind() == directorypb.Change_deleted:
+			f.rescope = true // the cycle finds out that the configuration is gone
+		case r.meaning.SyncAll || !moved:
+		case err != nil:
+			f.rescope = true
+		case !slices.Contains(f.principals, id):
+			f.principals = append(f.principals, id)
 		}
 	}
 	return ""

@@ -25,6 +25,9 @@ func (r *run) removals(ctx context.Context, c *job.Cycle, candidates []uuid.UUID
 	if err != nil || len(found) == 0 {
 		return candidates, err
 	}
+	if err := r.configured(ctx); err != nil {
+		return nil, err
+	}
 	var linked int
 	var staged []uuid.UUID
 	err = r.Store.Read(ctx, r.job.Tenant, func(tx *store.Tx) error {
