@@ -194,8 +194,9 @@ func TestA48PauseStopsAndStartGoesOn(t *testing.T) {
 	if err := w.try(t.Context()); !errors.Is(err, ErrChanged) {
 		t.Fatalf("error %v", err)
 	}
-	if n := w.dir.Count(w.to); n != 30 {
-		t.Errorf("%d users after the pause, want the 30 of three batches", n)
+	// Three batches, and the one that may have been under way.
+	if n := w.dir.Count(w.to); n != 30 && n != 40 {
+		t.Errorf("%d users after the pause", n)
 	}
 	w.engine.Target = w.dir
 	w.write(func(tx *store.Tx) error {

@@ -35,7 +35,9 @@ type findings struct {
 	oldest   time.Time
 }
 
-func (f *findings) any() bool { return len(f.objects) > 0 || len(f.targets) > 0 || len(f.principals) > 0 || f.rescope }
+func (f *findings) any() bool {
+	return len(f.objects) > 0 || len(f.targets) > 0 || len(f.principals) > 0 || f.rescope
+}
 
 // watermark joins the positions in the feeds of source and target.
 func watermark(source, target string) string { return source + " " + target }
