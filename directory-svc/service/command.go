@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 
 	"entente.dev/directory-svc/internal/token"
@@ -16,6 +17,7 @@ import (
 	"entente.dev/servicekit/lifecycle"
 	"entente.dev/servicekit/process"
 	"entente.dev/servicekit/rpc"
+	"google.golang.org/grpc"
 )
 
 // Name is the identity of the service among its siblings.
@@ -69,9 +71,21 @@ func ServeCommand(ctx context.Context, args []string) error {
 	}
 	svc.Register(server)
 	return p.Serve(ctx, server, func(ctx context.Context) error {
-		return lifecycle.Run(ctx, lifecycle.Part{Name: "background work", Run: svc.Run},
-			lifecycle.Part{Name: "calls to itself", Run: func(ctx context.Context) error { return p.ServeOn(ctx, server, local) }})
+		return lifecycle.Group(ctx, lifecycle.Part{Name: "background work", Run: svc.Run},
+			lifecycle.Part{Name: "calls to itself", Run: func(ctx context.Context) error { return serveSelf(ctx, server, local) }})
 	})
+}
+
+// serveSelf serves the listener inside the process. The drain of the public
+// listener stops the server as a whole: that is no failure, and the rest of
+// the background work ends in its own time.
+func serveSelf(ctx context.Context, server *grpc.Server, local net.Listener) error {
+	defer context.AfterFunc(ctx, server.Stop)()
+	if err := server.Serve(local); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	<-ctx.Done()
+	return nil
 }
 
 // MigrateCommand brings the schema up to date.
