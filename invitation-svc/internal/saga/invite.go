@@ -28,11 +28,9 @@ func (s *Saga) Invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 	if err != nil {
 		return Made{}, err
 	}
-	var settings invitation.Settings
-	if err := s.Store.Read(ctx, t, func(tx store.Tx) (err error) {
-		settings, err = tx.Settings()
-		return err
-	}); err != nil {
+	now, limits := s.Clock.Now(), s.counted(t, by, r)
+	settings, used, err := s.Store.Before(ctx, t, limits, now)
+	if err != nil {
 		return Made{}, err
 	}
 	d, wrong := invitation.Check(r, settings)
@@ -40,9 +38,7 @@ func (s *Saga) Invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 	if err != nil {
 		return Made{}, err
 	}
-	if f.Quota, err = s.quota(ctx, t, by, d); err != nil {
-		return Made{}, err
-	}
+	f.Quota = quota(limits, used, now)
 	plan, err := invitation.Admit(d, f)
 	if err != nil {
 		return Made{}, s.refused(ctx, t, by, r, err)
@@ -131,9 +127,11 @@ func (s *Saga) finish(ctx context.Context, t tenant.ID, i invitation.Invitation,
 			return Made{}, err
 		}
 	}
+	attempt := 0
 	err = s.Store.Write(ctx, t, func(tx store.Tx) error {
 		now := s.Clock.Now()
 		n := i
+		attempt++
 		var err error
 		if n.State, err = invitation.Next(i.State, happened); err != nil {
 			return err
@@ -142,19 +140,25 @@ func (s *Saga) finish(ctx context.Context, t tenant.ID, i invitation.Invitation,
 		made.RedeemURL = n.Redirect.String()
 		if happened == invitation.BornAccepted {
 			n.CompletedAt = now
-			tx.ClearTimer(store.SagaTimer, n.ID)
 		} else {
-			if err := s.takeOver(tx, n); err != nil {
-				return err
+			// A new user has nothing open, as a rule; where that is wrong, the
+			// unique index says so and the next attempt looks.
+			if n.Action != invitation.Create || attempt > 1 {
+				if err := s.takeOver(tx, n); err != nil {
+					return err
+				}
 			}
-			tx.AddTicket(n.ID, ticket.API, key.Sum(n.ID), now)
-			tx.ClearTimer(store.SagaTimer, n.ID)
-			tx.SetTimer(store.ExpiryTimer, n.ID, n.ExpiresAt)
 			made.RedeemURL = ticket.Link{Tenant: t, Invitation: n.ID, Ticket: key}.URL(s.LoginOrigin)
 		}
+		// What is read or compared comes first; the rest travels with the commit.
 		if err := tx.SaveInvitation(n, i.State); err != nil {
 			return err
 		}
+		if happened == invitation.UserCreated {
+			tx.AddTicket(n.ID, ticket.API, key.Sum(n.ID), now)
+			tx.SetTimer(store.ExpiryTimer, n.ID, n.ExpiresAt)
+		}
+		tx.ClearTimer(store.SagaTimer, n.ID)
 		blocked, err := s.oweMails(ctx, tx, n)
 		if err != nil {
 			return err

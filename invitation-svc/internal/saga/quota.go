@@ -1,7 +1,6 @@
 package saga
 
 import (
-	"context"
 	"time"
 
 	"entente.dev/invitation-svc/internal/invitation"
@@ -12,69 +11,58 @@ import (
 	"entente.dev/servicekit/tenant"
 )
 
-// counted is one limit with the subject it is counted for.
-type counted struct {
-	limit   throttle.Limit
-	subject [32]byte
-}
-
 func (s *Saga) subject(name string, l throttle.Limit, who ...string) [32]byte {
 	return throttle.Subject(s.Keys.Throttle, name, l, who...)
 }
 
 // perInviter are the limits that an invitation counts against as such.
-func (s *Saga) perInviter(t tenant.ID, by invitation.Inviter) []counted {
+func (s *Saga) perInviter(t tenant.ID, by invitation.Inviter) []store.Counted {
 	own, name := s.Limits.PerMember, "member"
 	if by.Privileged() {
 		own, name = s.Limits.PerAdmin, "admin"
 	}
-	var all []counted
+	var all []store.Counted
 	if !s.Limits.PerTenant.Off() {
-		all = append(all, counted{s.Limits.PerTenant, s.subject("tenant", s.Limits.PerTenant, t.String())})
+		all = append(all, store.Counted{Limit: s.Limits.PerTenant, Subject: s.subject("tenant", s.Limits.PerTenant, t.String())})
 	}
 	for _, l := range own {
 		if !l.Off() {
-			all = append(all, counted{l, s.subject(name, l, t.String(), by.ID.String())})
+			all = append(all, store.Counted{Limit: l, Subject: s.subject(name, l, t.String(), by.ID.String())})
+		}
+	}
+	return all
+}
+
+// counted are all limits that a request counts against.
+func (s *Saga) counted(t tenant.ID, by invitation.Inviter, r invitation.Request) []store.Counted {
+	all := s.perInviter(t, by)
+	address, wrong := invitation.ParseAddress(r.Address, false)
+	if !r.SendMessage || wrong != "" {
+		return all
+	}
+	for _, l := range s.Limits.MailsTo {
+		if !l.Off() {
+			all = append(all, store.Counted{Limit: l, Subject: s.subject("mails", l, address.Key())})
 		}
 	}
 	return all
 }
 
 // quota is gate G11: a fault when one more invitation would be too many.
-func (s *Saga) quota(ctx context.Context, t tenant.ID, by invitation.Inviter, d invitation.Draft) (refused, failed error) {
-	all := s.perInviter(t, by)
-	if d.SendMessage && !d.Address.IsZero() {
-		for _, l := range s.Limits.MailsTo {
-			if !l.Off() {
-				all = append(all, counted{l, s.subject("mails", l, d.Address.Key())})
-			}
+func quota(all []store.Counted, used []throttle.Used, now time.Time) error {
+	for i, c := range all {
+		if ok, wait := c.Limit.Check(used[i], now); !ok {
+			return tooMany(wait)
 		}
 	}
-	if len(all) == 0 {
-		return nil, nil
-	}
-	failed = s.Store.Read(ctx, t, func(tx store.Tx) error {
-		now := s.Clock.Now()
-		for _, c := range all {
-			used, err := tx.Used(c.subject, c.limit, now)
-			if err != nil {
-				return err
-			}
-			if ok, wait := c.limit.Check(used, now); !ok {
-				refused = tooMany(wait)
-				return nil
-			}
-		}
-		return nil
-	})
-	return refused, failed
+	return nil
 }
 
 // spend counts an invitation, in the last round trip of its transaction.
 func (s *Saga) spend(tx store.Tx, t tenant.ID, i invitation.Invitation) {
 	now := s.Clock.Now()
 	for _, c := range s.perInviter(t, i.Inviter) {
-		tx.Count(c.subject, c.limit, now)
+		tx.Count(c.Subject, c.Limit, now)
 	}
 }
 

@@ -1,20 +1,54 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"time"
 
+	"entente.dev/invitation-svc/internal/invitation"
 	"entente.dev/invitation-svc/internal/throttle"
+	"entente.dev/servicekit/tenant"
+	"github.com/jackc/pgx/v5"
 )
+
+// Counted is a limit with the subject it is counted for.
+type Counted struct {
+	Limit   throttle.Limit
+	Subject [sha256.Size]byte
+}
+
+const usedSQL = `select coalesce(sum(events), 0), min(bucket) from counters where subject = $1 and bucket >= $2`
+
+// Before reads in one round trip what an invitation is checked against: the
+// tenant's settings, and what was counted for each of the limits.
+func (s *Store) Before(ctx context.Context, t tenant.ID, all []Counted, now time.Time) (invitation.Settings, []throttle.Used, error) {
+	var set invitation.Settings
+	used := make([]throttle.Used, len(all))
+	batch := &pgx.Batch{}
+	batch.Queue(settingsSQL, t).QueryRow(func(row pgx.Row) (err error) {
+		set, err = scanSettings(row)
+		return err
+	})
+	for i, c := range all {
+		batch.Queue(usedSQL, c.Subject[:], c.Limit.Since(now)).QueryRow(func(row pgx.Row) (err error) {
+			used[i], err = scanUsed(row)
+			return err
+		})
+	}
+	return set, used, s.db.ReadBatch(ctx, t, batch)
+}
+
+func scanUsed(row pgx.Row) (throttle.Used, error) {
+	var u throttle.Used
+	var oldest *time.Time
+	err := row.Scan(&u.Events, &oldest)
+	u.Oldest = plain(oldest)
+	return u, err
+}
 
 // Used is what was counted for a subject in the window of a limit.
 func (tx Tx) Used(subject [sha256.Size]byte, l throttle.Limit, now time.Time) (throttle.Used, error) {
-	var u throttle.Used
-	var oldest *time.Time
-	err := tx.Pgx().QueryRow(tx.Context(), `select coalesce(sum(events), 0), min(bucket) from counters where subject = $1 and bucket >= $2`,
-		subject[:], l.Since(now)).Scan(&u.Events, &oldest)
-	u.Oldest = plain(oldest)
-	return u, err
+	return scanUsed(tx.Pgx().QueryRow(tx.Context(), usedSQL, subject[:], l.Since(now)))
 }
 
 // Count queues one more event. The row is locked for the rest of the

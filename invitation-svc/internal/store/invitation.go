@@ -102,8 +102,12 @@ func (tx Tx) LockInvitation(id uuid.UUID) (invitation.Invitation, error) {
 }
 
 // OpenInvitation is the one live invitation of a user, locked; ErrNone when
-// there is none.
+// there is none. Whoever asks at the same time waits, so that those who make
+// one follow each other.
 func (tx Tx) OpenInvitation(user uuid.UUID) (invitation.Invitation, error) {
+	if _, err := tx.Pgx().Exec(tx.Context(), `select pg_advisory_xact_lock(hashtextextended($1, 8))`, user.String()); err != nil {
+		return invitation.Invitation{}, err
+	}
 	row, err := take[invitationRow](tx.invitations().Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
 		Where("user_id = ? and state in (2, 3)", user), "invitation")
 	return invitationFromRow(row), err

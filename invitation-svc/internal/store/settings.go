@@ -5,15 +5,21 @@ import (
 	"time"
 
 	"entente.dev/invitation-svc/internal/invitation"
+	"github.com/jackc/pgx/v5"
 )
+
+const settingsSQL = `select link_lifetime_hours, passcode_validity_minutes, strict_address, redirect_hosts from settings where tenant_id = $1`
 
 // Settings are the tenant's; a tenant without any has the default.
 func (tx Tx) Settings() (invitation.Settings, error) {
+	return scanSettings(tx.Pgx().QueryRow(tx.Context(), settingsSQL, tx.Tenant))
+}
+
+func scanSettings(row pgx.Row) (invitation.Settings, error) {
 	var hours, minutes *int32
 	var strict *bool
 	var s invitation.Settings
-	err := none(tx.Pgx().QueryRow(tx.Context(), `select link_lifetime_hours, passcode_validity_minutes, strict_address, redirect_hosts
-		from settings where tenant_id = $1`, tx.Tenant).Scan(&hours, &minutes, &strict, &s.RedirectHosts))
+	err := none(row.Scan(&hours, &minutes, &strict, &s.RedirectHosts))
 	if errors.Is(err, ErrNone) {
 		return invitation.Settings{}, nil
 	}

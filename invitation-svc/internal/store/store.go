@@ -42,7 +42,7 @@ func (s *Store) Read(ctx context.Context, t tenant.ID, fn func(Tx) error) error 
 // Write runs fn in a transaction of the tenant. When it loses a race that a
 // repetition settles, fn runs again, so it sends nothing and calls nobody.
 func (s *Store) Write(ctx context.Context, t tenant.ID, fn func(Tx) error) error {
-	const attempts = 5
+	const attempts = 10
 	for attempt := 1; ; attempt++ {
 		err := s.db.Write(ctx, t, func(tx *pg.Tx) error { return fn(Tx{tx}) })
 		if attempt == attempts || !repeatable(err) {
