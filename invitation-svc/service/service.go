@@ -126,6 +126,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 	river.AddWorker(workers, mailer)
 	river.AddWorker(workers, &worker.Linker{Saga: acts})
 	river.AddWorker(workers, &worker.Recorder{Saga: acts})
+	river.AddWorker(workers, &worker.HomeRecorder{Saga: acts})
 	var err error
 	if acts.Jobs, err = jobs.New(ctx, jobs.Config{DB: db, Log: deps.Log, Workers: workers, MaxWorkers: 20}); err != nil {
 		return nil, err

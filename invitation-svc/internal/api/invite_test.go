@@ -201,6 +201,13 @@ func TestF28AutomaticRedemption(t *testing.T) {
 	if got := w.Directory.Bound(w.Tenant.String(), i.InvitedUser.GetId()); got != w.Other.String()+"/"+home+"//" {
 		t.Errorf("bound %s", got)
 	}
+	if w.Audited(w.Tenant, "Redeem external user invite", 1) != 1 {
+		t.Error("not recorded")
+	}
+	w.RunHomeRecords()
+	if w.Audited(w.Other, "Redeem external user invite", 1) != 1 {
+		t.Error("the home tenant was not told")
+	}
 	w.Deliver(w.Tenant)
 	if l := w.Sink.Last(t); strings.Contains(l.Raw, "ticket") || !strings.Contains(l.Text, "You need not do anything") {
 		t.Error(l.Text)

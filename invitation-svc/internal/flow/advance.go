@@ -111,6 +111,10 @@ func (x *session) take(ctx context.Context, in Input) error {
 		}
 		return x.on(ctx, redemption.Stopped{Code: code}, nil)
 	}
+	// A link that was replaced, withdrawn or ran out takes its flows with it.
+	if state := x.invited.At(x.Saga.Clock.Now()); state != invitation.Pending && state != invitation.Redeeming {
+		return x.on(ctx, redemption.Stopped{Code: redemption.CodeNotPending}, nil)
+	}
 	switch state := x.flow.State; {
 	case in.SendCode && (state == redemption.AwaitOtp || state == redemption.MailboxProof):
 		return x.sendCode(ctx)

@@ -374,6 +374,29 @@ func TestResists_11_BlockingMidFlowStopsTheNextStep(t *testing.T) {
 	}
 }
 
+// A link that was replaced or withdrawn stops the flows it has opened.
+func TestFlowsEndWithTheirLink(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*invitetest.World, *pb.Invitation){
+		"replaced": func(w *invitetest.World, _ *pb.Invitation) { w.Invite("alice@partner.example", nil) },
+		"revoked": func(w *invitetest.World, i *pb.Invitation) {
+			if _, err := w.Invites.RevokeInvitation(w.As(w.Mia), &pb.RevokeInvitationRequest{Id: i.Id}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		w := invitetest.New(t)
+		i := w.Invite("alice@partner.example", nil)
+		b := w.Open(i.GetInviteRedeemUrl())
+		b.ToConsent()
+		end(w, i)
+		b.Must(invitetest.Consent(true), pb.FlowPage_Blocked)
+		if w.Directory.Count("BindExternalIdentity") != 0 {
+			t.Errorf("%s: bound", name)
+		}
+	}
+}
+
 // F13: a domain that is blocked after the invitation stops its redemption,
 // up to the last click.
 func TestF13PolicyIsAskedAgain(t *testing.T) {

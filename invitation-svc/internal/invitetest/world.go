@@ -161,14 +161,35 @@ func (w *World) Owed(t tenant.ID) (ids []uuid.UUID) {
 // RunLinks answers the requests for fresh links that wait.
 func (w *World) RunLinks() {
 	w.T.Helper()
-	rows, err := w.DB.Pool().Query(w.T.Context(), "delete from river_job where kind = 'link' returning args")
+	for _, job := range take[saga.LinkJob](w) {
+		if err := w.Saga.Renew(w.T.Context(), tenant.MustParse(job.Tenant), job.Invitation); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+}
+
+// RunHomeRecords writes the records for home tenants that wait.
+func (w *World) RunHomeRecords() {
+	w.T.Helper()
+	for _, job := range take[saga.HomeJob](w) {
+		if err := w.Saga.RecordHome(w.T.Context(), tenant.MustParse(job.Home), job); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+}
+
+// take takes the waiting jobs of one kind out of the queue.
+func take[J interface{ Kind() string }](w *World) (all []J) {
+	w.T.Helper()
+	var kind J
+	rows, err := w.DB.Pool().Query(w.T.Context(), "delete from river_job where kind = $1 returning args", kind.Kind())
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	var all []saga.LinkJob
+	defer rows.Close()
 	for rows.Next() {
 		var raw []byte
-		var job saga.LinkJob
+		var job J
 		if err := rows.Scan(&raw); err != nil {
 			w.T.Fatal(err)
 		}
@@ -180,11 +201,7 @@ func (w *World) RunLinks() {
 	if rows.Err() != nil {
 		w.T.Fatal(rows.Err())
 	}
-	for _, job := range all {
-		if err := w.Saga.Renew(w.T.Context(), tenant.MustParse(job.Tenant), job.Invitation); err != nil {
-			w.T.Fatal(err)
-		}
-	}
+	return all
 }
 
 // Sweep handles every timer that is due.

@@ -60,3 +60,18 @@ func (r *Recorder) Work(ctx context.Context, job *river.Job[saga.BadLinkJob]) er
 	}
 	return r.Saga.RecordBadLink(ctx, t, job.Args.Invitation, job.Args.Why)
 }
+
+// HomeRecorder tells home tenants of their accounts abroad.
+type HomeRecorder struct {
+	river.WorkerDefaults[saga.HomeJob]
+	Saga *saga.Saga
+}
+
+// Work writes the record.
+func (r *HomeRecorder) Work(ctx context.Context, job *river.Job[saga.HomeJob]) error {
+	home, err := tenant.Parse(job.Args.Home)
+	if err != nil {
+		return river.JobCancel(err)
+	}
+	return r.Saga.RecordHome(asService(ctx, home), home, job.Args)
+}

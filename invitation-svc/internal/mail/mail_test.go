@@ -233,3 +233,41 @@ func FuzzHeaders(f *testing.F) {
 		}
 	})
 }
+
+var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+
+// TestEveryLanguageSaysEverything composes every mail in every language: no
+// placeholder is left, and no text is another language's.
+func TestEveryLanguageSaysEverything(t *testing.T) {
+	t.Parallel()
+	c := composer(t)
+	if n := len(c.Languages()); n != 8 {
+		t.Errorf("%d languages, want 8 (INV-42)", n)
+	}
+	subjects := map[string]string{}
+	for _, lang := range c.Languages() {
+		i := invite()
+		i.Language = []language.Tag{language.Make(lang)}
+		mails := []func() (mail.Message, error){
+			func() (mail.Message, error) { return c.Invitation(i) },
+			func() (mail.Message, error) { return c.Copy(i, "alice@partner.example") },
+			func() (mail.Message, error) { return c.Notice(i) },
+			func() (mail.Message, error) {
+				return c.Passcode(mail.Passcode{ID: "1", Language: i.Language, Tenant: i.Tenant, To: i.To, Code: "01234567", Validity: 10 * time.Minute})
+			},
+		}
+		for _, compose := range mails {
+			m, err := compose()
+			if err != nil || m.Language != lang {
+				t.Fatalf("%s: %v", lang, err)
+			}
+			if left := placeholder.FindString(m.Subject + m.FromName + m.Text); left != "" {
+				t.Errorf("%s: %s is left", lang, left)
+			}
+			if other, seen := subjects[m.Subject]; seen && other != lang {
+				t.Errorf("%s and %s have the subject %q", lang, other, m.Subject)
+			}
+			subjects[m.Subject] = lang
+		}
+	}
+}

@@ -205,7 +205,9 @@ func TestThePasscodePath(t *testing.T) {
 	}
 }
 
-func TestEvidenceTable(t *testing.T) {
+// TestResists_2: an address that somebody asserts, and be it the invited one,
+// binds nothing; only the authority for its domain or the mailbox does.
+func TestResists_2_OnlyEvidenceBinds(t *testing.T) {
 	t.Parallel()
 	const other = "mallory@evil.example"
 	lists := home(redemption.E2, other)

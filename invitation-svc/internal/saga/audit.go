@@ -3,6 +3,7 @@ package saga
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"entente.dev/invitation-svc/internal/invitation"
 	"entente.dev/invitation-svc/internal/store"
@@ -78,6 +79,26 @@ func origin(k invitation.InviterKind) string {
 	default:
 		return "user"
 	}
+}
+
+// recordBorn leaves the record of a redemption that happened by itself, and
+// has the home tenant, whose directory was asked, told of it.
+func (s *Saga) recordBorn(ctx context.Context, tx store.Tx, i invitation.Invitation) error {
+	err := s.Record(ctx, tx, event(actRedeem, i.User, nil, detail("InvitationId", i.ID.String()),
+		detail("method", "automatic"), detail("homeTenantId", i.HomeTenant.String())))
+	if err != nil {
+		return err
+	}
+	return s.Jobs.Enqueue(tx.Tx, HomeJob{Home: i.HomeTenant.String(), Resource: tx.Tenant.String(), Invitation: i.ID, Account: i.HomeObject}, time.Time{})
+}
+
+// RecordHome leaves the record in the home tenant of an account that became a
+// user of another tenant (INV-113).
+func (s *Saga) RecordHome(ctx context.Context, home tenant.ID, j HomeJob) error {
+	return s.Store.Write(ctx, home, func(tx store.Tx) error {
+		return s.Record(ctx, tx, event(actRedeem, j.Account, nil, detail("InvitationId", j.Invitation.String()),
+			detail("method", "automatic"), detail("resourceTenantId", j.Resource)))
+	})
 }
 
 // RecordCodeSent leaves the record of a passcode that is owed.

@@ -171,6 +171,11 @@ func (s *Saga) finish(ctx context.Context, t tenant.ID, i invitation.Invitation,
 		if omitted {
 			more = append(more, detail("customBodyOmitted", "true"))
 		}
+		if happened == invitation.BornAccepted {
+			if err := s.recordBorn(ctx, tx, n); err != nil {
+				return err
+			}
+		}
 		return s.recordInvite(ctx, tx, n, nil, more...)
 	})
 	return made, err

@@ -139,6 +139,18 @@ type BadLinkJob struct {
 // Kind names the job in the queue.
 func (BadLinkJob) Kind() string { return "bad-link" }
 
+// HomeJob records in a home tenant that one of its accounts became a user of
+// another tenant: rows of two tenants are never written in one transaction.
+type HomeJob struct {
+	Home       string    `json:"home"`
+	Resource   string    `json:"resource"`
+	Invitation uuid.UUID `json:"invitation"`
+	Account    uuid.UUID `json:"account"`
+}
+
+// Kind names the job in the queue.
+func (HomeJob) Kind() string { return "home-record" }
+
 // OweLink queues a LinkJob.
 func (s *Saga) OweLink(tx store.Tx, t tenant.ID, id uuid.UUID) error {
 	return s.Jobs.Enqueue(tx.Tx, LinkJob{Tenant: t.String(), Invitation: id}, time.Time{})
