@@ -130,7 +130,7 @@ func (s *Service) Refused(ctx context.Context, fullMethod string, refusal error)
 // Rhythms of the background work.
 const (
 	hardenEvery = time.Second
-	hardenBatch = 5
+	hardenBatch = 2
 	keysEvery   = 5 * time.Minute
 )
 

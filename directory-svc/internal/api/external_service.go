@@ -101,7 +101,7 @@ func (s *ExternalUsers) CreateExternalUser(ctx context.Context, req *pb.CreateEx
 			return err
 		}
 		made = &u
-		tx.InsertUser(made)
+		tx.InsertUser(made, nil)
 		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
 		ev.Targets[0] = userTarget(made)
 		return s.audit(ctx, tx, ev)

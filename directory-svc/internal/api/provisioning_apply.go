@@ -269,7 +269,7 @@ func (b *batch) create(ctx context.Context, item *pb.ApplyExternalUsersRequest_I
 	u.AccountEnabled = enabled
 	pending := b.manager(&u, item)
 	b.remember(&u)
-	b.tx.InsertUser(&u)
+	b.tx.InsertUser(&u, nil)
 	b.tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
 	if err := b.record(ctx, "Add user", "Add", nil, &u, nil); err != nil {
 		return nil, err

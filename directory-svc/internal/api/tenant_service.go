@@ -74,8 +74,7 @@ func (s *Tenants) CreateTenant(ctx context.Context, req *pb.CreateTenantRequest)
 				return err
 			}
 		}
-		tx.InsertUser(admin)
-		tx.SetPassword(admin.ID, *keep)
+		tx.InsertUser(admin, keep)
 		if err := tx.InsertRoleAssignment(store.RoleAssignment{ID: newID(), PrincipalID: admin.ID, PrincipalType: object.User, RoleID: role.GlobalAdministratorID,
 			Scope: role.TenantScope, Created: now}, newID()); err != nil {
 			return err
@@ -201,7 +200,7 @@ func (s *Tenants) administrator(in *pb.CreateTenantRequest_Administrator, t *sto
 	if err := password.Check(secret, password.Context{}); err != nil {
 		return nil, nil, "", err
 	}
-	keep := &store.Password{Scheme: int16(password.Keyed), Verifier: s.Verifiers.Key(secret), MustChange: true, Set: now}
+	keep := &store.Password{Scheme: int16(password.Keyed), Verifier: s.Verifiers.Key(secret), MustChange: true}
 	return &u, keep, generated, nil
 }
 

@@ -58,10 +58,7 @@ func (s *Users) CreateUser(ctx context.Context, req *pb.CreateUserRequest) (*pb.
 	ev := record("Add user", userManagement, "Add", userTarget(&u))
 	ev.Targets[0].Modified = modified(nil, out, propertyNames(userFields, present(in)))
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		tx.InsertUser(&u)
-		if keep != nil {
-			tx.SetPassword(u.ID, *keep)
-		}
+		tx.InsertUser(&u, keep)
 		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
 		return s.audit(ctx, tx, ev)
 	})
@@ -90,7 +87,7 @@ func (s *Core) newPassword(u *user.User, in *pb.PasswordProfile, secret string, 
 		return nil, err
 	}
 	return &store.Password{
-		Scheme: int16(password.Keyed), Verifier: s.Verifiers.Key(secret), Set: s.now(),
+		Scheme: int16(password.Keyed), Verifier: s.Verifiers.Key(secret),
 		MustChange:    in == nil || in.ForceChangePasswordNextSignIn == nil || *in.ForceChangePasswordNextSignIn,
 		MustChangeMFA: in.GetForceChangePasswordNextSignInWithMfa(),
 	}, nil
@@ -227,7 +224,7 @@ func (s *Users) saveUser(ctx context.Context, tx *store.Tx, t *store.Tenant, old
 	}
 	tx.SaveUser(old, &u, d)
 	if keep != nil {
-		tx.SetPassword(u.ID, *keep)
+		tx.SetPassword(u.ID, keep)
 	}
 	tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Updated, Properties: d.Properties})
 	ev := record("Update user", userManagement, "Update", userTarget(&u))

@@ -2,6 +2,7 @@ package password
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 
 	"entente.dev/directory-svc/internal/address"
@@ -39,7 +40,15 @@ type Context struct {
 //go:embed banned.txt
 var shipped string
 
-var shippedTerms = strings.Fields(shipped)
+var shippedTerms = normalizeAll(strings.Fields(shipped))
+
+func normalizeAll(terms []string) []string {
+	out := make([]string, len(terms))
+	for i, t := range terms {
+		out[i] = normalize(t)
+	}
+	return out
+}
 
 // Check refuses a password that breaks a rule (DIR-85 to DIR-89).
 func Check(password string, in Context) error {
@@ -89,10 +98,12 @@ func normalize(s string) string { return look.Replace(address.Fold(s)) }
 
 func isBanned(password string, in Context) bool {
 	plain := normalize(password)
-	terms := append(append([]string{}, shippedTerms...), in.Banned...)
-	for i, term := range terms {
-		terms[i] = normalize(term)
-		if nearly(plain, terms[i]) {
+	terms := shippedTerms
+	if len(in.Banned) > 0 {
+		terms = append(slices.Clip(terms), normalizeAll(in.Banned)...)
+	}
+	for _, term := range terms {
+		if nearly(plain, term) {
 			return true
 		}
 	}

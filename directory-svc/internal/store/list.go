@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/tenant"
@@ -40,30 +41,43 @@ type source[T any] struct {
 	scan func(row scanner, key **string) (T, uuid.UUID, error)
 }
 
-// page reads one page, and the count where asked, in a single round trip.
-func page[T any](ctx context.Context, s *Store, t tenant.ID, src source[T], l Listing) (Page[T], error) {
-	where := odata.SQL{Text: src.where, Args: append([]any{[16]byte(t)}, src.args...)}
-	for _, w := range l.Where {
+// statements are the text and arguments of a page and of its count; the count
+// is empty where it is not asked for.
+func (src source[T]) statements(t tenant.ID, l Listing) (list, count odata.SQL) {
+	where := matching(t, src.where, src.args, l.Where)
+	if l.Count {
+		count = odata.SQL{Text: "select count(*) from " + src.from + " where " + where.Text, Args: where.Args}
+	}
+	if l.After != nil {
+		after := l.Order.After(*l.After)
+		where = odata.SQL{Text: where.Text + " and " + after.Text, Args: append(slices.Clip(where.Args), after.Args...)}
+	}
+	return odata.SQL{Text: "select " + src.columns + ", " + l.Order.Key() + " from " + src.from + " where " + where.Text + " order by " + l.Order.By() + " limit ?",
+		Args: append(slices.Clip(where.Args), l.Limit+1)}, count
+}
+
+// matching joins a fixed condition, whose first argument is the tenant, with
+// further ones.
+func matching(t tenant.ID, fixed string, args []any, more []odata.SQL) odata.SQL {
+	where := odata.SQL{Text: fixed, Args: append([]any{[16]byte(t)}, args...)}
+	for _, w := range more {
 		if !w.IsZero() {
 			where = odata.SQL{Text: where.Text + " and " + w.Text, Args: append(where.Args, w.Args...)}
 		}
 	}
+	return where
+}
+
+// page reads one page, and the count where asked, in a single round trip.
+func page[T any](ctx context.Context, s *Store, t tenant.ID, src source[T], l Listing) (Page[T], error) {
+	list, counted := src.statements(t, l)
 	batch := &pgx.Batch{}
 	var out Page[T]
-	if l.Count {
-		batch.Queue("select count(*) from "+src.from+" where "+where.Numbered(1), where.Args...).QueryRow(func(row pgx.Row) error {
-			return row.Scan(&out.Count)
-		})
+	if !counted.IsZero() {
+		batch.Queue(counted.Numbered(1), counted.Args...).QueryRow(func(row pgx.Row) error { return row.Scan(&out.Count) })
 	}
-	from := where
-	if l.After != nil {
-		after := l.Order.After(*l.After)
-		from = odata.SQL{Text: from.Text + " and " + after.Text, Args: append(from.Args[:len(from.Args):len(from.Args)], after.Args...)}
-	}
-	from.Text += " order by " + l.Order.By() + " limit ?"
-	from.Args = append(from.Args[:len(from.Args):len(from.Args)], l.Limit+1)
-	out.Items = make([]T, 0, l.Limit)
-	batch.Queue("select "+src.columns+", "+l.Order.Key()+" from "+src.from+" where "+from.Numbered(1), from.Args...).Query(func(rows pgx.Rows) error {
+	out.Items = make([]T, 0, min(l.Limit, 100))
+	batch.Queue(list.Numbered(1), list.Args...).Query(func(rows pgx.Rows) error {
 		defer rows.Close()
 		var last odata.Position
 		var lastID uuid.UUID
@@ -88,12 +102,7 @@ func page[T any](ctx context.Context, s *Store, t tenant.ID, src source[T], l Li
 
 // count counts what matches.
 func count(ctx context.Context, s *Store, t tenant.ID, from, fixed string, args []any, conditions []odata.SQL) (int32, error) {
-	where := odata.SQL{Text: fixed, Args: append([]any{[16]byte(t)}, args...)}
-	for _, w := range conditions {
-		if !w.IsZero() {
-			where = odata.SQL{Text: where.Text + " and " + w.Text, Args: append(where.Args, w.Args...)}
-		}
-	}
+	where := matching(t, fixed, args, conditions)
 	var n int32
 	batch := &pgx.Batch{}
 	batch.Queue("select count(*) from "+from+" where "+where.Numbered(1), where.Args...).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })

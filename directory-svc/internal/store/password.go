@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
@@ -19,7 +18,6 @@ type Password struct {
 	Verifier      []byte
 	MustChange    bool
 	MustChangeMFA bool
-	Set           time.Time
 }
 
 // keyedScheme is the scheme that is to be hardened; the partial index says
@@ -51,22 +49,25 @@ func (s *Store) TakeUnhardened() []tenant.ID {
 	return out
 }
 
-// SetPassword queues the credential of a user, in place of a former one.
-func (tx *Tx) SetPassword(id uuid.UUID, p Password) {
-	tx.Queue(`insert into user_passwords (tenant_id, user_id, scheme, verifier, must_change, must_change_with_mfa, set_at) values ($1, $2, $3, $4, $5, $6, $7)
-		on conflict (tenant_id, user_id) do update set scheme = excluded.scheme, verifier = excluded.verifier, must_change = excluded.must_change,
-		must_change_with_mfa = excluded.must_change_with_mfa, set_at = excluded.set_at`,
-		[16]byte(tx.Tenant), [16]byte(id), p.Scheme, p.Verifier, p.MustChange, p.MustChangeMFA, p.Set)
+func (tx *Tx) passwordSet(p *Password) {
 	if t := tx.Tenant; p.Scheme == keyedScheme {
 		tx.AfterCommit(func() { tx.store.unhardened.add(t) })
 	}
 }
 
+// SetPassword queues the credential of a user, in place of a former one.
+func (tx *Tx) SetPassword(id uuid.UUID, p *Password) {
+	tx.Queue(`update users set password_scheme = $3, password_verifier = $4, password_must_change = $5, password_must_change_mfa = $6 where tenant_id = $1 and id = $2`,
+		[16]byte(tx.Tenant), [16]byte(id), p.Scheme, p.Verifier, p.MustChange, p.MustChangeMFA)
+	tx.passwordSet(p)
+}
+
 // Password reads the credential of a user; nil when there is none.
 func (tx *Tx) Password(id uuid.UUID) (*Password, error) {
 	var p Password
-	err := tx.Pgx().QueryRow(tx.Context(), "select scheme, verifier, must_change, must_change_with_mfa, set_at from user_passwords where tenant_id = $1 and user_id = $2",
-		[16]byte(tx.Tenant), [16]byte(id)).Scan(&p.Scheme, &p.Verifier, &p.MustChange, &p.MustChangeMFA, &p.Set)
+	err := tx.Pgx().QueryRow(tx.Context(), `select password_scheme, password_verifier, password_must_change, password_must_change_mfa from users
+		where tenant_id = $1 and id = $2 and password_verifier is not null`,
+		[16]byte(tx.Tenant), [16]byte(id)).Scan(&p.Scheme, &p.Verifier, &p.MustChange, &p.MustChangeMFA)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -79,11 +80,11 @@ type UnhardenedPassword struct {
 	Verifier []byte
 }
 
-// Unhardened reads keyed verifiers of a tenant, oldest first.
+// Unhardened reads keyed verifiers of a tenant.
 func (s *Store) Unhardened(ctx context.Context, t tenant.ID, limit int) ([]UnhardenedPassword, error) {
 	var out []UnhardenedPassword
 	batch := &pgx.Batch{}
-	batch.Queue("select user_id, verifier from user_passwords where tenant_id = $1 and scheme = 1 order by set_at limit $2", [16]byte(t), limit).Query(func(rows pgx.Rows) error {
+	batch.Queue("select id, password_verifier from users where tenant_id = $1 and password_scheme = 1 limit $2", [16]byte(t), limit).Query(func(rows pgx.Rows) error {
 		var p UnhardenedPassword
 		_, err := pgx.ForEachRow(rows, []any{(*[16]byte)(&p.User), &p.Verifier}, func() error {
 			out = append(out, p)
@@ -98,7 +99,7 @@ func (s *Store) Unhardened(ctx context.Context, t tenant.ID, limit int) ([]Unhar
 // Harden replaces a verifier, unless it was set anew meanwhile.
 func (s *Store) Harden(ctx context.Context, t tenant.ID, p UnhardenedPassword, scheme int16, verifier []byte) error {
 	return s.Write(ctx, t, func(tx *Tx) error {
-		tx.Queue("update user_passwords set scheme = $4, verifier = $5 where tenant_id = $1 and user_id = $2 and verifier = $3 and scheme = 1",
+		tx.Queue("update users set password_scheme = $4, password_verifier = $5 where tenant_id = $1 and id = $2 and password_verifier = $3 and password_scheme = 1",
 			[16]byte(t), [16]byte(p.User), p.Verifier, scheme, verifier)
 		return nil
 	})

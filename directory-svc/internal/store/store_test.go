@@ -76,7 +76,7 @@ func TestUserKeepsEveryProperty(t *testing.T) {
 	s, _ := open(t)
 	home := newTenant(t, s, "contoso")
 	want := full(home.InitialDomain)
-	if err := s.Write(t.Context(), home.ID, func(tx *store.Tx) error { tx.InsertUser(want); return nil }); err != nil {
+	if err := s.Write(t.Context(), home.ID, func(tx *store.Tx) error { tx.InsertUser(want, nil); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{want.ID.String(), "ADA@contoso.onentente.example"} {
@@ -110,7 +110,7 @@ func TestSaveUserWritesTheDifferenceAlone(t *testing.T) {
 		t.Error(diff)
 	}
 	err := s.Write(t.Context(), home.ID, func(tx *store.Tx) error {
-		tx.InsertUser(u)
+		tx.InsertUser(u, nil)
 		tx.SaveUser(u, &changed, d)
 		return nil
 	})
@@ -137,7 +137,7 @@ func TestRowsOfAnotherTenantAreInvisible(t *testing.T) {
 	s, _ := open(t)
 	a, b := newTenant(t, s, "contoso"), newTenant(t, s, "fabrikam")
 	u := full(a.InitialDomain)
-	if err := s.Write(t.Context(), a.ID, func(tx *store.Tx) error { tx.InsertUser(u); return nil }); err != nil {
+	if err := s.Write(t.Context(), a.ID, func(tx *store.Tx) error { tx.InsertUser(u, nil); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.GetUser(t.Context(), b.ID, store.UserID(u.ID), nil); !fault.Is(err, errorspb.Reason_NOT_FOUND) {
@@ -156,7 +156,7 @@ func TestRowsOfAnotherTenantAreInvisible(t *testing.T) {
 	}
 	foreign := full(a.InitialDomain)
 	err = s.Write(t.Context(), b.ID, func(tx *store.Tx) error {
-		tx.Queue("insert into users (tenant_id, id, account_enabled, display_name, user_principal_name, user_type, created_at) values ($1, $2, true, 'x', 'x', 1, now())",
+		tx.Queue("insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, user_type, created_at) values ($1, $2, true, 'x', 'x', 'x', 'x', 1, now())",
 			[16]byte(a.ID), [16]byte(foreign.ID))
 		return nil
 	})
@@ -177,7 +177,7 @@ func TestAC9ParallelCreatesOfOneName(t *testing.T) {
 			if i%2 == 0 {
 				u.UserPrincipalName = "ALICE@contoso.com"
 			}
-			results[i] = s.Write(context.WithoutCancel(t.Context()), home.ID, func(tx *store.Tx) error { tx.InsertUser(u); return nil })
+			results[i] = s.Write(context.WithoutCancel(t.Context()), home.ID, func(tx *store.Tx) error { tx.InsertUser(u, nil); return nil })
 		})
 	}
 	wg.Wait()

@@ -133,8 +133,9 @@ func (tx *Tx) UsersAfter(after uuid.UUID, limit int) ([]*user.User, error) {
 	return tx.usersWhere("id > $2 and deleted_at is null order by id limit $3", [16]byte(after), limit)
 }
 
-// InsertUser queues a new user with its identities and addresses.
-func (tx *Tx) InsertUser(u *user.User) {
+// InsertUser queues a new user with its identities and addresses and, unless
+// nil, its credential.
+func (tx *Tx) InsertUser(u *user.User, p *Password) {
 	var names, places strings.Builder
 	args := make([]any, 1, 24)
 	args[0] = [16]byte(tx.Tenant)
@@ -150,10 +151,21 @@ func (tx *Tx) InsertUser(u *user.User) {
 		places.WriteString(", $")
 		places.WriteString(strconv.Itoa(len(args)))
 	}
+	if p != nil {
+		for i, v := range []any{p.Scheme, p.Verifier, p.MustChange, p.MustChangeMFA} {
+			args = append(args, v)
+			names.WriteString(passwordColumns[i])
+			places.WriteString(", $")
+			places.WriteString(strconv.Itoa(len(args)))
+		}
+		tx.passwordSet(p)
+	}
 	tx.Queue("insert into users (tenant_id"+names.String()+") values ($1"+places.String()+")", args...)
 	tx.insertIdentities(u)
 	tx.insertAddresses(object.User, u.ID, u.Proxies, u.Deleted == nil)
 }
+
+var passwordColumns = [...]string{", password_scheme", ", password_verifier", ", password_must_change", ", password_must_change_mfa"}
 
 func (tx *Tx) insertIdentities(u *user.User) {
 	for i, id := range u.Identities {
@@ -192,15 +204,15 @@ func (tx *Tx) SaveUser(old, u *user.User, d Difference) {
 	if moved || touched["proxy_addresses"] {
 		tx.Queue("delete from addresses where tenant_id = $1 and owner_id = $2", args[0], args[1])
 	}
+	if old.HasPassword && !u.HasPassword {
+		set += ", password_scheme = null, password_verifier = null, password_must_change = null, password_must_change_mfa = null"
+	}
 	tx.Queue("update users set "+set+" where tenant_id = $1 and id = $2", args...)
 	if moved || touched["identities"] {
 		tx.insertIdentities(u)
 	}
 	if moved || touched["proxy_addresses"] {
 		tx.insertAddresses(object.User, u.ID, u.Proxies, u.Deleted == nil)
-	}
-	if touched["has_password"] && !u.HasPassword {
-		tx.Queue("delete from user_passwords where tenant_id = $1 and user_id = $2", args[0], args[1])
 	}
 	if (old.Deleted == nil) != (u.Deleted == nil) {
 		tx.sleep(u.ID, u.Deleted != nil)

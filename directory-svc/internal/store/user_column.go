@@ -21,6 +21,7 @@ type userColumn struct {
 	arg        func(*user.User) any
 	dest       func(*userScan) any
 	fixed      bool // never updated
+	written    bool // never read
 }
 
 // userScan receives columns whose stored form is not the domain's.
@@ -30,7 +31,6 @@ type userScan struct {
 	identities  []byte
 	alternative *string
 	extensions  []*string
-	words       []string
 }
 
 // identityRow is one element of the identities column.
@@ -51,6 +51,16 @@ func text(name string, of func(*user.User) **string, properties ...string) userC
 		},
 		dest: func(s *userScan) any { return of(&s.u) },
 	}
+}
+
+// key is the column beside a text column that filters compare.
+func key(name string, of func(*user.User) **string) userColumn {
+	return userColumn{name: name + "_key", written: true, arg: func(u *user.User) any {
+		if v := *of(u); v != nil {
+			return odata.Fold(*v)
+		}
+		return nil
+	}}
 }
 
 func moment(name string, of func(*user.User) **time.Time, properties ...string) userColumn {
@@ -111,8 +121,9 @@ func buildUserColumns() []userColumn {
 			arg: func(u *user.User) any { return u.DisplayName }, dest: func(s *userScan) any { return &s.u.DisplayName }},
 		{name: "user_principal_name", properties: []string{"userPrincipalName", "identities"},
 			arg: func(u *user.User) any { return u.UserPrincipalName }, dest: func(s *userScan) any { return &s.u.UserPrincipalName }},
-		{name: "display_name_words", dest: func(s *userScan) any { return &s.words },
-			arg: func(u *user.User) any { return odata.SearchTokens(u.DisplayName) }},
+		{name: "display_name_words", written: true, arg: func(u *user.User) any { return odata.SearchTokens(u.DisplayName) }},
+		{name: "display_name_key", written: true, arg: func(u *user.User) any { return odata.Fold(u.DisplayName) }},
+		{name: "user_principal_name_key", written: true, arg: func(u *user.User) any { return odata.Fold(u.UserPrincipalName) }},
 		truth("account_enabled", func(u *user.User) *bool { return &u.AccountEnabled }, "accountEnabled"),
 	}
 	for _, t := range user.Texts {
@@ -120,7 +131,7 @@ func buildUserColumns() []userColumn {
 		if t.Name == "ageGroup" || t.Name == "consentProvidedForMinor" {
 			names = append(names, "legalAgeGroupClassification")
 		}
-		columns = append(columns, text(t.Field, t.Of, names...))
+		columns = append(columns, text(t.Field, t.Of, names...), key(t.Field, t.Of))
 	}
 	columns = append(columns,
 		texts("business_phones", func(u *user.User) *[]string { return &u.BusinessPhones }, "businessPhones"),
@@ -168,12 +179,13 @@ func buildUserColumns() []userColumn {
 			return ids(u.Sponsors)
 		}},
 		text("invited_email", func(u *user.User) **string { return &u.InvitedEmail }),
+		key("invited_email", func(u *user.User) **string { return &u.InvitedEmail }),
 		text("invitation_id", func(u *user.User) **string { return &u.InvitationID }),
 		text("redemption_id", func(u *user.User) **string { return &u.RedemptionID }),
 		truth("never_mail_enabled", func(u *user.User) *bool { return &u.NeverMailEnabled }),
-		truth("has_password", func(u *user.User) *bool { return &u.HasPassword }),
 		text("sync_job_id", func(u *user.User) **string { return &u.SyncJob }),
 		truth("sync_deleted", func(u *user.User) *bool { return &u.SyncDeleted }),
+		userColumn{name: hasPassword, fixed: true, arg: func(*user.User) any { return nil }, dest: func(s *userScan) any { return &s.u.HasPassword }},
 		userColumn{name: "version", fixed: true, arg: func(*user.User) any { return int64(1) }, dest: func(s *userScan) any { return &s.u.Version }},
 	)
 	return columns
@@ -234,6 +246,9 @@ func (s *userScan) finish() (*user.User, error) {
 	return &s.u, nil
 }
 
+// hasPassword stands for a column that is never read itself.
+const hasPassword = "has_password"
+
 // userSelection is a list of columns to read.
 type userSelection struct {
 	sql     string
@@ -243,13 +258,16 @@ type userSelection struct {
 func selectUsers(columns []userColumn) userSelection {
 	names := make([]string, len(columns))
 	for i, c := range columns {
-		names[i] = c.name
+		names[i] = "users." + c.name
+		if c.name == hasPassword {
+			names[i] = "users.password_verifier is not null"
+		}
 	}
 	return userSelection{strings.Join(names, ", "), columns}
 }
 
-// wholeUser is everything but what only searches read.
-var wholeUser = selectUsers(slices.DeleteFunc(slices.Clone(userColumns), func(c userColumn) bool { return c.name == "display_name_words" }))
+// wholeUser is everything that is read of a user.
+var wholeUser = selectUsers(slices.DeleteFunc(slices.Clone(userColumns), func(c userColumn) bool { return c.written }))
 
 // userProperties selects the columns behind properties, and those every
 // reader needs.
