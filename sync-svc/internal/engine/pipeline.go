@@ -178,10 +178,25 @@ func (r *run) land(ctx context.Context, f *flight, c *job.Cycle, stale *[]uuid.U
 		total += job.PageSize
 	}
 	next.TotalObjects = max(next.TotalObjects, total)
+	before := c.Exported
 	err := r.record(ctx, o, &next, f.seq)
+	if err == nil && grown(before, next.Exported) {
+		err = r.Store.RefreshStatistics(ctx)
+	}
 	if err == nil || errors.Is(err, ErrChanged) {
 		*c = next
 		*stale = append(*stale, o.stale...)
 	}
 	return err
+}
+
+// grown reports whether the number of written objects passed a point at which
+// the planner should hear of them: 500, 5000, 50 000 and so on.
+func grown(before, after int64) bool {
+	for point := int64(500); point <= after; point *= 10 {
+		if before < point {
+			return true
+		}
+	}
+	return false
 }

@@ -44,6 +44,14 @@ func (s *Store) Write(ctx context.Context, t tenant.ID, fn func(*Tx) error) erro
 // Wake tells runners, here and elsewhere, to look for work.
 func (s *Store) Wake() { s.db.Notify(JobsChannel, "") }
 
+// RefreshStatistics tells the planner about a bulk of new rows.
+func (s *Store) RefreshStatistics(ctx context.Context) error {
+	return s.db.Global(ctx, func(tx *pg.Tx) error {
+		tx.Queue("select refresh_statistics()")
+		return nil
+	})
+}
+
 // Listen calls fn whenever a runner should look for work, until ctx ends.
 func (s *Store) Listen(ctx context.Context, fn func()) error {
 	return s.db.Listen(ctx, JobsChannel, func(string) { fn() })
