@@ -146,8 +146,8 @@ create table users (
 	identities jsonb,
 	alternative_security_id text collate "C",
 	user_type smallint not null,
-	creation_type smallint not null default 0,
-	external_user_state smallint not null default 0,
+	creation_type smallint,
+	external_user_state smallint,
 	external_user_state_changed_at timestamptz,
 	show_in_address_list boolean,
 	employee_hire_date timestamptz,
@@ -184,9 +184,9 @@ create table users (
 	-- Constraints are parsed anew by every statement that inserts, so there is
 	-- one, and it says what no single column can (INV-8, INV-9).
 	constraint users_external_state check (
-		(external_user_state_changed_at is null) = (external_user_state = 0)
-		and (external_user_state = 0 or (external_user_state = 2) = (coalesce(identities, '[]') @> '[{"type": 2}]'))
-		and (external_user_state <> 2 or password_verifier is null))
+		(external_user_state_changed_at is null) = (external_user_state is null)
+		and (external_user_state is null or (external_user_state = 2) = (coalesce(identities, '[]') @> '[{"type": 2}]'))
+		and (external_user_state is distinct from 2 or password_verifier is null))
 );
 create unique index users_user_principal_name on users (tenant_id, user_principal_name_key) where deleted_at is null;
 create unique index users_alternative_security_id on users (tenant_id, alternative_security_id)
@@ -214,7 +214,7 @@ begin
 		using errcode = '23514', constraint = 'users_immutable';
 end $$;
 create trigger users_immutable before update on users for each row
-	when (old.created_at <> new.created_at or old.creation_type <> new.creation_type)
+	when (old.created_at <> new.created_at or old.creation_type is distinct from new.creation_type)
 	execute function keep_origin();
 
 create index users_unhardened on users (tenant_id) where password_scheme = 1;

@@ -31,6 +31,8 @@ type userScan struct {
 	identities  []byte
 	alternative *string
 	extensions  []*string
+	// Enumerations whose zero is stored as null, so that filters see it so.
+	origin, state *int16
 }
 
 // identityRow is one element of the identities column.
@@ -148,9 +150,9 @@ func buildUserColumns() []userColumn {
 		userColumn{name: "user_type", properties: []string{"userType"},
 			arg: func(u *user.User) any { return int16(u.Type) }, dest: func(s *userScan) any { return (*int16)(&s.u.Type) }},
 		userColumn{name: "creation_type", properties: []string{"creationType"}, fixed: true,
-			arg: func(u *user.User) any { return int16(u.Origin) }, dest: func(s *userScan) any { return (*int16)(&s.u.Origin) }},
+			arg: func(u *user.User) any { return orNull(int16(u.Origin)) }, dest: func(s *userScan) any { return &s.origin }},
 		userColumn{name: "external_user_state", properties: []string{"externalUserState"},
-			arg: func(u *user.User) any { return int16(u.ExternalState) }, dest: func(s *userScan) any { return (*int16)(&s.u.ExternalState) }},
+			arg: func(u *user.User) any { return orNull(int16(u.ExternalState)) }, dest: func(s *userScan) any { return &s.state }},
 		moment("external_user_state_changed_at", func(u *user.User) **time.Time { return &u.ExternalStateChanged }, "externalUserStateChangeDateTime"),
 		maybe("show_in_address_list", func(u *user.User) **bool { return &u.ShowInAddressList }, "showInAddressList"),
 		moment("employee_hire_date", func(u *user.User) **time.Time { return &u.EmployeeHireDate }, "employeeHireDate"),
@@ -189,6 +191,13 @@ func buildUserColumns() []userColumn {
 		userColumn{name: "version", fixed: true, arg: func(*user.User) any { return int64(1) }, dest: func(s *userScan) any { return &s.u.Version }},
 	)
 	return columns
+}
+
+func orNull(n int16) any {
+	if n == 0 {
+		return nil
+	}
+	return n
 }
 
 func proxiesArg(u *user.User) any {
@@ -241,6 +250,12 @@ func (s *userScan) finish() (*user.User, error) {
 	}
 	if s.alternative != nil {
 		s.u.HomeKey = identity.ParseHomeKey(*s.alternative)
+	}
+	if s.origin != nil {
+		s.u.Origin = user.Origin(*s.origin)
+	}
+	if s.state != nil {
+		s.u.ExternalState = user.ExternalState(*s.state)
 	}
 	copy(s.u.ExtensionAttributes[:], s.extensions)
 	return &s.u, nil

@@ -112,7 +112,7 @@ func (tx *Tx) InviteConflicts(mail string) ([]Conflict, error) {
 // HomeAccounts finds the enabled internal users of the tenant that own an
 // address: by name or by proxy address (INV-63).
 func (tx *Tx) HomeAccounts(mail string) ([]*user.User, error) {
-	return tx.usersWhere(`deleted_at is null and account_enabled and external_user_state = 0 and alternative_security_id is null
+	return tx.usersWhere(`deleted_at is null and account_enabled and external_user_state is null and alternative_security_id is null
 		and (user_principal_name_key = $2 or id in (select owner_id from addresses where tenant_id = $1 and address_key = $2 and live and kind = 'smtp' and owner_type = 1))
 		order by id limit 2`, address.Fold(mail))
 }
