@@ -54,8 +54,14 @@ func (m *Mailbox) Messages(t testing.TB) []Mail {
 // Next waits for the oldest message that was not read yet.
 func (m *Mailbox) Next(t testing.TB) Mail {
 	t.Helper()
+	return m.Within(t, 20*time.Second)
+}
+
+// Within is Next with a limit of its own.
+func (m *Mailbox) Within(t testing.TB, limit time.Duration) Mail {
+	t.Helper()
 	var next Mail
-	Eventually(t, 20*time.Second, "mail to "+m.address, func() bool {
+	Eventually(t, limit, "mail to "+m.address, func() bool {
 		for _, mail := range m.Messages(t) {
 			if !m.read[mail.ID] {
 				m.read[mail.ID] = true

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -165,6 +166,61 @@ func (p *Program) Kill() error {
 		return nil
 	}
 	return err
+}
+
+// Ended waits for the program to end by itself and returns how it did; nil
+// means with success. It fails, too, when the program does not end.
+func (p *Program) Ended(limit time.Duration) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(limit):
+		return nil
+	}
+}
+
+// Database returns the process of the private server of a data folder, and
+// the processes of its sessions.
+func Database(t testing.TB, dir string) (server int, sessions []int) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "postgres", "pgdata", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	if server, err = strconv.Atoi(line); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		status, err := os.ReadFile(filepath.Join("/proc", e.Name(), "status"))
+		if err != nil || !strings.Contains(string(status), fmt.Sprintf("\nPPid:\t%d\n", server)) {
+			continue
+		}
+		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err == nil && strings.HasPrefix(string(line), "postgres: entente_") {
+			sessions = append(sessions, pid)
+		}
+	}
+	if len(sessions) == 0 {
+		t.Fatalf("the server %d has no sessions", server)
+	}
+	return server, sessions
+}
+
+// KillProcess sends SIGKILL.
+func KillProcess(t testing.TB, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill %d: %v", pid, err)
+	}
 }
 
 // Processes lists the running processes whose command line names the folder.
