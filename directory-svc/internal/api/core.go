@@ -70,7 +70,11 @@ func rights(t *store.Tenant) access.Tenant {
 // taken value or a quota, the refusal leaves the audit record that the event
 // describes (DIR-14).
 func (c *Core) write(ctx context.Context, t tenant.ID, ev audit.Event, fn func(*store.Tx) error) error {
-	err := c.Store.Write(ctx, t, fn)
+	return c.failed(ctx, t, ev, c.Store.Write(ctx, t, fn))
+}
+
+// failed records a refusal and answers it.
+func (c *Core) failed(ctx context.Context, t tenant.ID, ev audit.Event, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -89,10 +89,27 @@ func (s *ExternalUsers) CreateExternalUser(ctx context.Context, req *pb.CreateEx
 	if err != nil {
 		return nil, err
 	}
-	var made *user.User
-	existed := false
 	ev := record("Add user", userManagement, "Add", audit.Target{DisplayName: draft.DisplayName, Type: object.User.Title()})
-	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+	for attempt := 1; ; attempt++ {
+		made, existed, err := s.createExternal(ctx, req, draft, t, ev)
+		if err == nil {
+			return &pb.CreateExternalUserResponse{User: userToProto(made, t.InitialDomain), AlreadyExisted: existed}, nil
+		}
+		if !raced(err) || attempt == applyAttempts {
+			return nil, s.failed(ctx, t.ID, ev, err)
+		}
+	}
+}
+
+// raced reports that the database refused what the look-up before had found
+// free: another call was quicker, and a repeat sees what it did.
+func raced(err error) bool {
+	f := fault.From(err)
+	return f.Unwrap() != nil && (f.Kind == fault.KindAborted || f.Kind == fault.KindExists)
+}
+
+func (s *ExternalUsers) createExternal(ctx context.Context, req *pb.CreateExternalUserRequest, draft user.User, t *store.Tenant, ev audit.Event) (made *user.User, existed bool, err error) {
+	err = s.Store.Write(ctx, t.ID, func(tx *store.Tx) error {
 		if made, existed, err = s.existing(tx, req, &draft); made != nil || err != nil {
 			return err
 		}
@@ -103,13 +120,10 @@ func (s *ExternalUsers) CreateExternalUser(ctx context.Context, req *pb.CreateEx
 		made = &u
 		tx.InsertUser(made, nil)
 		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
-		ev.Targets[0] = userTarget(made)
+		ev.Targets = []audit.Target{userTarget(made)}
 		return s.audit(ctx, tx, ev)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &pb.CreateExternalUserResponse{User: userToProto(made, t.InitialDomain), AlreadyExisted: existed}, nil
+	return made, existed, err
 }
 
 // existing finds the user that a request would make again: of the same

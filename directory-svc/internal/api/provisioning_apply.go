@@ -59,11 +59,10 @@ func (s *Provisioning) ApplyExternalUsers(ctx context.Context, req *pb.ApplyExte
 			out.Results, err = b.run(ctx)
 			return err
 		})
-		kind, failed := fault.Of(err)
-		if !failed {
+		if err == nil {
 			return out, nil
 		}
-		if kind != fault.KindExists || attempt == applyAttempts {
+		if !raced(err) || attempt == applyAttempts {
 			return nil, err
 		}
 	}

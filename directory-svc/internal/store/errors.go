@@ -23,6 +23,7 @@ var refusals = map[string]*fault.Error{
 	"tenants_initial_domain":        property.Conflict("initialDomainPrefix"),
 	"tenants_pkey":                  property.Conflict("tenantId"),
 	"domains_verified":              property.Conflict("id"),
+	"users_invitation":              fault.Aborted(errorspb.Reason_CONFLICT, "The invitation is being carried out by another call."),
 	"users_alternative_security_id": fault.Exists(errorspb.Reason_IDENTITY_BOUND, "The account is bound to another user of the tenant."),
 	"group_members_pkey":            referenceExists("members"),
 	"object_owners_pkey":            referenceExists("owners"),

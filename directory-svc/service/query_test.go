@@ -1,0 +1,306 @@
+package service_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	auditpb "entente.dev/proto/gen/entente/audit/v1"
+	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	odatapb "entente.dev/proto/gen/entente/odata/v1"
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+)
+
+func (h *home) list(q *odatapb.Query) ([]string, *pb.ListUsersResponse, error) {
+	answer, err := h.users().ListUsers(h.ctx, &pb.ListUsersRequest{Query: q})
+	var names []string
+	for _, u := range answer.GetValue() {
+		names = append(names, u.GetDisplayName())
+	}
+	return names, answer, err
+}
+
+func (h *home) invite(email string, kind pb.User_UserType) *pb.User {
+	h.t.Helper()
+	answer, err := h.external().CreateExternalUser(h.t.Context(), &pb.CreateExternalUserRequest{TenantId: h.id, InvitationId: uuid.NewString(), Email: email, UserType: kind})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return answer.User
+}
+
+func (h *home) external() pb.ExternalUserServiceClient {
+	return pb.NewExternalUserServiceClient(h.dial("invitation-svc"))
+}
+
+func TestAC27PendingGuests(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	h.user("member")
+	g := h.invite("lstokes@fabrikam.com", pb.User_Guest)
+	h.invite("m@fabrikam.com", pb.User_Member)
+	names, _, err := h.list(&odatapb.Query{Filter: "userType eq 'Guest' and externalUserState eq 'PendingAcceptance'"})
+	if err != nil || len(names) != 1 || names[0] != g.GetDisplayName() {
+		t.Errorf("%v %v", names, err)
+	}
+}
+
+func TestAC49AndAC51AdvancedQueries(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	draft := h.draft("david")
+	draft.DisplayName = ptr("Li, David")
+	if _, err := h.users().CreateUser(h.ctx, &pb.CreateUserRequest{User: draft}); err != nil {
+		t.Fatal(err)
+	}
+	h.user("zoe")
+	for name, q := range map[string]*odatapb.Query{
+		"endswith without the header":           {Filter: "endswith(mail,'x')"},
+		"filter and orderby without the header": {Filter: "accountEnabled eq true", Orderby: "displayName"},
+		"search without the header":             {Search: `"displayName:david"`},
+		"unknown property":                      {Filter: "nope eq 'x'"},
+	} {
+		_, _, err := h.list(q)
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	_, err := h.users().CountUsers(h.ctx, &pb.CountUsersRequest{})
+	wantReason(t, err, errorspb.Reason_INVALID_REQUEST)
+	_, answer, err := h.list(&odatapb.Query{Count: ptr(true)})
+	if err != nil || answer.OdataCount != nil {
+		t.Errorf("$count=true alone: %v %v", answer.GetOdataCount(), err)
+	}
+	names, answer, err := h.list(&odatapb.Query{Count: ptr(true), Advanced: true, Filter: "endswith(userPrincipalName,'" + h.domain + "')", Orderby: "displayName desc"})
+	if err != nil || len(names) != 3 || names[0] != "zoe" || answer.GetOdataCount() != 3 {
+		t.Errorf("%v %v %v", names, answer.GetOdataCount(), err)
+	}
+	names, _, err = h.list(&odatapb.Query{Advanced: true, Search: `"displayName:David Li"`})
+	if err != nil || len(names) != 1 {
+		t.Errorf("%v %v", names, err)
+	}
+	names, _, err = h.list(&odatapb.Query{Advanced: true, Search: `"displayName:avid"`})
+	if err != nil || len(names) != 0 {
+		t.Errorf("%v %v", names, err)
+	}
+}
+
+func TestAC50PagesWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	for _, top := range []int32{0, 1000} {
+		if _, _, err := h.list(&odatapb.Query{Top: &top}); err == nil {
+			t.Errorf("$top=%d was accepted", top)
+		}
+	}
+	const users = 250
+	present := make(map[string]int)
+	for i := range users {
+		present[h.user(fmt.Sprintf("u%03d", i)).Id] = 0
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			u, err := h.users().CreateUser(h.ctx, &pb.CreateUserRequest{User: h.draft(fmt.Sprintf("x%d", i))})
+			if err == nil {
+				_, _ = h.users().DeleteUser(h.ctx, &pb.DeleteUserRequest{Id: u.Id})
+			}
+		}
+	})
+	for _, orderby := range []string{"", "displayName"} {
+		for id := range present {
+			present[id] = 0
+		}
+		q, pages := &odatapb.Query{Top: ptr(int32(100)), Orderby: orderby}, 0
+		for {
+			_, answer, err := h.list(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages++
+			for _, u := range answer.Value {
+				if _, ok := present[u.Id]; ok {
+					present[u.Id]++
+				}
+			}
+			if answer.NextPageToken == "" {
+				break
+			}
+			q.Skiptoken = answer.NextPageToken
+		}
+		for id, n := range present {
+			if n != 1 {
+				t.Fatalf("orderby %q: user %s came %d times", orderby, id, n)
+			}
+		}
+		if pages < 3 {
+			t.Errorf("%d pages", pages)
+		}
+	}
+	cancel()
+	wg.Wait()
+	// A token of another query, or of another tenant, is refused.
+	_, answer, err := h.list(&odatapb.Query{Top: ptr(int32(10))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = h.list(&odatapb.Query{Skiptoken: answer.NextPageToken, Filter: "accountEnabled eq true"})
+	wantReason(t, err, errorspb.Reason_INVALID_PAGE_TOKEN)
+	_, _, err = h.list(&odatapb.Query{Skiptoken: answer.NextPageToken[:len(answer.NextPageToken)-2] + "xx"})
+	wantReason(t, err, errorspb.Reason_INVALID_PAGE_TOKEN)
+}
+
+func TestAC17AndAC52Customers(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	h, workforce := s.tenant("woodgrove", pb.Tenant_external), s.tenant("contoso", pb.Tenant_workforce)
+	customer := &pb.User{DisplayName: ptr("Cora"), Identities: []*pb.ObjectIdentity{{SignInType: ptr("emailAddress"), Issuer: ptr(h.domain), IssuerAssignedId: ptr("Cora@mail.example")}}}
+	u, err := h.users().CreateUser(h.ctx, &pb.CreateUserRequest{User: customer})
+	if err != nil || u.GetPasswordProfile().GetPassword() == "" || u.GetCreationType() != pb.User_LocalAccount || u.GetPasswordPolicies() != "DisablePasswordExpiration" {
+		t.Fatalf("%v %v", u, err)
+	}
+	got, err := h.users().GetUser(h.ctx, &pb.GetUserRequest{Id: u.Id})
+	if err != nil || got.PasswordProfile != nil {
+		t.Errorf("%v %v", got, err)
+	}
+	_, err = h.users().CreateUser(h.ctx, &pb.CreateUserRequest{User: customer})
+	wantReason(t, err, errorspb.Reason_OBJECT_CONFLICT) // AC-19
+	_, err = workforce.users().CreateUser(workforce.ctx, &pb.CreateUserRequest{User: customer})
+	wantReason(t, err, errorspb.Reason_TENANT_TYPE_UNSUPPORTED)
+	_, _, err = h.list(&odatapb.Query{Filter: "identities/any(c:c/issuerAssignedId eq 'cora@mail.example')"})
+	wantReason(t, err, errorspb.Reason_UNSUPPORTED_QUERY)
+	names, _, err := h.list(&odatapb.Query{Filter: "identities/any(c:c/issuerAssignedId eq 'cora@mail.example' and c/issuer eq 'whatever.example')"})
+	if err != nil || len(names) != 1 {
+		t.Errorf("%v %v", names, err)
+	}
+}
+
+func TestAC11TerraformBody(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	draft := h.draft("terra")
+	draft.EmployeeOrgData = &pb.EmployeeOrgData{}
+	draft.OtherMails = []string{}
+	draft.GivenName = ptr("")
+	u, err := h.users().CreateUser(h.ctx, &pb.CreateUserRequest{User: draft})
+	if err != nil || u.GivenName != nil || u.EmployeeOrgData != nil {
+		t.Errorf("%v %v", u, err)
+	}
+}
+
+func TestAC13Manager(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	u := h.user("alice")
+	_, err := h.users().GetManager(h.ctx, &pb.GetManagerRequest{Id: u.Id})
+	wantReason(t, err, errorspb.Reason_NOT_FOUND)
+	_, err = h.users().SetManager(h.ctx, &pb.SetManagerRequest{Id: u.Id, Reference: reference(u.Id)})
+	wantReason(t, err, errorspb.Reason_REFERENCE_INVALID)
+	_, err = h.users().RemoveManager(h.ctx, &pb.RemoveManagerRequest{Id: u.Id})
+	wantReason(t, err, errorspb.Reason_NOT_FOUND)
+}
+
+func TestAC25AndAC26GuestLife(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	g := h.invite("lstokes@fabrikam.com", pb.User_Guest)
+	conflicts, err := h.external().FindInviteConflicts(t.Context(), &pb.FindInviteConflictsRequest{TenantId: h.id, Email: "LStokes@fabrikam.com"})
+	if err != nil || len(conflicts.Conflicts) != 1 || !conflicts.Conflicts[0].External || conflicts.Conflicts[0].InvitedEmail == "" {
+		t.Fatalf("%v %v", conflicts, err)
+	}
+	bind := func(user, object string) (*pb.User, error) {
+		return h.external().BindExternalIdentity(t.Context(), &pb.BindExternalIdentityRequest{TenantId: h.id, UserId: user, RedemptionId: uuid.NewString(), Method: "organization",
+			HomeKey: &pb.HomeKey{HomeTenantId: "6d1f0b9e-0000-4000-8000-000000000001", HomeObjectId: object}})
+	}
+	bound, err := bind(g.Id, "1")
+	if err != nil || bound.GetExternalUserState() != pb.User_Accepted || len(bound.Identities) != 2 || bound.Identities[0].GetIssuer() != "ExternalAzureAD" || bound.Identities[0].IssuerAssignedId != nil {
+		t.Fatalf("%v %v", bound, err)
+	}
+	if again, err := bind(g.Id, "1"); err != nil || again.GetExternalUserState() != pb.User_Accepted {
+		t.Errorf("%v %v", again, err)
+	}
+	_, err = bind(h.invite("other@fabrikam.com", pb.User_Guest).Id, "1")
+	wantReason(t, err, errorspb.Reason_IDENTITY_BOUND)
+	// AC-28, AC-25: no password; visible and a member, it keeps all else.
+	patch := func(u *pb.User, paths ...string) error {
+		_, err := h.users().UpdateUser(h.ctx, &pb.UpdateUserRequest{Id: g.Id, User: u, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
+		return err
+	}
+	wantReason(t, patch(&pb.User{PasswordProfile: &pb.PasswordProfile{Password: ptr("Xk4!rm-qp92Zt")}}, "password_profile"), errorspb.Reason_EXTERNAL_ACCOUNT)
+	if err := patch(&pb.User{ShowInAddressList: ptr(true), UserType: pb.User_Member.Enum()}, "show_in_address_list", "user_type"); err != nil {
+		t.Fatal(err)
+	}
+	after, err := h.users().GetUser(h.ctx, &pb.GetUserRequest{Id: g.Id})
+	if err != nil || after.GetUserType() != pb.User_Member || len(after.ProxyAddresses) != 1 || after.GetUserPrincipalName() != g.GetUserPrincipalName() || after.GetExternalUserState() != pb.User_Accepted {
+		t.Errorf("%v %v", after, err)
+	}
+}
+
+func TestInviteIsIdempotent(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	req := &pb.CreateExternalUserRequest{TenantId: h.id, InvitationId: uuid.NewString(), Email: "a@fabrikam.com", UserType: pb.User_Guest, SponsorIds: []string{h.admin}}
+	results := make([]*pb.CreateExternalUserResponse, 8)
+	var wg sync.WaitGroup
+	for i := range results {
+		wg.Go(func() {
+			answer, err := h.external().CreateExternalUser(t.Context(), req)
+			if err != nil {
+				t.Error(err)
+			}
+			results[i] = answer
+		})
+	}
+	wg.Wait()
+	for _, r := range results {
+		if r.GetUser().GetId() != results[0].GetUser().GetId() {
+			t.Fatal("one invitation made two users")
+		}
+	}
+}
+
+func TestAC30MailOfAnother(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	draft := h.draft("alice")
+	draft.Mail = ptr("shared@mail.example")
+	if _, err := h.users().CreateUser(h.ctx, &pb.CreateUserRequest{User: draft}); err != nil {
+		t.Fatal(err)
+	}
+	bob := h.user("bob")
+	_, err := h.users().UpdateUser(h.ctx, &pb.UpdateUserRequest{Id: bob.Id, User: &pb.User{Mail: ptr("SHARED@mail.example"), Department: ptr("x")}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"mail", "department"}}})
+	wantReason(t, err, errorspb.Reason_OBJECT_CONFLICT)
+	got, err := h.users().GetUser(h.ctx, &pb.GetUserRequest{Id: bob.Id})
+	if err != nil || got.Mail != nil || got.Department != nil {
+		t.Errorf("%v %v", got, err)
+	}
+	// The refusal left a record of failure.
+	events, err := auditpb.NewAuditServiceClient(h.gateway).ListAuditEvents(h.ctx, &auditpb.ListAuditEventsRequest{Query: &odatapb.Query{Filter: "activityDisplayName eq 'Update user' and result eq 'failure'"}})
+	if err != nil || len(events.Value) != 1 || events.Value[0].TargetResources[0].GetId() != bob.Id {
+		t.Errorf("%v %v", events, err)
+	}
+}
+
+func TestAC56AuditOfTypeChange(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	u := h.user("alice")
+	_, err := h.users().UpdateUser(h.ctx, &pb.UpdateUserRequest{Id: u.Id, User: &pb.User{UserType: pb.User_Guest.Enum()}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"user_type"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := auditpb.NewAuditServiceClient(h.gateway).ListAuditEvents(h.ctx, &auditpb.ListAuditEventsRequest{Query: &odatapb.Query{Filter: "activityDisplayName eq 'Update user'"}})
+	if err != nil || len(events.Value) != 1 {
+		t.Fatalf("%v %v", events, err)
+	}
+	e := events.Value[0]
+	p := e.TargetResources[0].ModifiedProperties
+	if len(p) != 1 || p[0].GetDisplayName() != "userType" || p[0].GetOldValue() != `["Member"]` || p[0].GetNewValue() != `["Guest"]` ||
+		e.GetCorrelationId() != "11111111-1111-4111-8111-111111111111" || e.InitiatedBy.GetApp().GetServicePrincipalId() != h.app.ServicePrincipalId {
+		t.Errorf("%v", e)
+	}
+}
