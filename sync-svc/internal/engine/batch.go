@@ -193,16 +193,42 @@ func (r *run) send(ctx context.Context, request *directorypb.ApplyExternalUsersR
 	return o.stale, r.record(ctx, o, c, seq)
 }
 
-// apply writes a batch into the target; what it answers fits the items.
+// apply writes a batch into the target; what it answers fits the items. A batch
+// that is refused as a whole is halved until the object that causes it is found:
+// one poisonous object must not block the others (SYN-259).
 func (r *run) apply(ctx context.Context, request *directorypb.ApplyExternalUsersRequest) ([]*directorypb.ApplyExternalUsersResponse_Result, error) {
 	response, err := r.Target.ApplyExternalUsers(ctx, request)
+	n := len(request.GetItems())
+	var refusal *fault.Error
+	if errors.As(err, &refusal) && (refusal.Kind == fault.KindInvalid || refusal.Kind == fault.KindInternal) {
+		if n == 1 {
+			return []*directorypb.ApplyExternalUsersResponse_Result{{Outcome: "failed", TargetId: request.GetItems()[0].GetTargetId(), ErrorCode: "InternalError",
+				ErrorMessage: refusal.Message}}, nil
+		}
+		return r.halves(ctx, request)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("write target users: %w", err)
 	}
-	if n := len(response.GetResults()); n != len(request.GetItems()) {
-		return nil, fmt.Errorf("write target users: %d results for %d items", n, len(request.GetItems()))
+	if got := len(response.GetResults()); got != n {
+		return nil, fmt.Errorf("write target users: %d results for %d items", got, n)
 	}
 	return response.GetResults(), nil
+}
+
+func (r *run) halves(ctx context.Context, request *directorypb.ApplyExternalUsersRequest) ([]*directorypb.ApplyExternalUsersResponse_Result, error) {
+	var results []*directorypb.ApplyExternalUsersResponse_Result
+	items := request.GetItems()
+	for _, part := range [][]*directorypb.ApplyExternalUsersRequest_Item{items[:len(items)/2], items[len(items)/2:]} {
+		half := proto.CloneOf(request)
+		half.Items = part
+		some, err := r.apply(ctx, half)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, some...)
+	}
+	return results, nil
 }
 
 // remember stores a batch before it is sent and returns its number. On demand

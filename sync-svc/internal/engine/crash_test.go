@@ -318,3 +318,26 @@ func (w *world) escrows() (n int64) {
 	})
 	return n
 }
+
+func TestPoisonousObjectDoesNotBlockOthers(t *testing.T) {
+	w := newWorld(t, map[string]string{"SyncAll": "true"})
+	var ids []uuid.UUID
+	for i := range 25 {
+		ids = append(ids, w.dir.AddUser(w.from, fmt.Sprintf("u%d", i)))
+	}
+	w.engine.Target = spy{w.dir, func(r *directorypb.ApplyExternalUsersRequest) error {
+		for _, item := range r.GetItems() {
+			if item.GetHomeObjectId() == ids[7].String() {
+				return fault.Internal(errorspb.Reason_INTERNAL, "poison")
+			}
+		}
+		return nil
+	}}
+	w.cycle()
+	if n := w.dir.Count(w.to); n != 24 {
+		t.Errorf("SYN-259: %d users, want all but one", n)
+	}
+	if n := w.told(ids[7], actionCreate, statusFailure, "InternalError"); n != 1 || w.escrows() != 1 {
+		t.Errorf("%d failure records, %d escrows", n, w.escrows())
+	}
+}
