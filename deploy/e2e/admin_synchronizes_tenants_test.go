@@ -114,15 +114,16 @@ func TestAdminSynchronizesAssignedUsers(t *testing.T) {
 	})
 
 	// The log says what was done, in the source only.
-	log, _ := source.All("/v1.0/auditLogs/provisioning")
-	actions := map[string]int{}
-	for _, row := range log {
-		info, _ := row["provisioningStatusInfo"].(object)
-		actions[fmt.Sprint(row["provisioningAction"], " ", info["status"])]++
-	}
-	if actions["create success"] != 5 || actions["update success"] < 1 || actions["delete success"] != 2 {
-		t.Errorf("provisioning log = %v", actions)
-	}
+	// It is written a moment after the target was.
+	suitetest.Eventually(t, 10*time.Second, "the provisioning log", func() bool {
+		log, _ := source.All("/v1.0/auditLogs/provisioning")
+		actions := map[string]int{}
+		for _, row := range log {
+			info, _ := row["provisioningStatusInfo"].(object)
+			actions[fmt.Sprint(row["provisioningAction"], " ", info["status"])]++
+		}
+		return actions["create success"] == 5 && actions["update success"] >= 1 && actions["delete success"] == 2
+	})
 	if foreign, _ := target.All("/v1.0/auditLogs/provisioning"); len(foreign) != 0 {
 		t.Errorf("the target sees %d rows of the source's log", len(foreign))
 	}
