@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ var errKilled = errors.New("killed")
 // but whose answer is lost, or the end of everything right after an answer.
 func TestA46KilledAtRandomPointsTheResultIsTheSame(t *testing.T) {
 	w := newWorld(t, map[string]string{"SyncAll": "true"})
+	w.engine.BatchSize = 3
 	var ids []uuid.UUID
 	for i := range 120 {
 		ids = append(ids, w.dir.AddUser(w.from, fmt.Sprintf("user%03d", i)))
@@ -36,15 +38,15 @@ func TestA46KilledAtRandomPointsTheResultIsTheSame(t *testing.T) {
 	kills := 0
 	for w.job().LastSuccess == nil {
 		ctx, cancel := context.WithCancel(t.Context())
-		after := random.IntN(12)
+		after := random.Int64N(24)
 		kind := random.IntN(3)
-		if kills >= 60 {
+		if kills >= 200 {
 			after = 1 << 20
 		}
-		calls := 0
+		var calls atomic.Int64
 		hook := func(lose bool) func(string) error {
 			return func(string) error {
-				if calls++; calls <= after {
+				if calls.Add(1) <= after {
 					return nil
 				}
 				cancel()
