@@ -323,7 +323,9 @@ type User struct {
 	// Same instant as sign_in_sessions_valid_from_date_time, under the name older clients read.
 	RefreshTokensValidFromDateTime *timestamppb.Timestamp `protobuf:"bytes,63,opt,name=refresh_tokens_valid_from_date_time,json=refreshTokensValidFromDateTime,proto3" json:"refresh_tokens_valid_from_date_time,omitempty"`
 	// Values of directory extensions, keys `extension_{appId}_{name}`. Members of the user itself on the wire.
-	Extensions    *structpb.Struct `protobuf:"bytes,64,opt,name=extensions,proto3" json:"extensions,omitempty"`
+	Extensions *structpb.Struct `protobuf:"bytes,64,opt,name=extensions,proto3" json:"extensions,omitempty"`
+	// The manager; only with $expand=manager.
+	Manager       *User `protobuf:"bytes,65,opt,name=manager,proto3" json:"manager,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -806,6 +808,13 @@ func (x *User) GetExtensions() *structpb.Struct {
 	return nil
 }
 
+func (x *User) GetManager() *User {
+	if x != nil {
+		return x.Manager
+	}
+	return nil
+}
+
 // Cost centre and division of an employee.
 type EmployeeOrgData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1256,7 +1265,7 @@ var File_entente_directory_v1_user_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1fentente/directory/v1/user.proto\x12\x14entente.directory.v1\x1a entente/options/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf.\n" +
+	"\x1fentente/directory/v1/user.proto\x12\x14entente.directory.v1\x1a entente/options/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81/\n" +
 	"\x04User\x12\x1c\n" +
 	"\x02id\x18\x01 \x01(\tB\f\x8a\xb2\x19\b\x10\x01P\x01X\x02h\x01R\x02id\x12=\n" +
 	"\x0faccount_enabled\x18\x02 \x01(\bB\x0f\x8a\xb2\x19\v\b\x01P\x01X\x02h\x01\x80\x01\x02H\x00R\x0eaccountEnabled\x88\x01\x01\x12?\n" +
@@ -1335,7 +1344,9 @@ const file_entente_directory_v1_user_proto_rawDesc = "" +
 	"\x8a\xb2\x19\x06\b\x01\x10\x010\x01R\x1erefreshTokensValidFromDateTime\x12?\n" +
 	"\n" +
 	"extensions\x18@ \x01(\v2\x17.google.protobuf.StructB\x06\x8a\xb2\x19\x02\b\x01R\n" +
-	"extensions\":\n" +
+	"extensions\x12@\n" +
+	"\amanager\x18A \x01(\v2\x1a.entente.directory.v1.UserB\n" +
+	"\x8a\xb2\x19\x06\b\x03\x10\x01(\x01R\amanager\":\n" +
 	"\bUserType\x12\x17\n" +
 	"\x13userTypeUnspecified\x10\x00\x12\n" +
 	"\n" +
@@ -1514,14 +1525,15 @@ var file_entente_directory_v1_user_proto_depIdxs = []int32{
 	8,  // 19: entente.directory.v1.User.sign_in_activity:type_name -> entente.directory.v1.SignInActivity
 	9,  // 20: entente.directory.v1.User.refresh_tokens_valid_from_date_time:type_name -> google.protobuf.Timestamp
 	10, // 21: entente.directory.v1.User.extensions:type_name -> google.protobuf.Struct
-	9,  // 22: entente.directory.v1.SignInActivity.last_sign_in_date_time:type_name -> google.protobuf.Timestamp
-	9,  // 23: entente.directory.v1.SignInActivity.last_non_interactive_sign_in_date_time:type_name -> google.protobuf.Timestamp
-	9,  // 24: entente.directory.v1.SignInActivity.last_successful_sign_in_date_time:type_name -> google.protobuf.Timestamp
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	3,  // 22: entente.directory.v1.User.manager:type_name -> entente.directory.v1.User
+	9,  // 23: entente.directory.v1.SignInActivity.last_sign_in_date_time:type_name -> google.protobuf.Timestamp
+	9,  // 24: entente.directory.v1.SignInActivity.last_non_interactive_sign_in_date_time:type_name -> google.protobuf.Timestamp
+	9,  // 25: entente.directory.v1.SignInActivity.last_successful_sign_in_date_time:type_name -> google.protobuf.Timestamp
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_user_proto_init() }
