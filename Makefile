@@ -71,7 +71,7 @@ drift: generate ## the committed generated code is what the protos make
 .PHONY: lint
 lint: ## golangci-lint over all modules
 	@bin=$$(GOWORK=off go -C deploy/tools/lint tool -n golangci-lint); \
-	for m in $(MODULES); do echo "  lint $$m"; (cd $$m && "$$bin" run --config "$(CURDIR)/.golangci.yaml" ./...); done
+	bad=0; for m in $(MODULES); do echo "  lint $$m"; (cd $$m && "$$bin" run --config "$(CURDIR)/.golangci.yaml" ./...) || bad=1; done; exit $$bad
 
 .PHONY: vulnerabilities
 vulnerabilities: ## govulncheck, when its database answers
