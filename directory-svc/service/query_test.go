@@ -204,6 +204,25 @@ func TestAC13Manager(t *testing.T) {
 	wantReason(t, err, errorspb.Reason_NOT_FOUND)
 }
 
+func TestExpandManager(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	u, boss := h.user("alice"), h.user("boss")
+	if _, err := h.users().SetManager(h.ctx, &pb.SetManagerRequest{Id: u.Id, Reference: reference(boss.Id)}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := h.users().GetUser(h.ctx, &pb.GetUserRequest{Id: u.Id, Query: &odatapb.Query{Expand: "manager($select=id)", Select: "id"}})
+	if err != nil || got.GetManager().GetId() != boss.Id {
+		t.Errorf("%v %v", got, err)
+	}
+	_, list, err := h.list(&odatapb.Query{Expand: "manager", Filter: "displayName eq 'alice'"})
+	if err != nil || list.Value[0].GetManager().GetId() != boss.Id {
+		t.Errorf("%v %v", list, err)
+	}
+	_, err = h.users().UpdateUser(h.ctx, &pb.UpdateUserRequest{Id: uuid.NewString()})
+	wantReason(t, err, errorspb.Reason_NOT_FOUND)
+}
+
 func TestAC25AndAC26GuestLife(t *testing.T) {
 	t.Parallel()
 	h := start(t).tenant("contoso", pb.Tenant_workforce)

@@ -47,6 +47,9 @@ func applicationToProto(a *application.Application, credentials []application.Cr
 	if out.SignInAudience == nil {
 		out.SignInAudience = ptr("AzureADMyOrg")
 	}
+	if out.Oauth2RequirePostResponse == nil {
+		out.Oauth2RequirePostResponse = ptr(false)
+	}
 	// Graph answers these objects even when nothing in them was set.
 	if out.Api == nil {
 		out.Api = &pb.ApiApplication{}

@@ -110,6 +110,9 @@ func raced(err error) bool {
 
 func (s *ExternalUsers) createExternal(ctx context.Context, req *pb.CreateExternalUserRequest, draft user.User, t *store.Tenant, ev audit.Event) (made *user.User, existed bool, err error) {
 	err = s.Store.Write(ctx, t.ID, func(tx *store.Tx) error {
+		if err := tx.LockAddress(req.Email); err != nil {
+			return err
+		}
 		if made, existed, err = s.existing(tx, req, &draft); made != nil || err != nil {
 			return err
 		}

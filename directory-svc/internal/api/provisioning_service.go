@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -64,6 +65,7 @@ func (s *Provisioning) ListSourceUsers(ctx context.Context, req *pb.ListSourceUs
 	if len(named) > mostUsers {
 		return nil, property.Refused("ids", "At most %d ids may be asked for.", mostUsers)
 	}
+	slices.SortFunc(named, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
 	after, err := afterID(req.AfterId)
 	if err != nil {
 		return nil, err

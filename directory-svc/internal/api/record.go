@@ -5,6 +5,7 @@ import (
 
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/user"
+	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"entente.dev/servicekit/audit"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -42,7 +43,7 @@ func modified(old, now proto.Message, properties []string) []audit.Modified {
 	var out []audit.Modified
 	for _, name := range properties {
 		f := fields.ByJSONName(name)
-		if f == nil {
+		if f == nil || propertyOf(f).GetSelect() == optionspb.Property_selectExpanded {
 			continue
 		}
 		m := audit.Modified{Name: name, New: values(now, f)}

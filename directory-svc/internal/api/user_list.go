@@ -2,13 +2,17 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"entente.dev/directory-svc/internal/access"
 	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
+	"github.com/google/uuid"
 )
 
 var userDescriptor = (&pb.User{}).ProtoReflect().Descriptor()
@@ -39,9 +43,16 @@ func (s *Users) ListUsers(ctx context.Context, req *pb.ListUsersRequest) (*pb.Li
 	if err != nil {
 		return nil, err
 	}
+	expand, err := expandsManager(req.Query.GetExpand())
+	if err != nil {
+		return nil, err
+	}
 	convert := func(u *pb.User) *pb.User { return limited(u, degree) }
 	if properties == nil {
 		properties = defaultProperties
+	}
+	if expand {
+		properties = append(slices.Clip(properties), "manager")
 	}
 	found, err := s.Store.ListUsers(ctx, t.ID, listing, properties)
 	if err != nil {
@@ -55,7 +66,56 @@ func (s *Users) ListUsers(ctx context.Context, req *pb.ListUsersRequest) (*pb.Li
 			out.Value[i] = convert(userToProto(u, t.InitialDomain))
 		}
 	}
-	return out, nil
+	if expand {
+		err = s.expandManagers(ctx, who, t, found.Items, out.Value)
+	}
+	return out, err
+}
+
+// expandsManager reads $expand: users expand their manager and nothing else
+// (DIR-204).
+func expandsManager(expand string) (bool, error) {
+	name, rest, _ := strings.Cut(strings.TrimSpace(expand), "(")
+	switch {
+	case name == "":
+		return false, nil
+	case !strings.EqualFold(name, "manager"):
+		return false, fault.Invalid(errorspb.Reason_BAD_REQUEST, "Could not find a navigation property named '%s' on type 'microsoft.graph.user'.", clip(name))
+	case strings.Contains(rest, "$levels"):
+		return false, fault.Invalid(errorspb.Reason_UNSUPPORTED_QUERY, "The option '$levels' is not supported.")
+	}
+	return true, nil
+}
+
+// expandManagers puts the managers of users into their messages.
+func (s *Users) expandManagers(ctx context.Context, who caller.Caller, t *store.Tenant, users []*user.User, out []*pb.User) error {
+	var wanted []uuid.UUID
+	for _, u := range users {
+		if u.ManagerID != nil {
+			wanted = append(wanted, *u.ManagerID)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	return s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		found, err := tx.UsersByID(wanted)
+		if err != nil {
+			return err
+		}
+		managers := make(map[uuid.UUID]*pb.User, len(found))
+		for _, m := range found {
+			if m.Deleted == nil {
+				managers[m.ID] = limited(userToProto(m, t.InitialDomain), access.ReadUser(who, m.ID, rights(t)))
+			}
+		}
+		for i, u := range users {
+			if u.ManagerID != nil {
+				out[i].Manager = managers[*u.ManagerID]
+			}
+		}
+		return nil
+	})
 }
 
 // userSelect reads $select and refuses names that users do not have (DIR-203).

@@ -110,6 +110,13 @@ func (s *Users) GetUser(ctx context.Context, req *pb.GetUserRequest) (*pb.User, 
 	if err := signInActivity(who, properties); err != nil {
 		return nil, err
 	}
+	expand, err := expandsManager(req.Query.GetExpand())
+	if err != nil {
+		return nil, err
+	}
+	if expand && properties != nil {
+		properties = append(properties, "manager")
+	}
 	u, err := s.Store.GetUser(ctx, t.ID, key, properties)
 	if err != nil {
 		return nil, err
@@ -118,7 +125,11 @@ func (s *Users) GetUser(ctx context.Context, req *pb.GetUserRequest) (*pb.User, 
 	if degree == access.Nothing {
 		return nil, property.Denied()
 	}
-	return limited(userToProto(u, t.InitialDomain), degree), nil
+	out := limited(userToProto(u, t.InitialDomain), degree)
+	if expand {
+		err = s.expandManagers(ctx, who, t, []*user.User{u}, []*pb.User{out})
+	}
+	return out, err
 }
 
 // selected splits $select; names are checked by the query compiler and, for
@@ -168,11 +179,7 @@ func (s *Users) UpdateUser(ctx context.Context, req *pb.UpdateUserRequest) (*emp
 	if err != nil {
 		return nil, err
 	}
-	paths := req.UpdateMask.GetPaths()
-	if len(paths) == 0 {
-		return &emptypb.Empty{}, nil
-	}
-	in := req.User
+	paths, in := req.UpdateMask.GetPaths(), req.User
 	if in == nil {
 		in = &pb.User{}
 	}

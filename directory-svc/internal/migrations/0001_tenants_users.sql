@@ -194,8 +194,7 @@ create unique index users_alternative_security_id on users (tenant_id, alternati
 create unique index users_immutable_id on users (tenant_id, on_premises_immutable_id)
 	where deleted_at is null and on_premises_immutable_id is not null;
 create unique index users_invitation on users (tenant_id, invitation_id) where invitation_id is not null;
-create index users_deleted_alternative_security_id on users (tenant_id, alternative_security_id)
-	where deleted_at is not null and alternative_security_id is not null;
+create index users_home on users (tenant_id, alternative_security_id) where alternative_security_id is not null;
 create index users_display_name on users (tenant_id, display_name_key, id);
 create index users_mail on users (tenant_id, mail_key) where mail_key is not null;
 create index users_mail_nickname on users (tenant_id, mail_nickname_key) where mail_nickname_key is not null;

@@ -124,6 +124,43 @@ func TestPlansUseIndexes(t *testing.T) {
 	}
 }
 
+// TestBatchPlansInANewTenant asks for what a bulk write looks up in a tenant
+// that the statistics do not know yet: each look-up goes by its own index.
+func TestBatchPlansInANewTenant(t *testing.T) {
+	t.Parallel()
+	s, _ := crowd(t, 5000)
+	fresh := tenant.New()
+	err := s.Write(t.Context(), fresh, func(tx *Tx) error {
+		tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, user_type, alternative_security_id, created_at)
+			select $1, gen_random_uuid(), true, 'x', 'x', 'n' || n, 'n' || n, 1, 'k' || n, now() from generate_series(1, 6000) n`, [16]byte(fresh))
+		tx.Queue(`insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary) select $1, gen_random_uuid(), 0, 1, 'smtp', 'a' || n, true from generate_series(1, 6000) n`, [16]byte(fresh))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, list := make([]string, 500), make([]uuid.UUID, 500)
+	for i := range keys {
+		keys[i], list[i] = fmt.Sprint("k", i), uuid.New()
+	}
+	for _, c := range []struct {
+		query string
+		arg   any
+		index string
+	}{
+		{usersByHome, keys, "users_"},
+		{usersByID, ids(list), "users_pkey"},
+		{namesByKey, keys, "users_user_principal_name"},
+		{addressesByKey, keys, "addresses_unique"},
+	} {
+		text := strings.NewReplacer("$1", "'"+fresh.String()+"'", "$2", "?").Replace(c.query)
+		plan := explain(t, s, fresh, odata.SQL{Text: text, Args: []any{c.arg}})
+		if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "users_display_name") || !strings.Contains(plan, c.index) {
+			t.Errorf("%s:\n%.1500s", c.query, plan)
+		}
+	}
+}
+
 func explain(t testing.TB, s *Store, id tenant.ID, q odata.SQL) string {
 	t.Helper()
 	var plan strings.Builder

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 
 	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/object"
@@ -63,8 +64,7 @@ func (tx *Tx) Prior(f Fence, w Wanted) (*Prior, error) {
 	batch := &pgx.Batch{}
 	var token, policy int64
 	batch.Queue(fenceQuery, t, f.Job, [16]byte(f.Home), f.Token, f.Policy).QueryRow(func(row pgx.Row) error { return row.Scan(&token, &policy) })
-	batch.Queue("select "+wholeUser.sql+` from users where tenant_id = $1 and (alternative_security_id = any($2) or id = any($3))
-		order by deleted_at nulls last, id for update`, t, w.Keys, ids(w.IDs)).Query(func(rows pgx.Rows) error {
+	take := func(rows pgx.Rows) error {
 		found, err := collectUsers(rows, wholeUser)
 		for _, u := range found {
 			p.ByID[u.ID] = u
@@ -73,10 +73,15 @@ func (tx *Tx) Prior(f Fence, w Wanted) (*Prior, error) {
 			}
 		}
 		return err
-	})
-	batch.Queue(`select a.address_key, a.owner_id, a.owner_type, coalesce(u.external_user_state > 0, false) from addresses a
-		left join users u on u.tenant_id = a.tenant_id and u.id = a.owner_id
-		where a.tenant_id = $1 and a.address_key = any($2) and a.live and a.kind = 'smtp'`, t, w.Addresses).Query(func(rows pgx.Rows) error {
+	}
+	// Sorted keys lock in one order, whatever the order of the items.
+	slices.Sort(w.Keys)
+	batch.Queue(usersByHome+" for update", t, w.Keys).Query(take)
+	if len(w.IDs) > 0 {
+		batch.Queue(usersByID+" for update", t, ids(w.IDs)).Query(take)
+	}
+	batch.Queue(`select a.address_key, a.owner_id, a.owner_type, coalesce(u.external_user_state > 0, false) from (`+addressesByKey+`) a
+		left join users u on u.tenant_id = $1 and u.id = a.owner_id`, t, w.Addresses).Query(func(rows pgx.Rows) error {
 		var key string
 		var h Holder
 		_, err := pgx.ForEachRow(rows, []any{&key, (*[16]byte)(&h.ID), (*int16)(&h.Type), &h.External}, func() error {
@@ -85,7 +90,7 @@ func (tx *Tx) Prior(f Fence, w Wanted) (*Prior, error) {
 		})
 		return err
 	})
-	batch.Queue("select user_principal_name_key, id from users where tenant_id = $1 and user_principal_name_key = any($2) and deleted_at is null", t, w.Names).Query(func(rows pgx.Rows) error {
+	batch.Queue(namesByKey, t, w.Names).Query(func(rows pgx.Rows) error {
 		var key string
 		var id [16]byte
 		_, err := pgx.ForEachRow(rows, []any{&key, &id}, func() error {

@@ -123,9 +123,21 @@ func collectUsers(rows pgx.Rows, selection userSelection) ([]*user.User, error) 
 	return out, rows.Err()
 }
 
-// UsersByID reads users, live or soft-deleted, ordered by id.
+// UsersByID reads users, live or soft-deleted, in the order of the ids.
 func (tx *Tx) UsersByID(list []uuid.UUID) ([]*user.User, error) {
-	return tx.usersWhere("id = any($2) order by id", ids(list))
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return tx.usersBy(usersByID+" order by wanted.place", ids(list))
+}
+
+// usersBy reads users by a look-up of many keys.
+func (tx *Tx) usersBy(query string, keys any) ([]*user.User, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), query, [16]byte(tx.Tenant), keys)
+	if err != nil {
+		return nil, err
+	}
+	return collectUsers(rows, wholeUser)
 }
 
 // UsersAfter reads a page of live users ordered by id.

@@ -173,7 +173,7 @@ func buildUserColumns() []userColumn {
 		moment("deleted_at", func(u *user.User) **time.Time { return &u.Deleted }, "deletedDateTime"),
 		moment("last_password_change_at", func(u *user.User) **time.Time { return &u.LastPasswordChange }, "lastPasswordChangeDateTime"),
 		moment("sessions_valid_from", func(u *user.User) **time.Time { return &u.SessionsValidFrom }, "signInSessionsValidFromDateTime", "refreshTokensValidFromDateTime"),
-		userColumn{name: "manager_id", arg: func(u *user.User) any { return idOf(u.ManagerID) }, dest: func(s *userScan) any { return &s.u.ManagerID }},
+		userColumn{name: "manager_id", properties: []string{"manager"}, arg: func(u *user.User) any { return idOf(u.ManagerID) }, dest: func(s *userScan) any { return &s.u.ManagerID }},
 		userColumn{name: "sponsor_ids", dest: func(s *userScan) any { return &s.u.Sponsors }, arg: func(u *user.User) any {
 			if len(u.Sponsors) == 0 {
 				return nil
@@ -334,9 +334,6 @@ func Differ(old, u *user.User) Difference {
 		d.columns = append(d.columns, c)
 		if len(c.properties) > 0 {
 			d.Properties = append(d.Properties, c.properties[0])
-		}
-		if c.name == "manager_id" {
-			d.Properties = append(d.Properties, "manager")
 		}
 	}
 	d.Properties = sorted(d.Properties)

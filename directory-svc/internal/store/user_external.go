@@ -10,6 +10,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// LockAddress makes transactions about one mail address in the tenant wait
+// for each other: what one has made, the next finds.
+func (tx *Tx) LockAddress(mail string) error {
+	_, err := tx.Pgx().Exec(tx.Context(), "select pg_advisory_xact_lock(hashtextextended($1, 19))", tx.Tenant.String()+address.Fold(mail))
+	return err
+}
+
 // UserByInvitation finds the user that an invitation created, soft-deleted or
 // not; nil when there is none.
 func (tx *Tx) UserByInvitation(id string) (*user.User, error) {
@@ -128,10 +135,10 @@ func (tx *Tx) TargetUsers(home tenant.ID, objects, addresses []string) ([]*user.
 	for i, a := range addresses {
 		folded[i] = address.Fold(a)
 	}
-	bound, err := tx.usersWhere("alternative_security_id = any($2) order by deleted_at nulls first, id", keys)
+	bound, err := tx.usersBy(usersByHome+" order by wanted.place", keys)
 	if err != nil || len(folded) == 0 {
 		return bound, err
 	}
-	pending, err := tx.usersWhere("external_user_state = 1 and invited_email_key = any($2) and deleted_at is null order by id", folded)
+	pending, err := tx.usersBy("select "+wholeUser.sql+" from unnest($2::text[]) as wanted (key) "+pendingByAddress, folded)
 	return append(bound, pending...), err
 }
