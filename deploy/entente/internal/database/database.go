@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 
 	"entente.dev/servicekit/pg/cluster"
@@ -25,11 +26,13 @@ type Config struct {
 	DSN string
 	// Dir is the folder of the private server.
 	Dir string
+	// Binaries is the folder of initdb and postgres; empty searches.
+	Binaries string
 	// Key decides the passwords of the roles.
 	Key []byte
 	// InstallationFile remembers whose database this is.
 	InstallationFile string
-	// Say tells what takes long.
+	// Say prints a line: what is installed on the machine.
 	Say func(format string, args ...any)
 }
 
@@ -127,14 +130,15 @@ func (d *Database) Stop() error {
 }
 
 func startPrivate(ctx context.Context, cfg Config) (*cluster.Cluster, error) {
-	c, err := cluster.Start(ctx, cluster.Config{Dir: cfg.Dir})
-	if !errors.Is(err, cluster.ErrNoBinaries) || !mayInstall() {
+	private := cluster.Config{Dir: cfg.Dir, Binaries: cfg.Binaries}
+	c, err := cluster.Start(ctx, private)
+	if !errors.Is(err, cluster.ErrNoBinaries) || cfg.Binaries != "" || !mayInstall() {
 		return c, err
 	}
 	if err := install(ctx, cfg.Say); err != nil {
 		return nil, err
 	}
-	return cluster.Start(ctx, cluster.Config{Dir: cfg.Dir})
+	return cluster.Start(ctx, private)
 }
 
 // mayInstall says whether the server's programs can be had without asking:
@@ -146,7 +150,7 @@ func mayInstall() bool {
 
 func install(ctx context.Context, say func(string, ...any)) error {
 	for _, args := range [][]string{{"update"}, {"install", "--yes", "--no-install-recommends", "postgresql"}} {
-		say("PostgreSQL is missing: running apt-get %s", args[0])
+		say("  PostgreSQL is missing: apt-get %s", strings.Join(args, " "))
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		// RUNLEVEL keeps the package from starting a server of its own where
 		// init scripts decide by it.

@@ -21,6 +21,7 @@ type Options struct {
 	PublicURL    string `env:"PUBLIC_URL" flag:"public-url" help:"origin under which clients reach the HTTPS address; default that address"`
 	Demo         bool   `env:"DEMO" flag:"demo" help:"make the demo tenants and run the main job once; only in an empty installation"`
 	DSN          string `env:"DSN" flag:"dsn" help:"database of a running PostgreSQL, as a role that may create roles; default a private server in the data folder"`
+	PostgresBin  string `env:"POSTGRES_BIN" flag:"postgres-bin" help:"folder of initdb and postgres for the private server; default searches"`
 	Suffix       string `env:"DOMAIN_SUFFIX" flag:"domain-suffix" default:"example" help:"suffix of the tenants' initial domains"`
 	Reflection   bool   `env:"REFLECTION" flag:"reflection" default:"true" help:"let grpcurl list the services"`
 	LogLevel     string `env:"LOG_LEVEL" flag:"log-level" default:"warn" help:"debug, info, warn or error"`

@@ -126,10 +126,10 @@ func (s *installation) startDatabase(ctx context.Context) error {
 	if s.options.DSN != "" {
 		title = "prepare the given PostgreSQL"
 	}
-	return s.out.Step(title, func(say func(string, ...any)) (string, error) {
+	return s.out.Step(title, func(func(string, ...any)) (string, error) {
 		d, err := database.Open(ctx, database.Config{
-			DSN: s.options.DSN, Dir: s.folder.Postgres(), Key: s.keys.DatabaseKey(),
-			InstallationFile: filepath.Join(s.folder.Root(), "installation"), Say: say,
+			DSN: s.options.DSN, Dir: s.folder.Postgres(), Binaries: s.options.PostgresBin, Key: s.keys.DatabaseKey(),
+			InstallationFile: filepath.Join(s.folder.Root(), "installation"), Say: s.out.Line,
 		})
 		if err != nil {
 			return "", err
