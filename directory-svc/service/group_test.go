@@ -308,8 +308,8 @@ func TestSecretsLifecycle(t *testing.T) {
 	if err != nil || len(got.PasswordCredentials) != 1 || got.PasswordCredentials[0].SecretText != nil || got.PasswordCredentials[0].GetKeyId() != secret.GetKeyId() {
 		t.Fatalf("%v %v", got, err)
 	}
-	if h.token(app.GetAppId(), secret.GetSecretText()) == "" {
-		t.Error("no token")
+	if one, two := h.token(app.GetAppId(), secret.GetSecretText()), h.token(app.GetAppId(), secret.GetSecretText()); one == "" || one == two {
+		t.Error("two requests, one after the other, got the same token")
 	}
 	// A token of an application without permissions opens nothing.
 	_, err = h.users().GetUser(h.as(h.token(app.GetAppId(), secret.GetSecretText())), &pb.GetUserRequest{Id: h.admin})

@@ -14,6 +14,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
+	"golang.org/x/sync/singleflight"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -41,6 +42,8 @@ type TokenIssuer struct {
 	Reload      func(context.Context) error
 	LoginOrigin string
 	Resources   token.Resources
+
+	signing singleflight.Group
 }
 
 var _ pb.TokenServiceServer = (*TokenIssuer)(nil)
@@ -96,23 +99,35 @@ func (s *TokenIssuer) IssueToken(ctx context.Context, req *pb.IssueTokenRequest)
 	if err != nil {
 		return nil, err
 	}
-	now := s.Clock.Now()
-	payload, err := token.Application(
-		token.Client{AppID: appID, ObjectID: client.ObjectID, AppDisplayName: client.DisplayName, Permissions: client.Permissions},
-		t.ID, token.Issuer(s.LoginOrigin, t.ID), audience, uuid.NewString(), authentication, now)
-	if err != nil {
-		return nil, err
-	}
-	key := token.Active(s.Ring.All(), now)
-	if key == nil {
-		return nil, fault.Unavailable(errorspb.Reason_UNAVAILABLE, "No signing key is active.")
-	}
-	signed, err := key.Sign(payload)
+	signed, err := s.sign(token.Client{AppID: appID, ObjectID: client.ObjectID, AppDisplayName: client.DisplayName, Permissions: client.Permissions}, t, audience, authentication)
 	if err != nil {
 		return nil, err
 	}
 	life := int32(token.Lifetime.Seconds()) - 1
 	return &pb.IssueTokenResponse{TokenType: "Bearer", ExpiresIn: life, ExtExpiresIn: life, AccessToken: signed}, nil
+}
+
+// sign makes the token of a client. Requests that ask for the same token at
+// the same moment, each having proved itself, share one signature: it costs
+// more than all the rest together.
+func (s *TokenIssuer) sign(c token.Client, t *store.Tenant, audience, authentication string) (string, error) {
+	same := strings.Join(append([]string{t.ID.String(), c.AppID.String(), c.ObjectID.String(), c.AppDisplayName, audience, authentication}, c.Permissions...), "\x00")
+	signed, err, _ := s.signing.Do(same, func() (any, error) {
+		now := s.Clock.Now()
+		payload, err := token.Application(c, t.ID, token.Issuer(s.LoginOrigin, t.ID), audience, uuid.NewString(), authentication, now)
+		if err != nil {
+			return "", err
+		}
+		key := token.Active(s.Ring.All(), now)
+		if key == nil {
+			return "", fault.Unavailable(errorspb.Reason_UNAVAILABLE, "No signing key is active.")
+		}
+		return key.Sign(payload)
+	})
+	if err != nil {
+		return "", err
+	}
+	return signed.(string), nil
 }
 
 // prove decides whether the request proves the client, and says how: 1 by
