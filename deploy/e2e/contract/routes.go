@@ -112,9 +112,11 @@ func binding(r *annotations.HttpRule) (method, pattern string) {
 }
 
 var (
-	guid         = `[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`
-	guidOnly     = regexp.MustCompile(`^` + guid + `$`)
-	keySegment   = regexp.MustCompile(`^([A-Za-z]+)\('?([^=']*)'?\)$`)
+	guid       = `[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`
+	guidOnly   = regexp.MustCompile(`^` + guid + `$`)
+	keySegment = regexp.MustCompile(`^([A-Za-z]+)\('?([^=']*)'?\)$`)
+	// function is a call with named parameters at the end of a path.
+	function     = regexp.MustCompile(`^(.*)/([A-Za-z]+)\([A-Za-z]+=.*\)$`)
 	alternateKey = regexp.MustCompile(`^([A-Za-z]+)\(([A-Za-z]+='?.*'?)\)$`)
 )
 
@@ -128,6 +130,11 @@ func Find(method, path string) (route Route, cast string, ok bool) {
 			cast = bareType(strings.TrimPrefix(last, "graph."))
 		}
 		return r, cast, true
+	}
+	if m := function.FindStringSubmatch(path); m != nil {
+		if r, ok := find(method, append(normalize(m[1]), m[2]+"()")); ok {
+			return r, "", true
+		}
 	}
 	if n := len(segments); n > 1 && isCast(segments[n-1]) {
 		r, ok := find(method, segments[:n-1])
