@@ -1,0 +1,188 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"entente.dev/directory-svc/internal/object"
+	"entente.dev/directory-svc/internal/role"
+	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/user"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/fault"
+	"github.com/google/uuid"
+)
+
+func member(domain, name string) *user.User {
+	return &user.User{ID: uuid.Must(uuid.NewV7()), AccountEnabled: true, DisplayName: name, UserPrincipalName: name + "@" + domain, Type: user.Member, Created: start}
+}
+
+// TestAC35RaceForTheLastAdministrators takes the last two administrators away
+// at the same moment, in every way there is: one of the two acts must fail.
+func TestAC35RaceForTheLastAdministrators(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	disable := func(tx *store.Tx, u *user.User) {
+		changed := *u
+		changed.AccountEnabled = false
+		tx.SaveUser(u, &changed, store.Differ(u, &changed))
+	}
+	remove := func(tx *store.Tx, u *user.User) {
+		changed := user.Delete(*u, start)
+		tx.SaveUser(u, &changed, store.Differ(u, &changed))
+	}
+	for i, acts := range [][2]func(*store.Tx, *user.User){{disable, disable}, {remove, remove}, {disable, remove}} {
+		home := newTenant(t, s, fmt.Sprint("contoso", i))
+		admins := []*user.User{member(home.InitialDomain, "a"), member(home.InitialDomain, "b")}
+		err := s.Write(t.Context(), home.ID, func(tx *store.Tx) error {
+			for _, u := range admins {
+				tx.InsertUser(u, nil)
+				if err := tx.InsertRoleAssignment(store.RoleAssignment{ID: uuid.New(), PrincipalID: u.ID, PrincipalType: object.User, RoleID: role.GlobalAdministratorID, Scope: role.TenantScope, Created: start}, uuid.New()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Both transactions have written before either commits.
+		var written, done sync.WaitGroup
+		written.Add(2)
+		results := make([]error, 2)
+		for k := range 2 {
+			done.Go(func() {
+				var once sync.Once
+				results[k] = s.Write(t.Context(), home.ID, func(tx *store.Tx) error {
+					acts[k](tx, admins[k])
+					err := tx.Flush()
+					once.Do(func() {
+						written.Done()
+						written.Wait()
+					})
+					return err
+				})
+			})
+		}
+		done.Wait()
+		refused := 0
+		for _, err := range results {
+			if fault.Is(err, errorspb.Reason_LAST_ADMINISTRATOR) {
+				refused++
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		if refused != 1 {
+			t.Errorf("case %d: %d acts were refused", i, refused)
+		}
+	}
+}
+
+// TestAC53NoChangeIsMissed reads the feed while many write, some of them
+// slowly and some in vain: every committed change comes exactly once, and the
+// changes of one object in their order.
+func TestAC53NoChangeIsMissed(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	home := newTenant(t, s, "contoso")
+	from, err := s.FeedEnd(t.Context(), home.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const writers, rounds = 20, 15
+	committed := make(map[uuid.UUID]int)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range rounds {
+				id := uuid.New()
+				err := s.Write(t.Context(), home.ID, func(tx *store.Tx) error {
+					tx.Change(store.Change{Type: object.User, ID: id, Kind: store.Created})
+					if err := tx.Flush(); err != nil {
+						return err
+					}
+					if i%3 == 0 { // linger with the position taken
+						if _, err := tx.Pgx().Exec(tx.Context(), "select pg_sleep(0.004)"); err != nil {
+							return err
+						}
+					}
+					if i%5 == 4 {
+						return context.Canceled
+					}
+					tx.Change(store.Change{Type: object.User, ID: id, Kind: store.Updated, Properties: []string{"jobTitle"}})
+					return nil
+				})
+				if err == nil {
+					mu.Lock()
+					committed[id]++
+					mu.Unlock()
+				} else if i%5 != 4 {
+					t.Error(w, err)
+				}
+			}
+		})
+	}
+	written := make(chan struct{})
+	go func() { wg.Wait(); close(written) }()
+	seen := make(map[uuid.UUID][]store.ChangeKind)
+	limit := time.After(3 * time.Minute) // long transactions of other tests on the server hold the reader back
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for want := -1; want < 0 || len(seen) < want; {
+		entries, at, _, err := s.Changes(t.Context(), home.ID, from, nil, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			seen[e.ID] = append(seen[e.ID], e.Kind)
+		}
+		from = at
+		select {
+		case <-written:
+			want = len(committed)
+		case <-limit:
+			t.Fatalf("%d of %d objects were seen", len(seen), want)
+		case <-tick.C:
+		}
+	}
+	for id := range committed {
+		if k := seen[id]; len(k) != 2 || k[0] != store.Created || k[1] != store.Updated {
+			t.Errorf("object %s: %v", id, k)
+		}
+	}
+	if len(seen) != len(committed) {
+		t.Errorf("%d objects in the feed, %d committed", len(seen), len(committed))
+	}
+}
+
+func TestInvariantsOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	home := newTenant(t, s, "contoso")
+	u := full(home.InitialDomain)
+	if err := s.Write(t.Context(), home.ID, func(tx *store.Tx) error { tx.InsertUser(u, nil); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for name, sql := range map[string]string{
+		"INV-8 a pending user has no federated identity": "update users set external_user_state = 1 where tenant_id = $1",
+		"INV-8 the time of the state goes with it":       "update users set external_user_state_changed_at = null where tenant_id = $1",
+		"INV-9 an accepted user has no password here":    "update users set password_scheme = 1, password_verifier = 'x' where tenant_id = $1",
+		"INV-10 the time of creation never changes":      "update users set created_at = now() where tenant_id = $1",
+		"INV-10 the origin never changes":                "update users set creation_type = null where tenant_id = $1",
+		"INV-7 the initial domain never changes":         "update tenants set initial_domain = 'x.example' where id = $1",
+		"INV-6 one initial domain":                       "insert into domains (tenant_id, name, is_verified, is_initial, created_at) values ($1, 'x.example', true, true, now())",
+		"INV-20 the feed is append-only":                 "delete from change_log where tenant_id = $1",
+		"INV-14 a role-assignable group is assigned":     "insert into groups (tenant_id, id, display_name, mail_nickname, unified, dynamic, mail_enabled, security_enabled, is_assignable_to_role, membership_rule, created_at) values ($1, gen_random_uuid(), 'g', 'g', false, true, false, true, true, 'r', now())",
+		"INV-12 a rule makes a group dynamic":            "insert into groups (tenant_id, id, display_name, mail_nickname, unified, dynamic, mail_enabled, security_enabled, membership_rule, created_at) values ($1, gen_random_uuid(), 'g', 'g', false, false, false, true, 'r', now())",
+	} {
+		err := s.Write(t.Context(), home.ID, func(tx *store.Tx) error { tx.Queue(sql, [16]byte(home.ID)); return nil })
+		if err == nil {
+			t.Errorf("%s: the database let it pass", name)
+		}
+	}
+}
