@@ -64,8 +64,8 @@ type Entry struct {
 
 // The feed is read up to the oldest transaction that is still running: rows
 // of later ones may yet appear between those that are visible. This is what
-// makes it gap-free without a lock.
-const feedQuery = `select xid::text, seq, object_type, object_id, kind, properties, related_id, changed_at from change_log
+// makes it gap-free without a lock. The order is by number, not by its text.
+const feedQuery = `select xid::text as number, seq, object_type, object_id, kind, properties, related_id, changed_at from change_log
 	where tenant_id = $1 and (xid, seq) > ($2::text::xid8, $3) and xid < pg_snapshot_xmin(pg_current_snapshot())`
 
 // Changes reads up to limit changes behind a position, of the types or of
@@ -79,7 +79,7 @@ func (s *Store) Changes(ctx context.Context, t tenant.ID, from Position, types [
 	batch := &pgx.Batch{}
 	var generation uuid.UUID
 	batch.Queue("select generation from feed_generation").QueryRow(func(row pgx.Row) error { return row.Scan((*[16]byte)(&generation)) })
-	batch.Queue(query+" order by xid, seq limit $4", args...).Query(func(rows pgx.Rows) error {
+	batch.Queue(query+" order by change_log.xid, change_log.seq limit $4", args...).Query(func(rows pgx.Rows) error {
 		var e Entry
 		var id [16]byte
 		_, err := pgx.ForEachRow(rows, []any{&e.At.XID, &e.At.Seq, (*int16)(&e.Type), &id, (*int16)(&e.Kind), &e.Properties, &e.Related, &e.Time}, func() error {
