@@ -60,7 +60,7 @@ func bench(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	// Root's database runs under another user, who must reach the folder.
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err

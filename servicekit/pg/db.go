@@ -3,6 +3,7 @@ package pg
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -92,7 +93,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*DB, error) {
 		Logger:                 logger.Discard,
 	})
 	if err != nil {
-		db.sql.Close()
+		err = errors.Join(err, db.sql.Close())
 		pool.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}

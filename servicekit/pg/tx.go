@@ -62,7 +62,7 @@ func (tx *Tx) Context() context.Context { return tx.ctx }
 // violations included, come out of Write.
 func (tx *Tx) Queue(sql string, args ...any) {
 	if tx.readOnly {
-		tx.fail(errReadOnly)
+		_ = tx.fail(errReadOnly) // Read answers it
 		return
 	}
 	tx.queue.Queue(sql, args...)

@@ -231,16 +231,21 @@ func (s *Flows) language(accepts string) string {
 	return "en"
 }
 
+func parseLink(tenantID, invited string) (tenant.ID, uuid.UUID, bool) {
+	t, err := tenant.Parse(tenantID)
+	if err != nil {
+		return t, uuid.Nil, false
+	}
+	id, err := uuid.Parse(invited)
+	return t, id, err == nil
+}
+
 // NewLink asks for a fresh link to the invited address. It does the same
 // little work whatever it is asked about, and says nothing (INV-52).
 func (s *Flows) NewLink(ctx context.Context, tenantID, invited string, b Browser) error {
-	t, err := tenant.Parse(tenantID)
-	if err != nil {
-		return nil
-	}
-	id, err := uuid.Parse(invited)
-	if err != nil {
-		return nil
+	t, id, ok := parseLink(tenantID, invited)
+	if !ok {
+		return nil // said as if all were well
 	}
 	return s.Saga.Store.Global(ctx, func(tx store.Tx) error {
 		l, now := s.Saga.Limits.NewLinkAsks, s.Saga.Clock.Now()

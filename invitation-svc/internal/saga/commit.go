@@ -238,14 +238,15 @@ func (s *Saga) RecordEnd(ctx context.Context, tx store.Tx, f store.Flow) error {
 func (s *Saga) Expire(ctx context.Context, t tenant.ID, id uuid.UUID) error {
 	return s.Store.Write(ctx, t, func(tx store.Tx) error {
 		i, err := tx.LockInvitation(id)
-		if err != nil && !errors.Is(err, store.ErrNone) {
+		gone := errors.Is(err, store.ErrNone)
+		if err != nil && !gone {
 			return err
 		}
-		if err == nil && i.State == invitation.Redeeming {
+		if !gone && i.State == invitation.Redeeming {
 			return nil // looked at again after the lease
 		}
 		tx.ClearTimer(store.ExpiryTimer, id)
-		if err != nil || i.State != invitation.Pending || i.At(s.Clock.Now()) != invitation.Expired {
+		if gone || i.State != invitation.Pending || i.At(s.Clock.Now()) != invitation.Expired {
 			return nil
 		}
 		if i.State, err = invitation.Next(invitation.Pending, invitation.TimedOut); err != nil {

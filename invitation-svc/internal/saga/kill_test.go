@@ -16,14 +16,14 @@ import (
 	"entente.dev/servicekit/fault"
 )
 
-// death is what a killed process does at a chosen moment: nothing more.
-var death = errors.New("killed")
+// errKilled is what a killed process does at a chosen moment: nothing more.
+var errKilled = errors.New("killed")
 
 // dying runs what a process does until it is killed.
 func dying(do func()) (killed bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			if r != any(death) {
+			if r != any(errKilled) {
 				panic(r)
 			}
 			killed = true
@@ -47,7 +47,7 @@ func (c *ticking) Now() time.Time {
 	dead := c.left == 0
 	c.mu.Unlock()
 	if dead {
-		panic(death)
+		panic(errKilled)
 	}
 	return c.Fake.Now()
 }
@@ -65,7 +65,7 @@ func killPoints(t *testing.T, act func(*invitetest.World), calls []string, reviv
 				w := invitetest.New(t)
 				w.Directory.Cause(func(around string) error {
 					if around == when+call {
-						panic(death)
+						panic(errKilled)
 					}
 					return nil
 				})
@@ -187,7 +187,7 @@ func TestAfterAKillTheBrowserGoesOn(t *testing.T) {
 		b := ready(w)
 		w.Directory.Cause(func(around string) error {
 			if around == when {
-				panic(death)
+				panic(errKilled)
 			}
 			return nil
 		})

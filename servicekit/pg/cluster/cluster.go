@@ -225,7 +225,7 @@ func (c *Cluster) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-c.exited:
-			return fmt.Errorf("postgres ended while starting: %v\n%s", c.exitErr, c.logTail())
+			return fmt.Errorf("postgres ended while starting: %w\n%s", c.exitErr, c.logTail())
 		case <-ctx.Done():
 			_ = c.Stop()
 			return ctx.Err()

@@ -27,4 +27,4 @@ func removeAfterExit(dir string, pid int) error {
 	return cmd.Process.Release()
 }
 
-var held *os.File
+var held *os.File //nolint:unused // holding it is its use

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 
 	syncpb "entente.dev/proto/gen/entente/sync/v1"
 	"google.golang.org/protobuf/proto"
@@ -85,7 +86,7 @@ func (s *Synchronization) ParseExpression(ctx context.Context, req *syncpb.Parse
 	value, err := program.Eval(env)
 	if err != nil {
 		code := expression.CodeFailed
-		if e, ok := err.(*expression.EvalError); ok {
+		if e := (*expression.EvalError)(nil); errors.As(err, &e) {
 			code = e.Code
 		}
 		response.Error = &syncpb.PublicError{Code: proto.String(code), Message: proto.String(err.Error())}

@@ -36,7 +36,6 @@ type Directory struct {
 type tenantState struct {
 	id, name string
 	domain   string
-	external bool
 	users    map[string]*User
 	groups   map[string]*group
 	apps     map[string]*directorypb.SynchronizationApplication

@@ -302,7 +302,7 @@ func (r *run) rescope(ctx context.Context) ([]uuid.UUID, error) {
 		if !okA && !okL {
 			return moved, nil
 		}
-		order := 0
+		var order int
 		switch {
 		case !okA:
 			order = 1

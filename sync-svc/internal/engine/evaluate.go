@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
@@ -301,7 +302,7 @@ func (c *candidate) fail(f *failure) {
 }
 
 func mappingFault(err error) *failure {
-	if e, ok := err.(*mapping.Error); ok {
+	if e := (*mapping.Error)(nil); errors.As(err, &e) {
 		return &failure{code: e.Code, reason: "An attribute mapping failed for this object: " + e.Reason + ". Correct the mapping of " + e.Attribute + " or the value at the source.",
 			details: fmt.Sprintf("target attribute %s, function %s: %s", e.Attribute, e.Function, e.Reason)}
 	}

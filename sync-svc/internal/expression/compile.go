@@ -169,7 +169,7 @@ func compile(n *Node) (eval, error) {
 		if err == nil {
 			err = bound(v)
 		}
-		if e, ok := err.(*EvalError); ok && e.Function == "" {
+		if e := (*EvalError)(nil); errors.As(err, &e) && e.Function == "" {
 			return NullValue, &EvalError{Code: e.Code, Function: name, Reason: e.Reason}
 		}
 		return v, err

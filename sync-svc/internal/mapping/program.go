@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -240,7 +241,7 @@ func (e *entry) evaluate(env *expression.Env) (expression.Value, error) {
 	v, err := e.program.Eval(env)
 	if err != nil {
 		code, function, reason := expression.CodeFailed, "", err.Error()
-		if f, ok := err.(*expression.EvalError); ok {
+		if f := (*expression.EvalError)(nil); errors.As(err, &f) {
 			code, function, reason = f.Code, f.Function, f.Reason
 		}
 		return v, &Error{Code: code, Attribute: e.target.Name, Function: function, Reason: reason}
