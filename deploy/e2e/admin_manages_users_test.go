@@ -202,3 +202,21 @@ func TestAdminSendsABatch(t *testing.T) {
 		t.Errorf("one id twice in a batch = %d", a.Status)
 	}
 }
+
+// Clients read an object, change a property and send all of it (WIRE-49).
+func TestUnchangedUserMayBeSentBack(t *testing.T) {
+	t.Parallel()
+	s := suitetest.Shared(t)
+	tenant := s.NewTenant(t, "workforce", "Sent Back")
+	g := s.Graph(t, tenant)
+	id := suitetest.ID(g.Create("/v1.0/users", tenant.NewUser("back")))
+	for _, path := range []string{"/v1.0/users/" + id, "/beta/users/" + id} {
+		body := g.Get(path)
+		delete(body, "@odata.context")
+		body["city"] = "Leiden"
+		g.Patch(path, body)
+	}
+	if user := g.Get("/v1.0/users/" + id + "?$select=city"); user["city"] != "Leiden" {
+		t.Errorf("city = %v", user["city"])
+	}
+}
