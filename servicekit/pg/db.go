@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -33,6 +34,8 @@ type Config struct {
 	Schema string
 	// MaxConns bounds the pool; 0 means 16.
 	MaxConns int32
+	// Params are further settings of every connection, by name.
+	Params map[string]string
 }
 
 // DB is a pool of connections to one service's schema, safe for concurrent
@@ -69,6 +72,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*DB, error) {
 	if params["application_name"] == "" {
 		params["application_name"] = "entente " + cfg.Schema
 	}
+	maps.Copy(params, cfg.Params)
 	pc.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
 		// Times are UTC everywhere; the default is the zone of the machine.
 		c.TypeMap().RegisterType(&pgtype.Type{
