@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -71,7 +72,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := pg.Open(ctx, pg.Config{DSN: cfg.DSN, Schema: Schema, MaxConns: cfg.MaxConns}, log)
+	// Every table of tenants is read by an index. A plan that was made while one
+	// was still tiny would read it from end to end, and prepared plans stay.
+	db, err := pg.Open(ctx, pg.Config{DSN: cfg.DSN, Schema: Schema, MaxConns: cfg.MaxConns, Params: map[string]string{"enable_seqscan": "off"}}, log)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +164,7 @@ func (s *Service) Run(ctx context.Context) error {
 		group.Go(work)
 	}
 	err := group.Wait()
-	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return nil
 	}
 	return err

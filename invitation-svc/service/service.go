@@ -128,7 +128,9 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 	river.AddWorker(workers, &worker.Recorder{Saga: acts})
 	river.AddWorker(workers, &worker.HomeRecorder{Saga: acts})
 	var err error
-	if acts.Jobs, err = jobs.New(ctx, jobs.Config{DB: db, Log: deps.Log, Workers: workers, MaxWorkers: 20}); err != nil {
+	// Few workers: mail can wait a moment, and a burst of invitations would
+	// otherwise take the connections from the callers who make them.
+	if acts.Jobs, err = jobs.New(ctx, jobs.Config{DB: db, Log: deps.Log, Workers: workers, MaxWorkers: 4}); err != nil {
 		return nil, err
 	}
 	tokens, err := odata.NewTokens(keys.Cursor, deps.Clock)

@@ -224,7 +224,7 @@ func (p *Parts) Serve(name string) {
 	Eventually(p.t, 20*time.Second, name+" listens", func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
-			conn.Close()
+			_ = conn.Close()
 		}
 		return err == nil
 	})

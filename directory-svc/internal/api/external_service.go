@@ -184,7 +184,7 @@ func externalDraft(req *pb.CreateExternalUserRequest, t *store.Tenant) (user.Use
 
 // newExternal completes a draft against what the tenant holds: who has the
 // address, and whether the name is taken.
-func (s *Core) newExternal(tx *store.Tx, draft user.User, from string, t *store.Tenant) (user.User, error) {
+func (c *Core) newExternal(tx *store.Tx, draft user.User, from string, t *store.Tenant) (user.User, error) {
 	holder := user.Nobody
 	if draft.Mail != nil {
 		kind, err := tx.AddressHolder(*draft.Mail, uuid.Nil)
@@ -210,7 +210,7 @@ func (s *Core) newExternal(tx *store.Tx, draft user.User, from string, t *store.
 		return user.User{}, err
 	}
 	draft.UserPrincipalName = name
-	return user.NewExternal(draft, from, newID(), holder, &t.Tenant, s.now())
+	return user.NewExternal(draft, from, newID(), holder, &t.Tenant, c.now())
 }
 
 // BindExternalIdentity binds the account that redeemed (DIR-61).

@@ -49,10 +49,12 @@ func (s *Organizations) organization(ctx context.Context) (*pb.Organization, err
 		return nil, err
 	}
 	out := organizationToProto(t)
-	if access.Directory(who, rights(t)) != nil {
+	switch access.Directory(who, rights(t)) {
+	case nil:
+		return out, nil
+	default:
 		return &pb.Organization{Id: out.Id, DisplayName: out.DisplayName}, nil
 	}
-	return out, nil
 }
 
 // ListOrganizations returns the one organization of the caller (DIR-23).

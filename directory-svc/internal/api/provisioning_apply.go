@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"strings"
 
@@ -139,7 +140,7 @@ func (b *batch) apply(ctx context.Context, item *pb.ApplyExternalUsersRequest_It
 	if err == nil {
 		return result, nil
 	}
-	if r, ok := err.(*refusal); ok {
+	if r := (*refusal)(nil); errors.As(err, &r) {
 		return &pb.ApplyExternalUsersResponse_Result{Outcome: "failed", TargetId: item.TargetId, ErrorCode: r.code, ErrorMessage: r.message}, nil
 	}
 	f := fault.From(err)

@@ -73,7 +73,7 @@ func (s *Users) CreateUser(ctx context.Context, req *pb.CreateUserRequest) (*pb.
 
 // newPassword judges a password and makes its verifier; nil for no password.
 // The memory-hard part comes later, in the background.
-func (s *Core) newPassword(u *user.User, in *pb.PasswordProfile, secret string, t *organization.Tenant) (*store.Password, error) {
+func (c *Core) newPassword(u *user.User, in *pb.PasswordProfile, secret string, t *organization.Tenant) (*store.Password, error) {
 	if secret == "" {
 		return nil, nil
 	}
@@ -87,7 +87,7 @@ func (s *Core) newPassword(u *user.User, in *pb.PasswordProfile, secret string, 
 		return nil, err
 	}
 	return &store.Password{
-		Scheme: int16(password.Keyed), Verifier: s.Verifiers.Key(secret),
+		Scheme: int16(password.Keyed), Verifier: c.Verifiers.Key(secret),
 		MustChange:    in == nil || in.ForceChangePasswordNextSignIn == nil || *in.ForceChangePasswordNextSignIn,
 		MustChangeMFA: in.GetForceChangePasswordNextSignInWithMfa(),
 	}, nil
@@ -160,7 +160,7 @@ func signInActivity(who caller.Caller, properties []string) error {
 }
 
 // target reads what rights on a user depend on.
-func (s *Core) target(tx *store.Tx, id uuid.UUID) (access.Target, error) {
+func (c *Core) target(tx *store.Tx, id uuid.UUID) (access.Target, error) {
 	held, err := tx.RolesOf([]uuid.UUID{id})
 	if err != nil {
 		return access.Target{}, err
@@ -319,8 +319,8 @@ func (s *Users) DeleteUser(ctx context.Context, req *pb.DeleteUserRequest) (*emp
 	return &emptypb.Empty{}, nil
 }
 
-func (s *Core) deleteUser(tx *store.Tx, old *user.User) user.User {
-	u := user.Delete(*old, s.now())
+func (c *Core) deleteUser(tx *store.Tx, old *user.User) user.User {
+	u := user.Delete(*old, c.now())
 	tx.SaveUser(old, &u, store.Differ(old, &u))
 	tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Deleted})
 	return u

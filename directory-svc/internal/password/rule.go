@@ -52,7 +52,7 @@ func normalizeAll(terms []string) []string {
 
 // Check refuses a password that breaks a rule (DIR-85 to DIR-89).
 func Check(password string, in Context) error {
-	code := ""
+	var code string
 	switch classes, ok := classesOf(password); {
 	case len(password) < minLength:
 		code = tooShort
