@@ -228,9 +228,9 @@ create table user_identities (
 	issuer_assigned_id text,
 	issuer_assigned_id_key text collate "C",
 	live boolean not null default true,
-	primary key (tenant_id, user_id, ordinal),
-	foreign key (tenant_id, user_id) references users (tenant_id, id) on delete cascade
+	primary key (tenant_id, user_id, ordinal)
 );
+comment on table user_identities is 'Identities of users besides their own name. No foreign key: its checks keep plans from when the table was small.';
 create unique index user_identities_unique on user_identities (tenant_id, issuer_key, issuer_assigned_id_key)
 	where live and issuer_assigned_id_key is not null;
 create index user_identities_assigned on user_identities (tenant_id, issuer_assigned_id_key) where issuer_assigned_id_key is not null;

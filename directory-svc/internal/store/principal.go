@@ -57,8 +57,7 @@ func (s *Store) Principal(ctx context.Context, t tenant.ID, id uuid.UUID) (*Prin
 	p := &Principal{ID: id}
 	batch := &pgx.Batch{}
 	key := [16]byte(id)
-	batch.Queue(`select account_enabled, display_name, user_principal_name, coalesce(mail, ''), user_type = 2, sessions_valid_from from users
-		where tenant_id = $1 and id = $2 and deleted_at is null`, [16]byte(t), key).QueryRow(func(row pgx.Row) error {
+	batch.Queue(`select account_enabled, display_name, user_principal_name, coalesce(mail, ''), user_type = 2, sessions_valid_from from users`+userWhereID+` and deleted_at is null order by users.id limit 1`, [16]byte(t), key).QueryRow(func(row pgx.Row) error {
 		var valid *time.Time
 		err := row.Scan(&p.Enabled, &p.DisplayName, &p.UserPrincipalName, &p.Mail, &p.Guest, &valid)
 		if err == nil {

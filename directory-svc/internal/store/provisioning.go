@@ -62,6 +62,7 @@ func (tx *Tx) Prior(f Fence, w Wanted) (*Prior, error) {
 	p := &Prior{ByHome: make(map[string]*user.User), ByID: make(map[uuid.UUID]*user.User), Addresses: make(map[string]Holder), Names: make(map[string]uuid.UUID)}
 	t := [16]byte(tx.Tenant)
 	batch := &pgx.Batch{}
+	batch.Queue(freshPlans)
 	var token, policy int64
 	batch.Queue(fenceQuery, t, f.Job, [16]byte(f.Home), f.Token, f.Policy).QueryRow(func(row pgx.Row) error { return row.Scan(&token, &policy) })
 	take := func(rows pgx.Rows) error {

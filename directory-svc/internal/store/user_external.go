@@ -1,6 +1,9 @@
 package store
 
 import (
+	"cmp"
+	"slices"
+
 	"entente.dev/directory-svc/internal/address"
 	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/object"
@@ -135,10 +138,21 @@ func (tx *Tx) TargetUsers(home tenant.ID, objects, addresses []string) ([]*user.
 	for i, a := range addresses {
 		folded[i] = address.Fold(a)
 	}
+	if err := tx.planAfresh(); err != nil {
+		return nil, err
+	}
 	bound, err := tx.usersBy(usersByHome+" order by wanted.place", keys)
+	slices.SortStableFunc(bound, func(a, b *user.User) int { return cmp.Compare(dead(a), dead(b)) }) // live ones first
 	if err != nil || len(folded) == 0 {
 		return bound, err
 	}
-	pending, err := tx.usersBy("select "+wholeUser.sql+" from unnest($2::text[]) as wanted (key) "+pendingByAddress, folded)
+	pending, err := tx.usersBy(pendingByAddress, folded)
 	return append(bound, pending...), err
+}
+
+func dead(u *user.User) int {
+	if u.Deleted != nil {
+		return 1
+	}
+	return 0
 }
