@@ -127,13 +127,20 @@ func piecemeal(t *testing.T) *victim {
 	}
 }
 
-// crash lets the work run until a random moment, kills, and brings back. It
-// returns when the work is done or has noticed.
-func (v *victim) crash(round int, within time.Duration, work ...func()) {
+// crash lets the work run until a random moment after it is under way, kills,
+// and brings back. It returns when the work is done or has noticed. Work that
+// says nothing through underWay is under way at once.
+func (v *victim) crash(round int, within time.Duration, underWay <-chan struct{}, work ...func()) {
 	v.t.Helper()
 	var wg sync.WaitGroup
 	for _, w := range work {
 		wg.Go(w)
+	}
+	if underWay != nil {
+		select {
+		case <-underWay:
+		case <-time.After(10 * time.Second):
+		}
 	}
 	<-time.After(rand.N(within))
 	v.kill(round)
@@ -177,7 +184,11 @@ func invitationsSurvive(v *victim, rounds int) (invited []string) {
 	var all []string
 	answered := map[string]bool{}
 	for round := range rounds {
-		stop := make(chan struct{})
+		stop, underWay := make(chan struct{}), make(chan struct{})
+		first := sync.OnceFunc(func() { close(underWay) })
+		if round%2 == 0 {
+			first() // the first invitation after a start is interrupted, too
+		}
 		inviter := func(who string) func() {
 			return func() {
 				g := v.suite.Bearer(t, token)
@@ -198,12 +209,13 @@ func invitationsSurvive(v *victim, rounds int) (invited []string) {
 					mu.Lock()
 					answered[to] = true
 					mu.Unlock()
+					first()
 				}
 			}
 		}
 		kill := v.kill
 		v.kill = func(round int) { kill(round); close(stop) }
-		v.crash(round, 600*time.Millisecond, inviter("a"), inviter("b"), inviter("c"))
+		v.crash(round, 300*time.Millisecond, underWay, inviter("a"), inviter("b"), inviter("c"))
 		v.kill = kill
 	}
 	g := v.suite.Graph(t, tenant)
@@ -275,7 +287,7 @@ func redemptionsSurvive(v *victim, rounds int) {
 			people[p] = p.Page.URL.String()
 			work = append(work, func() { _ = p.TryPress("accept", nil) })
 		}
-		v.crash(round, 80*time.Millisecond, work...)
+		v.crash(round, 80*time.Millisecond, nil, work...)
 		// Each goes back to the page and presses Accept again, if it is still there.
 		for p, page := range people {
 			if landed(p) {
@@ -351,7 +363,7 @@ func synchronizationSurvives(v *victim, rounds int) {
 	c := configure(t, source, to, true)
 	source.Send(http.MethodPost, c.Job+"/start", nil)
 	for round := range rounds {
-		v.crash(round, 150*time.Millisecond)
+		v.crash(round, 150*time.Millisecond, nil)
 	}
 	filter := "/v1.0/users?$filter=startswith(displayName,'kill')&$select=id,displayName,userPrincipalName,externalUserState&$top=999"
 	suitetest.Eventually(t, 90*time.Second, "every member arrives", func() bool {
