@@ -227,7 +227,7 @@ func TestResists_37_ExpensiveJSON(t *testing.T) {
 		if a.Status != 400 {
 			t.Errorf("%s = %d %s", name, a.Status, suitetest.Code(a))
 		}
-		if took := time.Since(began); took > 3*time.Second {
+		if took := time.Since(began); took > endless {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
@@ -278,6 +278,10 @@ func TestResists_42_SecretsInLogs(t *testing.T) {
 	}
 }
 
+// endless is longer than a busy machine makes a refusal, and much shorter than
+// an input that explodes would take.
+const endless = 15 * time.Second
+
 // TestResists_47 sends tokens that are expensive to refuse.
 func TestResists_47_ExpensiveTokens(t *testing.T) {
 	t.Parallel()
@@ -288,7 +292,7 @@ func TestResists_47_ExpensiveTokens(t *testing.T) {
 		if a.Status != 401 && a.Status != 431 {
 			t.Errorf("%s = %d", name, a.Status)
 		}
-		if took := time.Since(began); took > time.Second {
+		if took := time.Since(began); took > endless {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
