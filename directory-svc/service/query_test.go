@@ -11,6 +11,8 @@ import (
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
@@ -204,6 +206,44 @@ func TestAC13Manager(t *testing.T) {
 	wantReason(t, err, errorspb.Reason_NOT_FOUND)
 }
 
+// TestWhatWasReadMayBeSentBack updates objects with themselves, as clients do
+// that send whole objects (WIRE-49).
+func TestWhatWasReadMayBeSentBack(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	apps, principals := pb.NewApplicationServiceClient(h.gateway), pb.NewServicePrincipalServiceClient(h.gateway)
+	mask := func(m proto.Message) *fieldmaskpb.FieldMask {
+		out := &fieldmaskpb.FieldMask{}
+		m.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+			out.Paths = append(out.Paths, string(f.Name()))
+			return true
+		})
+		return out
+	}
+	u, g := h.user("alice"), h.group("g")
+	app, err := apps.CreateApplication(h.ctx, &pb.CreateApplicationRequest{Application: &pb.Application{DisplayName: ptr("shop"), Web: &pb.WebApplication{HomePageUrl: ptr("https://shop.example")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp, err := principals.CreateServicePrincipal(h.ctx, &pb.CreateServicePrincipalRequest{ServicePrincipal: &pb.ServicePrincipal{AppId: app.AppId}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.CreatedDateTime.Nanos = 0 // the wire has whole seconds
+	for name, err := range map[string]error{
+		"user":              second(h.users().UpdateUser(h.ctx, &pb.UpdateUserRequest{Id: u.Id, User: u, UpdateMask: mask(u)})),
+		"group":             second(h.groups().UpdateGroup(h.ctx, &pb.UpdateGroupRequest{Id: g.Id, Group: g, UpdateMask: mask(g)})),
+		"application":       second(apps.UpdateApplication(h.ctx, &pb.UpdateApplicationRequest{Id: app.Id, Application: app, UpdateMask: mask(app)})),
+		"service principal": second(principals.UpdateServicePrincipal(h.ctx, &pb.UpdateServicePrincipalRequest{Id: sp.Id, ServicePrincipal: sp, UpdateMask: mask(sp)})),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err = h.groups().UpdateGroup(h.ctx, &pb.UpdateGroupRequest{Id: g.Id, Group: &pb.Group{Mail: ptr("x@y.example")}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"mail"}}})
+	wantReason(t, err, errorspb.Reason_PROPERTY_READ_ONLY)
+}
+
 func TestExpandManager(t *testing.T) {
 	t.Parallel()
 	h := start(t).tenant("contoso", pb.Tenant_workforce)
@@ -249,6 +289,8 @@ func TestAC25AndAC26GuestLife(t *testing.T) {
 		_, err := h.users().UpdateUser(h.ctx, &pb.UpdateUserRequest{Id: g.Id, User: u, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
 		return err
 	}
+	forged := []*pb.ObjectIdentity{{SignInType: ptr("federated"), Issuer: ptr("evil.example"), IssuerAssignedId: ptr("x")}}
+	wantReason(t, patch(&pb.User{Identities: forged}, "identities"), errorspb.Reason_TENANT_TYPE_UNSUPPORTED)
 	wantReason(t, patch(&pb.User{PasswordProfile: &pb.PasswordProfile{Password: ptr("Xk4!rm-qp92Zt")}}, "password_profile"), errorspb.Reason_EXTERNAL_ACCOUNT)
 	if err := patch(&pb.User{ShowInAddressList: ptr(true), UserType: pb.User_Member.Enum()}, "show_in_address_list", "user_type"); err != nil {
 		t.Fatal(err)

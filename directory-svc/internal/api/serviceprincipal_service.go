@@ -194,12 +194,16 @@ func (s *ServicePrincipals) UpdateServicePrincipal(ctx context.Context, req *pb.
 	if in == nil {
 		in = &pb.ServicePrincipal{}
 	}
+	_, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return s.change(ctx, req.Id, "Update service principal", "Update", func(tx *store.Tx, old *application.ServicePrincipal, ev *audit.Event) error {
 		apps, err := tx.ApplicationsByAppID([]uuid.UUID{old.AppID})
 		if err != nil {
 			return err
 		}
-		before, err := servicePrincipalToProto(old, apps[old.AppID], nil, &store.Tenant{})
+		before, err := servicePrincipalToProto(old, apps[old.AppID], nil, t)
 		if err != nil {
 			return err
 		}

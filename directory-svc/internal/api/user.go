@@ -211,10 +211,20 @@ func sameOrReadOnly(now, in proto.Message, field string) error {
 	if f == nil {
 		return property.Refused(field, "The property '%s' does not exist.", clip(field))
 	}
-	if !in.ProtoReflect().Has(f) || in.ProtoReflect().Get(f).Equal(now.ProtoReflect().Get(f)) {
+	if !in.ProtoReflect().Has(f) || same(f, in.ProtoReflect().Get(f), now.ProtoReflect().Get(f)) {
 		return nil
 	}
 	return property.ReadOnly(f.JSONName())
+}
+
+// same compares values as the wire shows them: times in whole seconds.
+func same(f protoreflect.FieldDescriptor, a, b protoreflect.Value) bool {
+	if f.Message() != nil && !f.IsList() && f.Message().FullName() == "google.protobuf.Timestamp" {
+		x, okX := a.Message().Interface().(*timestamppb.Timestamp)
+		y, okY := b.Message().Interface().(*timestamppb.Timestamp)
+		return okX && okY && x.GetSeconds() == y.GetSeconds()
+	}
+	return a.Equal(b)
 }
 
 func applyOrgData(u *user.User, in *pb.EmployeeOrgData, rest string) {

@@ -214,6 +214,9 @@ func (s *Users) UpdateUser(ctx context.Context, req *pb.UpdateUserRequest) (*emp
 
 // saveUser lets the rules complete a change, writes it and records it.
 func (s *Users) saveUser(ctx context.Context, tx *store.Tx, t *store.Tenant, old *user.User, u user.User, profile *pb.PasswordProfile, touched bool) error {
+	if err := user.CheckIdentities(old, &u, &t.Tenant); err != nil {
+		return err
+	}
 	secret := profile.GetPassword()
 	u, err := user.Update(*old, u, touched, &t.Tenant, s.now())
 	if err != nil {

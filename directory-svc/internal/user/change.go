@@ -1,6 +1,7 @@
 package user
 
 import (
+	"slices"
 	"time"
 
 	"entente.dev/directory-svc/internal/address"
@@ -127,6 +128,28 @@ func Update(old, u User, setsPassword bool, t *organization.Tenant, now time.Tim
 		u.SessionsValidFrom = &now // DIR-35: tokens end with the account
 	}
 	return u, nil
+}
+
+// CheckIdentities decides whether an administrator may change the identities
+// of old to those of u (DIR-40, DIR-83): local ones in external tenants alone.
+// What binds an account elsewhere is set by redemption, never by hand.
+func CheckIdentities(old, u *User, t *organization.Tenant) error {
+	if slices.Equal(old.Identities, u.Identities) {
+		return nil
+	}
+	if t.Type != organization.External {
+		return fault.Invalid(errorspb.Reason_TENANT_TYPE_UNSUPPORTED,
+			"The property 'identities' is not supported in this tenant type; use invitations.").WithMeta("property", "identities")
+	}
+	if old.ExternalState != NeverInvited {
+		return fault.Invalid(errorspb.Reason_EXTERNAL_ACCOUNT, "The user authenticates with an external identity provider.").WithMeta("property", "identities")
+	}
+	for i := range u.Identities {
+		if row := &u.Identities[i]; row.Type != identity.Federated && t.Owns(row.Issuer) {
+			row.Issuer = t.InitialDomain
+		}
+	}
+	return identity.CheckLocal(u.Identities, t.Owns)
 }
 
 // proxiesFor is the address list after mail changed (DIR-118): internal users
