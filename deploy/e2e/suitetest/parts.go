@@ -23,7 +23,7 @@ var PartNames = []string{"directory-svc", "policy-svc", "invitation-svc", "sync-
 
 // buildParts compiles the five programs once.
 var buildParts = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "entente-e2e-parts-")
+	dir, err := scratch("entente-e2e-parts-")
 	if err != nil {
 		return "", err
 	}

@@ -32,7 +32,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if program := os.Getenv(ProgramVariable); program != "" {
 		return program, nil
 	}
-	dir, err := os.MkdirTemp("", "entente-e2e-bin-")
+	dir, err := scratch("entente-e2e-bin-")
 	if err != nil {
 		return "", err
 	}
@@ -44,6 +44,29 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return program, nil
 })
+
+// scratches are folders that live as long as the test binary.
+var scratches struct {
+	mu   sync.Mutex
+	dirs []string
+}
+
+// scratch makes a folder that Main removes in the end.
+func scratch(name string) (string, error) {
+	dir, err := os.MkdirTemp("", name)
+	scratches.mu.Lock()
+	defer scratches.mu.Unlock()
+	scratches.dirs = append(scratches.dirs, dir)
+	return dir, err
+}
+
+func removeScratches() {
+	scratches.mu.Lock()
+	defer scratches.mu.Unlock()
+	for _, dir := range scratches.dirs {
+		_ = os.RemoveAll(dir)
+	}
+}
 
 // Program is one started `entente up`.
 type Program struct {

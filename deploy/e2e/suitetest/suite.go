@@ -124,6 +124,7 @@ func Shared(t testing.TB) *Suite {
 
 // Main runs the tests of a binary against one suite and returns the exit status.
 func Main(m *testing.M) int {
+	defer removeScratches()
 	if dir := os.Getenv(DataDirVariable); dir != "" {
 		shared.suite, shared.err = Open(dir)
 		return m.Run()
