@@ -69,6 +69,10 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*DB, error) {
 	params["timezone"] = "UTC"
 	params["statement_timeout"] = millis(statementTimeout)
 	params["idle_in_transaction_session_timeout"] = millis(idleTimeout)
+	// Statements here are short. A plan that the server prices high, as it does
+	// any while statistics are missing or a scan is discouraged, would be
+	// compiled for longer than it runs.
+	params["jit"] = "off"
 	if params["application_name"] == "" {
 		params["application_name"] = "entente " + cfg.Schema
 	}
