@@ -166,7 +166,9 @@ func isPostgres(pid int) bool {
 }
 
 func (c *Cluster) launch(ctx context.Context) error {
-	args := []string{"-D", c.path("pgdata"), "-c", "unix_socket_permissions=0700", "-c", "max_connections=200"}
+	args := []string{"-D", c.path("pgdata"), "-c", "unix_socket_permissions=0700", "-c", "max_connections=200",
+		// A new installation fills quickly; plans want to know within seconds.
+		"-c", "autovacuum_naptime=5s"}
 	socket := filepath.Join(c.path("run"), ".s.PGSQL."+strconv.Itoa(socketPort))
 	if c.cfg.TCP || len(socket) > maxSocketPath {
 		port, err := freePort()
