@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"entente.dev/servicekit/fault"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -91,7 +92,7 @@ func (d *decoder) message(m protoreflect.Message, path, shown string, merge bool
 			return d.undeclared(p, name, where)
 		}
 		members++
-		if skip, err := d.guard(f, where, shown == ""); err != nil || skip {
+		if skip, err := d.guard(f, where, shown == "", merge); err != nil || skip {
 			if err == nil {
 				err = d.skip()
 			}
@@ -124,8 +125,15 @@ func (d *decoder) undeclared(p *plan, name, where string) error {
 		return d.skip()
 	case d.body.Lenient && !strings.HasPrefix(name, "@"):
 		return d.skip()
+	case p.notHeld[strings.ToLower(name)]:
+		return notHeld(name)
 	}
 	return d.refuse(errorspb.Reason_PROPERTY_UNKNOWN, where, "Invalid property '%s'.", clip(where))
+}
+
+// notHeld says that a property is one of Graph's and none of ours (DIR-36).
+func notHeld(name string) error {
+	return fault.Unimplemented(errorspb.Reason_NOT_IMPLEMENTED, "The property '%s' is not held by this product.", name).WithMeta("property", name)
 }
 
 // typeName checks @odata.type against the declared type, where there is one.
@@ -145,7 +153,10 @@ func (d *decoder) typeName(p *plan, where string) error {
 }
 
 // guard refuses members that a client cannot write. skip asks to ignore one.
-func (d *decoder) guard(f *field, where string, outermost bool) (skip bool, err error) {
+// The service knows the present value: in a PATCH it compares and refuses
+// (WIRE-49). Members of lists have no path in the mask, and relations are not
+// written like this at all.
+func (d *decoder) guard(f *field, where string, outermost, merge bool) (skip bool, err error) {
 	if f.prop.GetBeta() && !d.body.Beta || outermost && slices.Contains(d.body.Hidden, f.fd.Name()) {
 		if d.body.Lenient || d.isKey(f) {
 			return true, nil
@@ -157,6 +168,9 @@ func (d *decoder) guard(f *field, where string, outermost bool) (skip bool, err 
 	}
 	if d.body.Lenient || d.peek() == 'n' || outermost && d.isKey(f) {
 		return true, nil
+	}
+	if d.body.Patch && merge && f.prop.GetSelect() != optionspb.Property_selectExpanded {
+		return false, nil
 	}
 	return false, d.refuse(errorspb.Reason_PROPERTY_READ_ONLY, where, "Property '%s' is read-only and cannot be set.", where)
 }

@@ -84,7 +84,8 @@ func TestUnmarshalRefuses(t *testing.T) {
 	}{
 		{"unknown property", `{"colour":1}`, errorspb.Reason_PROPERTY_UNKNOWN, "colour"},
 		{"unknown nested property", `{"employeeOrgData":{"colour":1}}`, errorspb.Reason_PROPERTY_UNKNOWN, "employeeOrgData.colour"},
-		{"read-only property", `{"createdDateTime":"2024-02-01T00:00:00Z"}`, errorspb.Reason_PROPERTY_READ_ONLY, "createdDateTime"},
+		{"relation", `{"manager":{"id":"1"}}`, errorspb.Reason_PROPERTY_READ_ONLY, "manager"},
+		{"not held", `{"aboutMe":"a"}`, errorspb.Reason_NOT_IMPLEMENTED, "aboutMe"},
 		{"unknown bind", `{"colour@odata.bind":["x"]}`, errorspb.Reason_PROPERTY_UNKNOWN, "colour@odata.bind"},
 		{"other type", `{"@odata.type":"#microsoft.graph.group"}`, errorspb.Reason_PROPERTY_INVALID, "@odata.type"},
 		{"string for boolean", `{"accountEnabled":"true"}`, errorspb.Reason_PROPERTY_INVALID, "accountEnabled"},
@@ -125,6 +126,26 @@ func TestUnmarshalRefuses(t *testing.T) {
 	}
 	if _, err := Unmarshal([]byte(`{"tenant_id":"x"}`), &directorypb.UpdateTenantRequest{}, Body{}); !fault.Is(err, errorspb.Reason_PROPERTY_UNKNOWN) {
 		t.Errorf("proto name: %v", err)
+	}
+}
+
+// What a client may not set is compared by the service in a PATCH, which has
+// the present value, and refused at once in a POST (WIRE-49, DIR-4).
+func TestUnmarshalReadOnly(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"createdDateTime":"2024-02-01T00:00:00Z","creationType":null}`)
+	var u directorypb.User
+	mask, err := Unmarshal(body, &u, Body{Patch: true})
+	if err != nil || !cmp.Equal(mask, []string{"created_date_time"}) || u.GetCreatedDateTime().GetSeconds() != 1706745600 {
+		t.Errorf("patch: %v %v %v", mask, &u, err)
+	}
+	_, err = Unmarshal(body, &directorypb.User{}, Body{})
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Reason != errorspb.Reason_PROPERTY_READ_ONLY || f.Message != "Property 'createdDateTime' is read-only and cannot be set." {
+		t.Errorf("post: %v", err)
+	}
+	if _, err := Unmarshal([]byte(`{"createdDateTime":null}`), &directorypb.User{}, Body{}); err != nil {
+		t.Errorf("null in a post: %v", err)
 	}
 }
 

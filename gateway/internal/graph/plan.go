@@ -37,6 +37,7 @@ type plan struct {
 	union    bool // holds exactly one of several resources
 	fields   []*field
 	byName   map[string]*field
+	notHeld  map[string]bool // known to Graph, not held here; in lower case
 
 	extensions *field // of open types
 
@@ -103,6 +104,12 @@ func compile(md protoreflect.MessageDescriptor, fresh map[protoreflect.FullName]
 	fresh[md.FullName()] = p
 	if res, ok := proto.GetExtension(md.Options(), optionspb.E_Resource).(*optionspb.Resource); ok && res != nil {
 		p.typeName, p.set, p.typed = res.GetType(), res.GetSet(), res.GetAlwaysTyped()
+		for _, name := range res.GetNotHeld() {
+			if p.notHeld == nil {
+				p.notHeld = map[string]bool{}
+			}
+			p.notHeld[strings.ToLower(name)] = true
+		}
 	}
 	open := isOpen(md)
 	fds := md.Fields()

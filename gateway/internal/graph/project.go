@@ -115,6 +115,11 @@ func CheckSelect(md protoreflect.MessageDescriptor, names []string, beta bool) (
 			}
 		}
 		if canonical == "" {
+			for _, p := range types {
+				if p.notHeld[strings.ToLower(n)] {
+					return nil, notHeld(n)
+				}
+			}
 			typeName := types[0].typeName
 			if len(types) > 1 {
 				typeName = "directoryObject"

@@ -184,8 +184,11 @@ func (s *Synchronization) UpdateJob(ctx context.Context, req *syncpb.UpdateJobRe
 				}
 				j.Generation++
 			case "id":
+				if id := req.GetJob().GetId(); id != "" && !strings.EqualFold(id, j.ID) {
+					err = readOnly(head)
+				}
 			default:
-				err = fault.Invalid(errorspb.Reason_PROPERTY_READ_ONLY, "Property '%s' is read-only and cannot be set.", jsonName(head))
+				err = readOnly(head)
 			}
 			if err != nil {
 				return j, e, err
@@ -193,6 +196,11 @@ func (s *Synchronization) UpdateJob(ctx context.Context, req *syncpb.UpdateJobRe
 		}
 		return j, e, nil
 	})
+}
+
+// readOnly refuses a member of the body that clients cannot set.
+func readOnly(field string) error {
+	return fault.Invalid(errorspb.Reason_PROPERTY_READ_ONLY, "Property '%s' is read-only and cannot be set.", jsonName(field))
 }
 
 func jsonName(field string) string {

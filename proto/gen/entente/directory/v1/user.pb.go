@@ -1265,7 +1265,7 @@ var File_entente_directory_v1_user_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1fentente/directory/v1/user.proto\x12\x14entente.directory.v1\x1a entente/options/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81/\n" +
+	"\x1fentente/directory/v1/user.proto\x12\x14entente.directory.v1\x1a entente/options/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x920\n" +
 	"\x04User\x12\x1c\n" +
 	"\x02id\x18\x01 \x01(\tB\f\x8a\xb2\x19\b\x10\x01P\x01X\x02h\x01R\x02id\x12=\n" +
 	"\x0faccount_enabled\x18\x02 \x01(\bB\x0f\x8a\xb2\x19\v\b\x01P\x01X\x02h\x01\x80\x01\x02H\x00R\x0eaccountEnabled\x88\x01\x01\x12?\n" +
@@ -1362,8 +1362,8 @@ const file_entente_directory_v1_user_proto_rawDesc = "" +
 	"\x11ExternalUserState\x12 \n" +
 	"\x1cexternalUserStateUnspecified\x10\x00\x12\x15\n" +
 	"\x11PendingAcceptance\x10\x01\x12\f\n" +
-	"\bAccepted\x10\x02:\x13\x8a\xb2\x19\x0f\n" +
-	"\x04user\x12\x05users \x01B\x12\n" +
+	"\bAccepted\x10\x02:\xa3\x01\x8a\xb2\x19\x9e\x01\n" +
+	"\x04user\x12\x05users \x01*\aaboutMe*\bbirthday*\bhireDate*\tinterests*\x06mySite*\fpastProjects*\rpreferredName*\x10responsibilities*\aschools*\x06skills*\x0fmailboxSettings*\x05photo*\x05printB\x12\n" +
 	"\x10_account_enabledB\x0f\n" +
 	"\r_display_nameB\x16\n" +
 	"\x14_user_principal_nameB\x10\n" +

@@ -399,7 +399,10 @@ type Resource struct {
 	AlwaysTyped bool `protobuf:"varint,3,opt,name=always_typed,json=alwaysTyped,proto3" json:"always_typed,omitempty"`
 	// The type is open: `extension_*` members of the wire live in the field
 	// `extensions`, a google.protobuf.Struct.
-	Open          bool `protobuf:"varint,4,opt,name=open,proto3" json:"open,omitempty"`
+	Open bool `protobuf:"varint,4,opt,name=open,proto3" json:"open,omitempty"`
+	// Properties that Graph has and this product does not hold: 501 when they
+	// are selected or written (DIR-36).
+	NotHeld       []string `protobuf:"bytes,5,rep,name=not_held,json=notHeld,proto3" json:"not_held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -460,6 +463,13 @@ func (x *Resource) GetOpen() bool {
 		return x.Open
 	}
 	return false
+}
+
+func (x *Resource) GetNotHeld() []string {
+	if x != nil {
+		return x.NotHeld
+	}
+	return nil
 }
 
 // Row of the access table: who may call one RPC.
@@ -824,12 +834,13 @@ const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\aSupport\x12\x0f\n" +
 	"\vsupportNone\x10\x00\x12\x12\n" +
 	"\x0esupportDefault\x10\x01\x12\x13\n" +
-	"\x0fsupportAdvanced\x10\x02\"g\n" +
+	"\x0fsupportAdvanced\x10\x02\"\x82\x01\n" +
 	"\bResource\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x10\n" +
 	"\x03set\x18\x02 \x01(\tR\x03set\x12!\n" +
 	"\falways_typed\x18\x03 \x01(\bR\valwaysTyped\x12\x12\n" +
-	"\x04open\x18\x04 \x01(\bR\x04open\"\xc8\x02\n" +
+	"\x04open\x18\x04 \x01(\bR\x04open\x12\x19\n" +
+	"\bnot_held\x18\x05 \x03(\tR\anotHeld\"\xc8\x02\n" +
 	"\x06Access\x12 \n" +
 	"\vapplication\x18\x01 \x03(\tR\vapplication\x12\x1c\n" +
 	"\tdelegated\x18\x02 \x03(\tR\tdelegated\x12\x14\n" +
