@@ -1596,6 +1596,436 @@ func (x *RemoveAppRoleRequest) GetAssignmentId() string {
 	return ""
 }
 
+// Request of ListServicePrincipalMemberOf.
+type ListServicePrincipalMemberOfRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id, or `appId={client id}`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Query options.
+	Query *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// Only objects of this type, for instance `microsoft.graph.user`; set from the path over REST.
+	Cast          string `protobuf:"bytes,3,opt,name=cast,proto3" json:"cast,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListServicePrincipalMemberOfRequest) Reset() {
+	*x = ListServicePrincipalMemberOfRequest{}
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListServicePrincipalMemberOfRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListServicePrincipalMemberOfRequest) ProtoMessage() {}
+
+func (x *ListServicePrincipalMemberOfRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListServicePrincipalMemberOfRequest.ProtoReflect.Descriptor instead.
+func (*ListServicePrincipalMemberOfRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_application_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListServicePrincipalMemberOfRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListServicePrincipalMemberOfRequest) GetQuery() *v1.Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *ListServicePrincipalMemberOfRequest) GetCast() string {
+	if x != nil {
+		return x.Cast
+	}
+	return ""
+}
+
+// Delegation of an application to its owners.
+type SelfService struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Owners may manage who uses the application.
+	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// Assigned security group that new users join; unset means they are assigned directly.
+	GroupId *string `protobuf:"bytes,2,opt,name=group_id,json=groupId,proto3,oneof" json:"group_id,omitempty"`
+	// Owners who are members may invite unknown addresses unless the tenant's policy is none.
+	OwnersMayInvite bool `protobuf:"varint,3,opt,name=owners_may_invite,json=ownersMayInvite,proto3" json:"owners_may_invite,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *SelfService) Reset() {
+	*x = SelfService{}
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SelfService) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SelfService) ProtoMessage() {}
+
+func (x *SelfService) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SelfService.ProtoReflect.Descriptor instead.
+func (*SelfService) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_application_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SelfService) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *SelfService) GetGroupId() string {
+	if x != nil && x.GroupId != nil {
+		return *x.GroupId
+	}
+	return ""
+}
+
+func (x *SelfService) GetOwnersMayInvite() bool {
+	if x != nil {
+		return x.OwnersMayInvite
+	}
+	return false
+}
+
+// Request of UpdateSelfService.
+type UpdateSelfServiceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Owners may manage who uses the application.
+	Enabled *bool `protobuf:"varint,2,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`
+	// Assigned security group that new users join; empty clears it.
+	GroupId *string `protobuf:"bytes,3,opt,name=group_id,json=groupId,proto3,oneof" json:"group_id,omitempty"`
+	// Owners who are members may invite.
+	OwnersMayInvite *bool `protobuf:"varint,4,opt,name=owners_may_invite,json=ownersMayInvite,proto3,oneof" json:"owners_may_invite,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *UpdateSelfServiceRequest) Reset() {
+	*x = UpdateSelfServiceRequest{}
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSelfServiceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSelfServiceRequest) ProtoMessage() {}
+
+func (x *UpdateSelfServiceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSelfServiceRequest.ProtoReflect.Descriptor instead.
+func (*UpdateSelfServiceRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_application_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *UpdateSelfServiceRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateSelfServiceRequest) GetEnabled() bool {
+	if x != nil && x.Enabled != nil {
+		return *x.Enabled
+	}
+	return false
+}
+
+func (x *UpdateSelfServiceRequest) GetGroupId() string {
+	if x != nil && x.GroupId != nil {
+		return *x.GroupId
+	}
+	return ""
+}
+
+func (x *UpdateSelfServiceRequest) GetOwnersMayInvite() bool {
+	if x != nil && x.OwnersMayInvite != nil {
+		return *x.OwnersMayInvite
+	}
+	return false
+}
+
+// Request of GetSelfService.
+type GetSelfServiceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSelfServiceRequest) Reset() {
+	*x = GetSelfServiceRequest{}
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSelfServiceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSelfServiceRequest) ProtoMessage() {}
+
+func (x *GetSelfServiceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSelfServiceRequest.ProtoReflect.Descriptor instead.
+func (*GetSelfServiceRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_application_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetSelfServiceRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Request of AddSelfServiceMember.
+type AddSelfServiceMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// An existing user of the tenant.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Role to assign when no group is set.
+	AppRoleId     *string `protobuf:"bytes,3,opt,name=app_role_id,json=appRoleId,proto3,oneof" json:"app_role_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddSelfServiceMemberRequest) Reset() {
+	*x = AddSelfServiceMemberRequest{}
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddSelfServiceMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddSelfServiceMemberRequest) ProtoMessage() {}
+
+func (x *AddSelfServiceMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddSelfServiceMemberRequest.ProtoReflect.Descriptor instead.
+func (*AddSelfServiceMemberRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_application_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *AddSelfServiceMemberRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AddSelfServiceMemberRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *AddSelfServiceMemberRequest) GetAppRoleId() string {
+	if x != nil && x.AppRoleId != nil {
+		return *x.AppRoleId
+	}
+	return ""
+}
+
+// A user who was added.
+type SelfServiceMember struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The group joined.
+	GroupId *string `protobuf:"bytes,2,opt,name=group_id,json=groupId,proto3,oneof" json:"group_id,omitempty"`
+	// The assignment made.
+	AppRoleAssignmentId *string `protobuf:"bytes,3,opt,name=app_role_assignment_id,json=appRoleAssignmentId,proto3,oneof" json:"app_role_assignment_id,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *SelfServiceMember) Reset() {
+	*x = SelfServiceMember{}
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SelfServiceMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SelfServiceMember) ProtoMessage() {}
+
+func (x *SelfServiceMember) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SelfServiceMember.ProtoReflect.Descriptor instead.
+func (*SelfServiceMember) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_application_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SelfServiceMember) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SelfServiceMember) GetGroupId() string {
+	if x != nil && x.GroupId != nil {
+		return *x.GroupId
+	}
+	return ""
+}
+
+func (x *SelfServiceMember) GetAppRoleAssignmentId() string {
+	if x != nil && x.AppRoleAssignmentId != nil {
+		return *x.AppRoleAssignmentId
+	}
+	return ""
+}
+
+// Request of RemoveSelfServiceMember.
+type RemoveSelfServiceMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The user.
+	UserId        string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveSelfServiceMemberRequest) Reset() {
+	*x = RemoveSelfServiceMemberRequest{}
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveSelfServiceMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveSelfServiceMemberRequest) ProtoMessage() {}
+
+func (x *RemoveSelfServiceMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_application_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveSelfServiceMemberRequest.ProtoReflect.Descriptor instead.
+func (*RemoveSelfServiceMemberRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_application_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *RemoveSelfServiceMemberRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RemoveSelfServiceMemberRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
 var File_entente_directory_v1_application_service_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_application_service_proto_rawDesc = "" +
@@ -1691,7 +2121,41 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\rassignment_id\x18\x02 \x01(\tB\x03\xe0A\x02R\fassignmentId\"U\n" +
 	"\x14RemoveAppRoleRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12(\n" +
-	"\rassignment_id\x18\x02 \x01(\tB\x03\xe0A\x02R\fassignmentId2\x89\x1c\n" +
+	"\rassignment_id\x18\x02 \x01(\tB\x03\xe0A\x02R\fassignmentId\"}\n" +
+	"#ListServicePrincipalMemberOfRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\x12\x12\n" +
+	"\x04cast\x18\x03 \x01(\tR\x04cast\"\x80\x01\n" +
+	"\vSelfService\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x1e\n" +
+	"\bgroup_id\x18\x02 \x01(\tH\x00R\agroupId\x88\x01\x01\x12*\n" +
+	"\x11owners_may_invite\x18\x03 \x01(\bR\x0fownersMayInviteB\v\n" +
+	"\t_group_id\"\xce\x01\n" +
+	"\x18UpdateSelfServiceRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1d\n" +
+	"\aenabled\x18\x02 \x01(\bH\x00R\aenabled\x88\x01\x01\x12\x1e\n" +
+	"\bgroup_id\x18\x03 \x01(\tH\x01R\agroupId\x88\x01\x01\x12/\n" +
+	"\x11owners_may_invite\x18\x04 \x01(\bH\x02R\x0fownersMayInvite\x88\x01\x01B\n" +
+	"\n" +
+	"\b_enabledB\v\n" +
+	"\t_group_idB\x14\n" +
+	"\x12_owners_may_invite\",\n" +
+	"\x15GetSelfServiceRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x85\x01\n" +
+	"\x1bAddSelfServiceMemberRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1c\n" +
+	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId\x12#\n" +
+	"\vapp_role_id\x18\x03 \x01(\tH\x00R\tappRoleId\x88\x01\x01B\x0e\n" +
+	"\f_app_role_id\"\xae\x01\n" +
+	"\x11SelfServiceMember\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1e\n" +
+	"\bgroup_id\x18\x02 \x01(\tH\x00R\agroupId\x88\x01\x01\x128\n" +
+	"\x16app_role_assignment_id\x18\x03 \x01(\tH\x01R\x13appRoleAssignmentId\x88\x01\x01B\v\n" +
+	"\t_group_idB\x19\n" +
+	"\x17_app_role_assignment_id\"S\n" +
+	"\x1eRemoveSelfServiceMemberRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1c\n" +
+	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId2\x89\x1c\n" +
 	"\x12ApplicationService\x12\xa1\x02\n" +
 	"\x11CreateApplication\x12..entente.directory.v1.CreateApplicationRequest\x1a!.entente.directory.v1.Application\"\xb8\x01\x8a\xb2\x19s\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
@@ -1737,7 +2201,7 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x020:\treference\"#/v1.0/applications/{id}/owners/$ref\x12\x96\x02\n" +
 	"\x16RemoveApplicationOwner\x123.entente.directory.v1.RemoveApplicationOwnerRequest\x1a\x16.google.protobuf.Empty\"\xae\x01\x8a\xb2\x19s\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021*//v1.0/applications/{id}/owners/{object_id}/$ref2\xff4\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021*//v1.0/applications/{id}/owners/{object_id}/$ref2\x9dK\n" +
 	"\x17ServicePrincipalService\x12\xc0\x02\n" +
 	"\x16CreateServicePrincipal\x123.entente.directory.v1.CreateServicePrincipalRequest\x1a&.entente.directory.v1.ServicePrincipal\"\xc8\x01\x8a\xb2\x19s\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
@@ -1818,7 +2282,30 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x1fAppRoleAssignment.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021\x12//v1.0/servicePrincipals/{id}/appRoleAssignmentsB\xdf\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x1fAppRoleAssignment.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021\x12//v1.0/servicePrincipals/{id}/appRoleAssignments\x12\x88\x03\n" +
+	"\x18AssignAppRoleToPrincipal\x12*.entente.directory.v1.AssignAppRoleRequest\x1a'.entente.directory.v1.AppRoleAssignment\"\x96\x02\x8a\xb2\x19`\n" +
+	"\x1fAppRoleAssignment.ReadWrite.All\x12\x1fAppRoleAssignment.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x03\b\xc9\x01\x82\xd3\xe4\x93\x02\xa4\x01:\n" +
+	"assignmentZ2:\n" +
+	"assignment\"$/v1.0/groups/{id}/appRoleAssignmentsZ=:\n" +
+	"assignment\"//v1.0/servicePrincipals/{id}/appRoleAssignments\"#/v1.0/users/{id}/appRoleAssignments\x12\xc2\x03\n" +
+	"\x1dGetPrincipalAppRoleAssignment\x121.entente.directory.v1.GetAppRoleAssignmentRequest\x1a'.entente.directory.v1.AppRoleAssignment\"\xc4\x02\x8a\xb2\x19\x88\x01\n" +
+	"\x1fAppRoleAssignment.ReadWrite.All\n" +
+	"\x12Directory.Read.All\x12\x1fAppRoleAssignment.ReadWrite.All\x12\x12Directory.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xb0\x01Z6\x124/v1.0/groups/{id}/appRoleAssignments/{assignment_id}ZA\x12?/v1.0/servicePrincipals/{id}/appRoleAssignments/{assignment_id}\x123/v1.0/users/{id}/appRoleAssignments/{assignment_id}\x12\xfa\x02\n" +
+	"\x16RemovePrincipalAppRole\x12*.entente.directory.v1.RemoveAppRoleRequest\x1a\x16.google.protobuf.Empty\"\x9b\x02\x8a\xb2\x19`\n" +
+	"\x1fAppRoleAssignment.ReadWrite.All\x12\x1fAppRoleAssignment.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xb0\x01Z6*4/v1.0/groups/{id}/appRoleAssignments/{assignment_id}ZA*?/v1.0/servicePrincipals/{id}/appRoleAssignments/{assignment_id}*3/v1.0/users/{id}/appRoleAssignments/{assignment_id}\x12\xbb\x03\n" +
+	"\x1cListServicePrincipalMemberOf\x129.entente.directory.v1.ListServicePrincipalMemberOfRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xab\x02\x8a\xb2\x19\xf9\x01\n" +
+	"\x14Application.Read.All\n" +
+	"\x1dApplication.ReadWrite.OwnedBy\n" +
+	"\x12Directory.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02'\x12%/v1.0/servicePrincipals/{id}/memberOf\x12\xc8\x02\n" +
+	"\x11UpdateSelfService\x12..entente.directory.v1.UpdateSelfServiceRequest\x1a\x16.google.protobuf.Empty\"\xea\x01\x8a\xb2\x19\xa6\x01\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x023:\x01*2./entente/v1/servicePrincipals/{id}/selfService\x12\xa4\x02\n" +
+	"\x0eGetSelfService\x12+.entente.directory.v1.GetSelfServiceRequest\x1a!.entente.directory.v1.SelfService\"\xc1\x01\x8a\xb2\x19\x80\x01\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x14Application.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x020\x12./entente/v1/servicePrincipals/{id}/selfService\x12\x91\x02\n" +
+	"\x14AddSelfServiceMember\x121.entente.directory.v1.AddSelfServiceMemberRequest\x1a'.entente.directory.v1.SelfServiceMember\"\x9c\x01\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02/:\x01*\"*/entente/v1/servicePrincipals/{id}/members\x12\x8a\x02\n" +
+	"\x17RemoveSelfServiceMember\x124.entente.directory.v1.RemoveSelfServiceMemberRequest\x1a\x16.google.protobuf.Empty\"\xa0\x01\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x026*4/entente/v1/servicePrincipals/{id}/members/{user_id}B\xdf\x01\n" +
 	"\x18com.entente.directory.v1B\x17ApplicationServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -1833,7 +2320,7 @@ func file_entente_directory_v1_application_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_application_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_application_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_entente_directory_v1_application_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_entente_directory_v1_application_service_proto_goTypes = []any{
 	(*CreateApplicationRequest)(nil),              // 0: entente.directory.v1.CreateApplicationRequest
 	(*ListApplicationsRequest)(nil),               // 1: entente.directory.v1.ListApplicationsRequest
@@ -1864,104 +2351,128 @@ var file_entente_directory_v1_application_service_proto_goTypes = []any{
 	(*ListAppRoleAssignmentsResponse)(nil),        // 26: entente.directory.v1.ListAppRoleAssignmentsResponse
 	(*GetAppRoleAssignmentRequest)(nil),           // 27: entente.directory.v1.GetAppRoleAssignmentRequest
 	(*RemoveAppRoleRequest)(nil),                  // 28: entente.directory.v1.RemoveAppRoleRequest
-	(*Application)(nil),                           // 29: entente.directory.v1.Application
-	(*v1.Query)(nil),                              // 30: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),                 // 31: google.protobuf.FieldMask
-	(*PasswordCredential)(nil),                    // 32: entente.directory.v1.PasswordCredential
-	(*v1.Reference)(nil),                          // 33: entente.odata.v1.Reference
-	(*ServicePrincipal)(nil),                      // 34: entente.directory.v1.ServicePrincipal
-	(*AppRoleAssignment)(nil),                     // 35: entente.directory.v1.AppRoleAssignment
-	(*CountResponse)(nil),                         // 36: entente.directory.v1.CountResponse
-	(*emptypb.Empty)(nil),                         // 37: google.protobuf.Empty
-	(*ListDirectoryObjectsResponse)(nil),          // 38: entente.directory.v1.ListDirectoryObjectsResponse
+	(*ListServicePrincipalMemberOfRequest)(nil),   // 29: entente.directory.v1.ListServicePrincipalMemberOfRequest
+	(*SelfService)(nil),                           // 30: entente.directory.v1.SelfService
+	(*UpdateSelfServiceRequest)(nil),              // 31: entente.directory.v1.UpdateSelfServiceRequest
+	(*GetSelfServiceRequest)(nil),                 // 32: entente.directory.v1.GetSelfServiceRequest
+	(*AddSelfServiceMemberRequest)(nil),           // 33: entente.directory.v1.AddSelfServiceMemberRequest
+	(*SelfServiceMember)(nil),                     // 34: entente.directory.v1.SelfServiceMember
+	(*RemoveSelfServiceMemberRequest)(nil),        // 35: entente.directory.v1.RemoveSelfServiceMemberRequest
+	(*Application)(nil),                           // 36: entente.directory.v1.Application
+	(*v1.Query)(nil),                              // 37: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                 // 38: google.protobuf.FieldMask
+	(*PasswordCredential)(nil),                    // 39: entente.directory.v1.PasswordCredential
+	(*v1.Reference)(nil),                          // 40: entente.odata.v1.Reference
+	(*ServicePrincipal)(nil),                      // 41: entente.directory.v1.ServicePrincipal
+	(*AppRoleAssignment)(nil),                     // 42: entente.directory.v1.AppRoleAssignment
+	(*CountResponse)(nil),                         // 43: entente.directory.v1.CountResponse
+	(*emptypb.Empty)(nil),                         // 44: google.protobuf.Empty
+	(*ListDirectoryObjectsResponse)(nil),          // 45: entente.directory.v1.ListDirectoryObjectsResponse
 }
 var file_entente_directory_v1_application_service_proto_depIdxs = []int32{
-	29, // 0: entente.directory.v1.CreateApplicationRequest.application:type_name -> entente.directory.v1.Application
-	30, // 1: entente.directory.v1.ListApplicationsRequest.query:type_name -> entente.odata.v1.Query
-	29, // 2: entente.directory.v1.ListApplicationsResponse.value:type_name -> entente.directory.v1.Application
-	30, // 3: entente.directory.v1.GetApplicationRequest.query:type_name -> entente.odata.v1.Query
-	30, // 4: entente.directory.v1.CountApplicationsRequest.query:type_name -> entente.odata.v1.Query
-	29, // 5: entente.directory.v1.UpdateApplicationRequest.application:type_name -> entente.directory.v1.Application
-	31, // 6: entente.directory.v1.UpdateApplicationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 7: entente.directory.v1.AddApplicationPasswordRequest.password_credential:type_name -> entente.directory.v1.PasswordCredential
-	30, // 8: entente.directory.v1.ListApplicationOwnersRequest.query:type_name -> entente.odata.v1.Query
-	33, // 9: entente.directory.v1.AddApplicationOwnerRequest.reference:type_name -> entente.odata.v1.Reference
-	34, // 10: entente.directory.v1.CreateServicePrincipalRequest.service_principal:type_name -> entente.directory.v1.ServicePrincipal
-	30, // 11: entente.directory.v1.ListServicePrincipalsRequest.query:type_name -> entente.odata.v1.Query
-	34, // 12: entente.directory.v1.ListServicePrincipalsResponse.value:type_name -> entente.directory.v1.ServicePrincipal
-	30, // 13: entente.directory.v1.GetServicePrincipalRequest.query:type_name -> entente.odata.v1.Query
-	30, // 14: entente.directory.v1.CountServicePrincipalsRequest.query:type_name -> entente.odata.v1.Query
-	34, // 15: entente.directory.v1.UpdateServicePrincipalRequest.service_principal:type_name -> entente.directory.v1.ServicePrincipal
-	31, // 16: entente.directory.v1.UpdateServicePrincipalRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 17: entente.directory.v1.AddServicePrincipalPasswordRequest.password_credential:type_name -> entente.directory.v1.PasswordCredential
-	30, // 18: entente.directory.v1.ListServicePrincipalOwnersRequest.query:type_name -> entente.odata.v1.Query
-	33, // 19: entente.directory.v1.AddServicePrincipalOwnerRequest.reference:type_name -> entente.odata.v1.Reference
-	35, // 20: entente.directory.v1.AssignAppRoleRequest.assignment:type_name -> entente.directory.v1.AppRoleAssignment
-	30, // 21: entente.directory.v1.ListAppRoleAssignmentsRequest.query:type_name -> entente.odata.v1.Query
-	35, // 22: entente.directory.v1.ListAppRoleAssignmentsResponse.value:type_name -> entente.directory.v1.AppRoleAssignment
-	0,  // 23: entente.directory.v1.ApplicationService.CreateApplication:input_type -> entente.directory.v1.CreateApplicationRequest
-	1,  // 24: entente.directory.v1.ApplicationService.ListApplications:input_type -> entente.directory.v1.ListApplicationsRequest
-	3,  // 25: entente.directory.v1.ApplicationService.GetApplication:input_type -> entente.directory.v1.GetApplicationRequest
-	4,  // 26: entente.directory.v1.ApplicationService.CountApplications:input_type -> entente.directory.v1.CountApplicationsRequest
-	5,  // 27: entente.directory.v1.ApplicationService.UpdateApplication:input_type -> entente.directory.v1.UpdateApplicationRequest
-	6,  // 28: entente.directory.v1.ApplicationService.DeleteApplication:input_type -> entente.directory.v1.DeleteApplicationRequest
-	7,  // 29: entente.directory.v1.ApplicationService.AddApplicationPassword:input_type -> entente.directory.v1.AddApplicationPasswordRequest
-	8,  // 30: entente.directory.v1.ApplicationService.RemoveApplicationPassword:input_type -> entente.directory.v1.RemoveApplicationPasswordRequest
-	9,  // 31: entente.directory.v1.ApplicationService.ListApplicationOwners:input_type -> entente.directory.v1.ListApplicationOwnersRequest
-	10, // 32: entente.directory.v1.ApplicationService.AddApplicationOwner:input_type -> entente.directory.v1.AddApplicationOwnerRequest
-	11, // 33: entente.directory.v1.ApplicationService.RemoveApplicationOwner:input_type -> entente.directory.v1.RemoveApplicationOwnerRequest
-	12, // 34: entente.directory.v1.ServicePrincipalService.CreateServicePrincipal:input_type -> entente.directory.v1.CreateServicePrincipalRequest
-	13, // 35: entente.directory.v1.ServicePrincipalService.ListServicePrincipals:input_type -> entente.directory.v1.ListServicePrincipalsRequest
-	15, // 36: entente.directory.v1.ServicePrincipalService.GetServicePrincipal:input_type -> entente.directory.v1.GetServicePrincipalRequest
-	16, // 37: entente.directory.v1.ServicePrincipalService.CountServicePrincipals:input_type -> entente.directory.v1.CountServicePrincipalsRequest
-	17, // 38: entente.directory.v1.ServicePrincipalService.UpdateServicePrincipal:input_type -> entente.directory.v1.UpdateServicePrincipalRequest
-	18, // 39: entente.directory.v1.ServicePrincipalService.DeleteServicePrincipal:input_type -> entente.directory.v1.DeleteServicePrincipalRequest
-	19, // 40: entente.directory.v1.ServicePrincipalService.AddServicePrincipalPassword:input_type -> entente.directory.v1.AddServicePrincipalPasswordRequest
-	20, // 41: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalPassword:input_type -> entente.directory.v1.RemoveServicePrincipalPasswordRequest
-	21, // 42: entente.directory.v1.ServicePrincipalService.ListServicePrincipalOwners:input_type -> entente.directory.v1.ListServicePrincipalOwnersRequest
-	22, // 43: entente.directory.v1.ServicePrincipalService.AddServicePrincipalOwner:input_type -> entente.directory.v1.AddServicePrincipalOwnerRequest
-	23, // 44: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalOwner:input_type -> entente.directory.v1.RemoveServicePrincipalOwnerRequest
-	24, // 45: entente.directory.v1.ServicePrincipalService.AssignAppRole:input_type -> entente.directory.v1.AssignAppRoleRequest
-	25, // 46: entente.directory.v1.ServicePrincipalService.ListAppRoleAssignedTo:input_type -> entente.directory.v1.ListAppRoleAssignmentsRequest
-	27, // 47: entente.directory.v1.ServicePrincipalService.GetAppRoleAssignedTo:input_type -> entente.directory.v1.GetAppRoleAssignmentRequest
-	28, // 48: entente.directory.v1.ServicePrincipalService.RemoveAppRole:input_type -> entente.directory.v1.RemoveAppRoleRequest
-	25, // 49: entente.directory.v1.ServicePrincipalService.ListUserAppRoleAssignments:input_type -> entente.directory.v1.ListAppRoleAssignmentsRequest
-	25, // 50: entente.directory.v1.ServicePrincipalService.ListGroupAppRoleAssignments:input_type -> entente.directory.v1.ListAppRoleAssignmentsRequest
-	25, // 51: entente.directory.v1.ServicePrincipalService.ListServicePrincipalAppRoleAssignments:input_type -> entente.directory.v1.ListAppRoleAssignmentsRequest
-	29, // 52: entente.directory.v1.ApplicationService.CreateApplication:output_type -> entente.directory.v1.Application
-	2,  // 53: entente.directory.v1.ApplicationService.ListApplications:output_type -> entente.directory.v1.ListApplicationsResponse
-	29, // 54: entente.directory.v1.ApplicationService.GetApplication:output_type -> entente.directory.v1.Application
-	36, // 55: entente.directory.v1.ApplicationService.CountApplications:output_type -> entente.directory.v1.CountResponse
-	37, // 56: entente.directory.v1.ApplicationService.UpdateApplication:output_type -> google.protobuf.Empty
-	37, // 57: entente.directory.v1.ApplicationService.DeleteApplication:output_type -> google.protobuf.Empty
-	32, // 58: entente.directory.v1.ApplicationService.AddApplicationPassword:output_type -> entente.directory.v1.PasswordCredential
-	37, // 59: entente.directory.v1.ApplicationService.RemoveApplicationPassword:output_type -> google.protobuf.Empty
-	38, // 60: entente.directory.v1.ApplicationService.ListApplicationOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	37, // 61: entente.directory.v1.ApplicationService.AddApplicationOwner:output_type -> google.protobuf.Empty
-	37, // 62: entente.directory.v1.ApplicationService.RemoveApplicationOwner:output_type -> google.protobuf.Empty
-	34, // 63: entente.directory.v1.ServicePrincipalService.CreateServicePrincipal:output_type -> entente.directory.v1.ServicePrincipal
-	14, // 64: entente.directory.v1.ServicePrincipalService.ListServicePrincipals:output_type -> entente.directory.v1.ListServicePrincipalsResponse
-	34, // 65: entente.directory.v1.ServicePrincipalService.GetServicePrincipal:output_type -> entente.directory.v1.ServicePrincipal
-	36, // 66: entente.directory.v1.ServicePrincipalService.CountServicePrincipals:output_type -> entente.directory.v1.CountResponse
-	37, // 67: entente.directory.v1.ServicePrincipalService.UpdateServicePrincipal:output_type -> google.protobuf.Empty
-	37, // 68: entente.directory.v1.ServicePrincipalService.DeleteServicePrincipal:output_type -> google.protobuf.Empty
-	32, // 69: entente.directory.v1.ServicePrincipalService.AddServicePrincipalPassword:output_type -> entente.directory.v1.PasswordCredential
-	37, // 70: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalPassword:output_type -> google.protobuf.Empty
-	38, // 71: entente.directory.v1.ServicePrincipalService.ListServicePrincipalOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	37, // 72: entente.directory.v1.ServicePrincipalService.AddServicePrincipalOwner:output_type -> google.protobuf.Empty
-	37, // 73: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalOwner:output_type -> google.protobuf.Empty
-	35, // 74: entente.directory.v1.ServicePrincipalService.AssignAppRole:output_type -> entente.directory.v1.AppRoleAssignment
-	26, // 75: entente.directory.v1.ServicePrincipalService.ListAppRoleAssignedTo:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
-	35, // 76: entente.directory.v1.ServicePrincipalService.GetAppRoleAssignedTo:output_type -> entente.directory.v1.AppRoleAssignment
-	37, // 77: entente.directory.v1.ServicePrincipalService.RemoveAppRole:output_type -> google.protobuf.Empty
-	26, // 78: entente.directory.v1.ServicePrincipalService.ListUserAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
-	26, // 79: entente.directory.v1.ServicePrincipalService.ListGroupAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
-	26, // 80: entente.directory.v1.ServicePrincipalService.ListServicePrincipalAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
-	52, // [52:81] is the sub-list for method output_type
-	23, // [23:52] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	36, // 0: entente.directory.v1.CreateApplicationRequest.application:type_name -> entente.directory.v1.Application
+	37, // 1: entente.directory.v1.ListApplicationsRequest.query:type_name -> entente.odata.v1.Query
+	36, // 2: entente.directory.v1.ListApplicationsResponse.value:type_name -> entente.directory.v1.Application
+	37, // 3: entente.directory.v1.GetApplicationRequest.query:type_name -> entente.odata.v1.Query
+	37, // 4: entente.directory.v1.CountApplicationsRequest.query:type_name -> entente.odata.v1.Query
+	36, // 5: entente.directory.v1.UpdateApplicationRequest.application:type_name -> entente.directory.v1.Application
+	38, // 6: entente.directory.v1.UpdateApplicationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 7: entente.directory.v1.AddApplicationPasswordRequest.password_credential:type_name -> entente.directory.v1.PasswordCredential
+	37, // 8: entente.directory.v1.ListApplicationOwnersRequest.query:type_name -> entente.odata.v1.Query
+	40, // 9: entente.directory.v1.AddApplicationOwnerRequest.reference:type_name -> entente.odata.v1.Reference
+	41, // 10: entente.directory.v1.CreateServicePrincipalRequest.service_principal:type_name -> entente.directory.v1.ServicePrincipal
+	37, // 11: entente.directory.v1.ListServicePrincipalsRequest.query:type_name -> entente.odata.v1.Query
+	41, // 12: entente.directory.v1.ListServicePrincipalsResponse.value:type_name -> entente.directory.v1.ServicePrincipal
+	37, // 13: entente.directory.v1.GetServicePrincipalRequest.query:type_name -> entente.odata.v1.Query
+	37, // 14: entente.directory.v1.CountServicePrincipalsRequest.query:type_name -> entente.odata.v1.Query
+	41, // 15: entente.directory.v1.UpdateServicePrincipalRequest.service_principal:type_name -> entente.directory.v1.ServicePrincipal
+	38, // 16: entente.directory.v1.UpdateServicePrincipalRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 17: entente.directory.v1.AddServicePrincipalPasswordRequest.password_credential:type_name -> entente.directory.v1.PasswordCredential
+	37, // 18: entente.directory.v1.ListServicePrincipalOwnersRequest.query:type_name -> entente.odata.v1.Query
+	40, // 19: entente.directory.v1.AddServicePrincipalOwnerRequest.reference:type_name -> entente.odata.v1.Reference
+	42, // 20: entente.directory.v1.AssignAppRoleRequest.assignment:type_name -> entente.directory.v1.AppRoleAssignment
+	37, // 21: entente.directory.v1.ListAppRoleAssignmentsRequest.query:type_name -> entente.odata.v1.Query
+	42, // 22: entente.directory.v1.ListAppRoleAssignmentsResponse.value:type_name -> entente.directory.v1.AppRoleAssignment
+	37, // 23: entente.directory.v1.ListServicePrincipalMemberOfRequest.query:type_name -> entente.odata.v1.Query
+	0,  // 24: entente.directory.v1.ApplicationService.CreateApplication:input_type -> entente.directory.v1.CreateApplicationRequest
+	1,  // 25: entente.directory.v1.ApplicationService.ListApplications:input_type -> entente.directory.v1.ListApplicationsRequest
+	3,  // 26: entente.directory.v1.ApplicationService.GetApplication:input_type -> entente.directory.v1.GetApplicationRequest
+	4,  // 27: entente.directory.v1.ApplicationService.CountApplications:input_type -> entente.directory.v1.CountApplicationsRequest
+	5,  // 28: entente.directory.v1.ApplicationService.UpdateApplication:input_type -> entente.directory.v1.UpdateApplicationRequest
+	6,  // 29: entente.directory.v1.ApplicationService.DeleteApplication:input_type -> entente.directory.v1.DeleteApplicationRequest
+	7,  // 30: entente.directory.v1.ApplicationService.AddApplicationPassword:input_type -> entente.directory.v1.AddApplicationPasswordRequest
+	8,  // 31: entente.directory.v1.ApplicationService.RemoveApplicationPassword:input_type -> entente.directory.v1.RemoveApplicationPasswordRequest
+	9,  // 32: entente.directory.v1.ApplicationService.ListApplicationOwners:input_type -> entente.directory.v1.ListApplicationOwnersRequest
+	10, // 33: entente.directory.v1.ApplicationService.AddApplicationOwner:input_type -> entente.directory.v1.AddApplicationOwnerRequest
+	11, // 34: entente.directory.v1.ApplicationService.RemoveApplicationOwner:input_type -> entente.directory.v1.RemoveApplicationOwnerRequest
+	12, // 35: entente.directory.v1.ServicePrincipalService.CreateServicePrincipal:input_type -> entente.directory.v1.CreateServicePrincipalRequest
+	13, // 36: entente.directory.v1.ServicePrincipalService.ListServicePrincipals:input_type -> entente.directory.v1.ListServicePrincipalsRequest
+	15, // 37: entente.directory.v1.ServicePrincipalService.GetServicePrincipal:input_type -> entente.directory.v1.GetServicePrincipalRequest
+	16, // 38: entente.directory.v1.ServicePrincipalService.CountServicePrincipals:input_type -> entente.directory.v1.CountServicePrincipalsRequest
+	17, // 39: entente.directory.v1.ServicePrincipalService.UpdateServicePrincipal:input_type -> entente.directory.v1.UpdateServicePrincipalRequest
+	18, // 40: entente.directory.v1.ServicePrincipalService.DeleteServicePrincipal:input_type -> entente.directory.v1.DeleteServicePrincipalRequest
+	19, // 41: entente.directory.v1.ServicePrincipalService.AddServicePrincipalPassword:input_type -> entente.directory.v1.AddServicePrincipalPasswordRequest
+	20, // 42: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalPassword:input_type -> entente.directory.v1.RemoveServicePrincipalPasswordRequest
+	21, // 43: entente.directory.v1.ServicePrincipalService.ListServicePrincipalOwners:input_type -> entente.directory.v1.ListServicePrincipalOwnersRequest
+	22, // 44: entente.directory.v1.ServicePrincipalService.AddServicePrincipalOwner:input_type -> entente.directory.v1.AddServicePrincipalOwnerRequest
+	23, // 45: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalOwner:input_type -> entente.directory.v1.RemoveServicePrincipalOwnerRequest
+	24, // 46: entente.directory.v1.ServicePrincipalService.AssignAppRole:input_type -> entente.directory.v1.AssignAppRoleRequest
+	25, // 47: entente.directory.v1.ServicePrincipalService.ListAppRoleAssignedTo:input_type -> entente.directory.v1.ListAppRoleAssignmentsRequest
+	27, // 48: entente.directory.v1.ServicePrincipalService.GetAppRoleAssignedTo:input_type -> entente.directory.v1.GetAppRoleAssignmentRequest
+	28, // 49: entente.directory.v1.ServicePrincipalService.RemoveAppRole:input_type -> entente.directory.v1.RemoveAppRoleRequest
+	25, // 50: entente.directory.v1.ServicePrincipalService.ListUserAppRoleAssignments:input_type -> entente.directory.v1.ListAppRoleAssignmentsRequest
+	25, // 51: entente.directory.v1.ServicePrincipalService.ListGroupAppRoleAssignments:input_type -> entente.directory.v1.ListAppRoleAssignmentsRequest
+	25, // 52: entente.directory.v1.ServicePrincipalService.ListServicePrincipalAppRoleAssignments:input_type -> entente.directory.v1.ListAppRoleAssignmentsRequest
+	24, // 53: entente.directory.v1.ServicePrincipalService.AssignAppRoleToPrincipal:input_type -> entente.directory.v1.AssignAppRoleRequest
+	27, // 54: entente.directory.v1.ServicePrincipalService.GetPrincipalAppRoleAssignment:input_type -> entente.directory.v1.GetAppRoleAssignmentRequest
+	28, // 55: entente.directory.v1.ServicePrincipalService.RemovePrincipalAppRole:input_type -> entente.directory.v1.RemoveAppRoleRequest
+	29, // 56: entente.directory.v1.ServicePrincipalService.ListServicePrincipalMemberOf:input_type -> entente.directory.v1.ListServicePrincipalMemberOfRequest
+	31, // 57: entente.directory.v1.ServicePrincipalService.UpdateSelfService:input_type -> entente.directory.v1.UpdateSelfServiceRequest
+	32, // 58: entente.directory.v1.ServicePrincipalService.GetSelfService:input_type -> entente.directory.v1.GetSelfServiceRequest
+	33, // 59: entente.directory.v1.ServicePrincipalService.AddSelfServiceMember:input_type -> entente.directory.v1.AddSelfServiceMemberRequest
+	35, // 60: entente.directory.v1.ServicePrincipalService.RemoveSelfServiceMember:input_type -> entente.directory.v1.RemoveSelfServiceMemberRequest
+	36, // 61: entente.directory.v1.ApplicationService.CreateApplication:output_type -> entente.directory.v1.Application
+	2,  // 62: entente.directory.v1.ApplicationService.ListApplications:output_type -> entente.directory.v1.ListApplicationsResponse
+	36, // 63: entente.directory.v1.ApplicationService.GetApplication:output_type -> entente.directory.v1.Application
+	43, // 64: entente.directory.v1.ApplicationService.CountApplications:output_type -> entente.directory.v1.CountResponse
+	44, // 65: entente.directory.v1.ApplicationService.UpdateApplication:output_type -> google.protobuf.Empty
+	44, // 66: entente.directory.v1.ApplicationService.DeleteApplication:output_type -> google.protobuf.Empty
+	39, // 67: entente.directory.v1.ApplicationService.AddApplicationPassword:output_type -> entente.directory.v1.PasswordCredential
+	44, // 68: entente.directory.v1.ApplicationService.RemoveApplicationPassword:output_type -> google.protobuf.Empty
+	45, // 69: entente.directory.v1.ApplicationService.ListApplicationOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	44, // 70: entente.directory.v1.ApplicationService.AddApplicationOwner:output_type -> google.protobuf.Empty
+	44, // 71: entente.directory.v1.ApplicationService.RemoveApplicationOwner:output_type -> google.protobuf.Empty
+	41, // 72: entente.directory.v1.ServicePrincipalService.CreateServicePrincipal:output_type -> entente.directory.v1.ServicePrincipal
+	14, // 73: entente.directory.v1.ServicePrincipalService.ListServicePrincipals:output_type -> entente.directory.v1.ListServicePrincipalsResponse
+	41, // 74: entente.directory.v1.ServicePrincipalService.GetServicePrincipal:output_type -> entente.directory.v1.ServicePrincipal
+	43, // 75: entente.directory.v1.ServicePrincipalService.CountServicePrincipals:output_type -> entente.directory.v1.CountResponse
+	44, // 76: entente.directory.v1.ServicePrincipalService.UpdateServicePrincipal:output_type -> google.protobuf.Empty
+	44, // 77: entente.directory.v1.ServicePrincipalService.DeleteServicePrincipal:output_type -> google.protobuf.Empty
+	39, // 78: entente.directory.v1.ServicePrincipalService.AddServicePrincipalPassword:output_type -> entente.directory.v1.PasswordCredential
+	44, // 79: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalPassword:output_type -> google.protobuf.Empty
+	45, // 80: entente.directory.v1.ServicePrincipalService.ListServicePrincipalOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	44, // 81: entente.directory.v1.ServicePrincipalService.AddServicePrincipalOwner:output_type -> google.protobuf.Empty
+	44, // 82: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalOwner:output_type -> google.protobuf.Empty
+	42, // 83: entente.directory.v1.ServicePrincipalService.AssignAppRole:output_type -> entente.directory.v1.AppRoleAssignment
+	26, // 84: entente.directory.v1.ServicePrincipalService.ListAppRoleAssignedTo:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
+	42, // 85: entente.directory.v1.ServicePrincipalService.GetAppRoleAssignedTo:output_type -> entente.directory.v1.AppRoleAssignment
+	44, // 86: entente.directory.v1.ServicePrincipalService.RemoveAppRole:output_type -> google.protobuf.Empty
+	26, // 87: entente.directory.v1.ServicePrincipalService.ListUserAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
+	26, // 88: entente.directory.v1.ServicePrincipalService.ListGroupAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
+	26, // 89: entente.directory.v1.ServicePrincipalService.ListServicePrincipalAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
+	42, // 90: entente.directory.v1.ServicePrincipalService.AssignAppRoleToPrincipal:output_type -> entente.directory.v1.AppRoleAssignment
+	42, // 91: entente.directory.v1.ServicePrincipalService.GetPrincipalAppRoleAssignment:output_type -> entente.directory.v1.AppRoleAssignment
+	44, // 92: entente.directory.v1.ServicePrincipalService.RemovePrincipalAppRole:output_type -> google.protobuf.Empty
+	45, // 93: entente.directory.v1.ServicePrincipalService.ListServicePrincipalMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	44, // 94: entente.directory.v1.ServicePrincipalService.UpdateSelfService:output_type -> google.protobuf.Empty
+	30, // 95: entente.directory.v1.ServicePrincipalService.GetSelfService:output_type -> entente.directory.v1.SelfService
+	34, // 96: entente.directory.v1.ServicePrincipalService.AddSelfServiceMember:output_type -> entente.directory.v1.SelfServiceMember
+	44, // 97: entente.directory.v1.ServicePrincipalService.RemoveSelfServiceMember:output_type -> google.protobuf.Empty
+	61, // [61:98] is the sub-list for method output_type
+	24, // [24:61] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_application_service_proto_init() }
@@ -1974,13 +2485,17 @@ func file_entente_directory_v1_application_service_proto_init() {
 	file_entente_directory_v1_application_service_proto_msgTypes[2].OneofWrappers = []any{}
 	file_entente_directory_v1_application_service_proto_msgTypes[14].OneofWrappers = []any{}
 	file_entente_directory_v1_application_service_proto_msgTypes[26].OneofWrappers = []any{}
+	file_entente_directory_v1_application_service_proto_msgTypes[30].OneofWrappers = []any{}
+	file_entente_directory_v1_application_service_proto_msgTypes[31].OneofWrappers = []any{}
+	file_entente_directory_v1_application_service_proto_msgTypes[33].OneofWrappers = []any{}
+	file_entente_directory_v1_application_service_proto_msgTypes[34].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_application_service_proto_rawDesc), len(file_entente_directory_v1_application_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

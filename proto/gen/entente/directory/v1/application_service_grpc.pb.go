@@ -548,6 +548,14 @@ const (
 	ServicePrincipalService_ListUserAppRoleAssignments_FullMethodName             = "/entente.directory.v1.ServicePrincipalService/ListUserAppRoleAssignments"
 	ServicePrincipalService_ListGroupAppRoleAssignments_FullMethodName            = "/entente.directory.v1.ServicePrincipalService/ListGroupAppRoleAssignments"
 	ServicePrincipalService_ListServicePrincipalAppRoleAssignments_FullMethodName = "/entente.directory.v1.ServicePrincipalService/ListServicePrincipalAppRoleAssignments"
+	ServicePrincipalService_AssignAppRoleToPrincipal_FullMethodName               = "/entente.directory.v1.ServicePrincipalService/AssignAppRoleToPrincipal"
+	ServicePrincipalService_GetPrincipalAppRoleAssignment_FullMethodName          = "/entente.directory.v1.ServicePrincipalService/GetPrincipalAppRoleAssignment"
+	ServicePrincipalService_RemovePrincipalAppRole_FullMethodName                 = "/entente.directory.v1.ServicePrincipalService/RemovePrincipalAppRole"
+	ServicePrincipalService_ListServicePrincipalMemberOf_FullMethodName           = "/entente.directory.v1.ServicePrincipalService/ListServicePrincipalMemberOf"
+	ServicePrincipalService_UpdateSelfService_FullMethodName                      = "/entente.directory.v1.ServicePrincipalService/UpdateSelfService"
+	ServicePrincipalService_GetSelfService_FullMethodName                         = "/entente.directory.v1.ServicePrincipalService/GetSelfService"
+	ServicePrincipalService_AddSelfServiceMember_FullMethodName                   = "/entente.directory.v1.ServicePrincipalService/AddSelfServiceMember"
+	ServicePrincipalService_RemoveSelfServiceMember_FullMethodName                = "/entente.directory.v1.ServicePrincipalService/RemoveSelfServiceMember"
 )
 
 // ServicePrincipalServiceClient is the client API for ServicePrincipalService service.
@@ -593,6 +601,22 @@ type ServicePrincipalServiceClient interface {
 	ListGroupAppRoleAssignments(ctx context.Context, in *ListAppRoleAssignmentsRequest, opts ...grpc.CallOption) (*ListAppRoleAssignmentsResponse, error)
 	// Lists what the principal is assigned to.
 	ListServicePrincipalAppRoleAssignments(ctx context.Context, in *ListAppRoleAssignmentsRequest, opts ...grpc.CallOption) (*ListAppRoleAssignmentsResponse, error)
+	// Assigns an app role, seen from the principal (DIR-184).
+	AssignAppRoleToPrincipal(ctx context.Context, in *AssignAppRoleRequest, opts ...grpc.CallOption) (*AppRoleAssignment, error)
+	// Returns one assignment of the principal.
+	GetPrincipalAppRoleAssignment(ctx context.Context, in *GetAppRoleAssignmentRequest, opts ...grpc.CallOption) (*AppRoleAssignment, error)
+	// Removes one assignment of the principal.
+	RemovePrincipalAppRole(ctx context.Context, in *RemoveAppRoleRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists the groups and roles that hold the service principal directly.
+	ListServicePrincipalMemberOf(ctx context.Context, in *ListServicePrincipalMemberOfRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	// Lets the owners of the service principal manage who uses it (DIR-188).
+	UpdateSelfService(ctx context.Context, in *UpdateSelfServiceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Returns the delegation to owners.
+	GetSelfService(ctx context.Context, in *GetSelfServiceRequest, opts ...grpc.CallOption) (*SelfService, error)
+	// Adds an existing user as an owner may (DIR-189).
+	AddSelfServiceMember(ctx context.Context, in *AddSelfServiceMemberRequest, opts ...grpc.CallOption) (*SelfServiceMember, error)
+	// Removes a user from the application or its group, never from the tenant (DIR-189).
+	RemoveSelfServiceMember(ctx context.Context, in *RemoveSelfServiceMemberRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
 type servicePrincipalServiceClient struct {
@@ -783,6 +807,86 @@ func (c *servicePrincipalServiceClient) ListServicePrincipalAppRoleAssignments(c
 	return out, nil
 }
 
+func (c *servicePrincipalServiceClient) AssignAppRoleToPrincipal(ctx context.Context, in *AssignAppRoleRequest, opts ...grpc.CallOption) (*AppRoleAssignment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AppRoleAssignment)
+	err := c.cc.Invoke(ctx, ServicePrincipalService_AssignAppRoleToPrincipal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicePrincipalServiceClient) GetPrincipalAppRoleAssignment(ctx context.Context, in *GetAppRoleAssignmentRequest, opts ...grpc.CallOption) (*AppRoleAssignment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AppRoleAssignment)
+	err := c.cc.Invoke(ctx, ServicePrincipalService_GetPrincipalAppRoleAssignment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicePrincipalServiceClient) RemovePrincipalAppRole(ctx context.Context, in *RemoveAppRoleRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, ServicePrincipalService_RemovePrincipalAppRole_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicePrincipalServiceClient) ListServicePrincipalMemberOf(ctx context.Context, in *ListServicePrincipalMemberOfRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDirectoryObjectsResponse)
+	err := c.cc.Invoke(ctx, ServicePrincipalService_ListServicePrincipalMemberOf_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicePrincipalServiceClient) UpdateSelfService(ctx context.Context, in *UpdateSelfServiceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, ServicePrincipalService_UpdateSelfService_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicePrincipalServiceClient) GetSelfService(ctx context.Context, in *GetSelfServiceRequest, opts ...grpc.CallOption) (*SelfService, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SelfService)
+	err := c.cc.Invoke(ctx, ServicePrincipalService_GetSelfService_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicePrincipalServiceClient) AddSelfServiceMember(ctx context.Context, in *AddSelfServiceMemberRequest, opts ...grpc.CallOption) (*SelfServiceMember, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SelfServiceMember)
+	err := c.cc.Invoke(ctx, ServicePrincipalService_AddSelfServiceMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicePrincipalServiceClient) RemoveSelfServiceMember(ctx context.Context, in *RemoveSelfServiceMemberRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, ServicePrincipalService_RemoveSelfServiceMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ServicePrincipalServiceServer is the server API for ServicePrincipalService service.
 // All implementations must embed UnimplementedServicePrincipalServiceServer
 // for forward compatibility.
@@ -826,6 +930,22 @@ type ServicePrincipalServiceServer interface {
 	ListGroupAppRoleAssignments(context.Context, *ListAppRoleAssignmentsRequest) (*ListAppRoleAssignmentsResponse, error)
 	// Lists what the principal is assigned to.
 	ListServicePrincipalAppRoleAssignments(context.Context, *ListAppRoleAssignmentsRequest) (*ListAppRoleAssignmentsResponse, error)
+	// Assigns an app role, seen from the principal (DIR-184).
+	AssignAppRoleToPrincipal(context.Context, *AssignAppRoleRequest) (*AppRoleAssignment, error)
+	// Returns one assignment of the principal.
+	GetPrincipalAppRoleAssignment(context.Context, *GetAppRoleAssignmentRequest) (*AppRoleAssignment, error)
+	// Removes one assignment of the principal.
+	RemovePrincipalAppRole(context.Context, *RemoveAppRoleRequest) (*emptypb.Empty, error)
+	// Lists the groups and roles that hold the service principal directly.
+	ListServicePrincipalMemberOf(context.Context, *ListServicePrincipalMemberOfRequest) (*ListDirectoryObjectsResponse, error)
+	// Lets the owners of the service principal manage who uses it (DIR-188).
+	UpdateSelfService(context.Context, *UpdateSelfServiceRequest) (*emptypb.Empty, error)
+	// Returns the delegation to owners.
+	GetSelfService(context.Context, *GetSelfServiceRequest) (*SelfService, error)
+	// Adds an existing user as an owner may (DIR-189).
+	AddSelfServiceMember(context.Context, *AddSelfServiceMemberRequest) (*SelfServiceMember, error)
+	// Removes a user from the application or its group, never from the tenant (DIR-189).
+	RemoveSelfServiceMember(context.Context, *RemoveSelfServiceMemberRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedServicePrincipalServiceServer()
 }
 
@@ -889,6 +1009,30 @@ func (UnimplementedServicePrincipalServiceServer) ListGroupAppRoleAssignments(co
 }
 func (UnimplementedServicePrincipalServiceServer) ListServicePrincipalAppRoleAssignments(context.Context, *ListAppRoleAssignmentsRequest) (*ListAppRoleAssignmentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListServicePrincipalAppRoleAssignments not implemented")
+}
+func (UnimplementedServicePrincipalServiceServer) AssignAppRoleToPrincipal(context.Context, *AssignAppRoleRequest) (*AppRoleAssignment, error) {
+	return nil, status.Error(codes.Unimplemented, "method AssignAppRoleToPrincipal not implemented")
+}
+func (UnimplementedServicePrincipalServiceServer) GetPrincipalAppRoleAssignment(context.Context, *GetAppRoleAssignmentRequest) (*AppRoleAssignment, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPrincipalAppRoleAssignment not implemented")
+}
+func (UnimplementedServicePrincipalServiceServer) RemovePrincipalAppRole(context.Context, *RemoveAppRoleRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemovePrincipalAppRole not implemented")
+}
+func (UnimplementedServicePrincipalServiceServer) ListServicePrincipalMemberOf(context.Context, *ListServicePrincipalMemberOfRequest) (*ListDirectoryObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListServicePrincipalMemberOf not implemented")
+}
+func (UnimplementedServicePrincipalServiceServer) UpdateSelfService(context.Context, *UpdateSelfServiceRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateSelfService not implemented")
+}
+func (UnimplementedServicePrincipalServiceServer) GetSelfService(context.Context, *GetSelfServiceRequest) (*SelfService, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSelfService not implemented")
+}
+func (UnimplementedServicePrincipalServiceServer) AddSelfServiceMember(context.Context, *AddSelfServiceMemberRequest) (*SelfServiceMember, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddSelfServiceMember not implemented")
+}
+func (UnimplementedServicePrincipalServiceServer) RemoveSelfServiceMember(context.Context, *RemoveSelfServiceMemberRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveSelfServiceMember not implemented")
 }
 func (UnimplementedServicePrincipalServiceServer) mustEmbedUnimplementedServicePrincipalServiceServer() {
 }
@@ -1236,6 +1380,150 @@ func _ServicePrincipalService_ListServicePrincipalAppRoleAssignments_Handler(srv
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ServicePrincipalService_AssignAppRoleToPrincipal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AssignAppRoleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicePrincipalServiceServer).AssignAppRoleToPrincipal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicePrincipalService_AssignAppRoleToPrincipal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicePrincipalServiceServer).AssignAppRoleToPrincipal(ctx, req.(*AssignAppRoleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ServicePrincipalService_GetPrincipalAppRoleAssignment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAppRoleAssignmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicePrincipalServiceServer).GetPrincipalAppRoleAssignment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicePrincipalService_GetPrincipalAppRoleAssignment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicePrincipalServiceServer).GetPrincipalAppRoleAssignment(ctx, req.(*GetAppRoleAssignmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ServicePrincipalService_RemovePrincipalAppRole_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveAppRoleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicePrincipalServiceServer).RemovePrincipalAppRole(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicePrincipalService_RemovePrincipalAppRole_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicePrincipalServiceServer).RemovePrincipalAppRole(ctx, req.(*RemoveAppRoleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ServicePrincipalService_ListServicePrincipalMemberOf_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListServicePrincipalMemberOfRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicePrincipalServiceServer).ListServicePrincipalMemberOf(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicePrincipalService_ListServicePrincipalMemberOf_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicePrincipalServiceServer).ListServicePrincipalMemberOf(ctx, req.(*ListServicePrincipalMemberOfRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ServicePrincipalService_UpdateSelfService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateSelfServiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicePrincipalServiceServer).UpdateSelfService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicePrincipalService_UpdateSelfService_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicePrincipalServiceServer).UpdateSelfService(ctx, req.(*UpdateSelfServiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ServicePrincipalService_GetSelfService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSelfServiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicePrincipalServiceServer).GetSelfService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicePrincipalService_GetSelfService_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicePrincipalServiceServer).GetSelfService(ctx, req.(*GetSelfServiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ServicePrincipalService_AddSelfServiceMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddSelfServiceMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicePrincipalServiceServer).AddSelfServiceMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicePrincipalService_AddSelfServiceMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicePrincipalServiceServer).AddSelfServiceMember(ctx, req.(*AddSelfServiceMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ServicePrincipalService_RemoveSelfServiceMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveSelfServiceMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicePrincipalServiceServer).RemoveSelfServiceMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicePrincipalService_RemoveSelfServiceMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicePrincipalServiceServer).RemoveSelfServiceMember(ctx, req.(*RemoveSelfServiceMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ServicePrincipalService_ServiceDesc is the grpc.ServiceDesc for ServicePrincipalService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1314,6 +1602,38 @@ var ServicePrincipalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListServicePrincipalAppRoleAssignments",
 			Handler:    _ServicePrincipalService_ListServicePrincipalAppRoleAssignments_Handler,
+		},
+		{
+			MethodName: "AssignAppRoleToPrincipal",
+			Handler:    _ServicePrincipalService_AssignAppRoleToPrincipal_Handler,
+		},
+		{
+			MethodName: "GetPrincipalAppRoleAssignment",
+			Handler:    _ServicePrincipalService_GetPrincipalAppRoleAssignment_Handler,
+		},
+		{
+			MethodName: "RemovePrincipalAppRole",
+			Handler:    _ServicePrincipalService_RemovePrincipalAppRole_Handler,
+		},
+		{
+			MethodName: "ListServicePrincipalMemberOf",
+			Handler:    _ServicePrincipalService_ListServicePrincipalMemberOf_Handler,
+		},
+		{
+			MethodName: "UpdateSelfService",
+			Handler:    _ServicePrincipalService_UpdateSelfService_Handler,
+		},
+		{
+			MethodName: "GetSelfService",
+			Handler:    _ServicePrincipalService_GetSelfService_Handler,
+		},
+		{
+			MethodName: "AddSelfServiceMember",
+			Handler:    _ServicePrincipalService_AddSelfServiceMember_Handler,
+		},
+		{
+			MethodName: "RemoveSelfServiceMember",
+			Handler:    _ServicePrincipalService_RemoveSelfServiceMember_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -16,6 +16,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -569,11 +570,258 @@ func (x *RemoveGroupReferenceRequest) GetObjectId() string {
 	return ""
 }
 
+// Request of EvaluateDynamicMembership.
+type EvaluateDynamicMembershipRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group whose rule is used; empty when the rule is given.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Object to evaluate.
+	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// Rule to evaluate instead of the group's.
+	MembershipRule *string `protobuf:"bytes,3,opt,name=membership_rule,json=membershipRule,proto3,oneof" json:"membership_rule,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *EvaluateDynamicMembershipRequest) Reset() {
+	*x = EvaluateDynamicMembershipRequest{}
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvaluateDynamicMembershipRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvaluateDynamicMembershipRequest) ProtoMessage() {}
+
+func (x *EvaluateDynamicMembershipRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvaluateDynamicMembershipRequest.ProtoReflect.Descriptor instead.
+func (*EvaluateDynamicMembershipRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *EvaluateDynamicMembershipRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *EvaluateDynamicMembershipRequest) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *EvaluateDynamicMembershipRequest) GetMembershipRule() string {
+	if x != nil && x.MembershipRule != nil {
+		return *x.MembershipRule
+	}
+	return ""
+}
+
+// Answer of EvaluateDynamicMembership.
+type EvaluateDynamicMembershipResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rule evaluated.
+	MembershipRule string `protobuf:"bytes,1,opt,name=membership_rule,json=membershipRule,proto3" json:"membership_rule,omitempty"`
+	// Whether the object matches.
+	MembershipRuleEvaluationResult bool `protobuf:"varint,2,opt,name=membership_rule_evaluation_result,json=membershipRuleEvaluationResult,proto3" json:"membership_rule_evaluation_result,omitempty"`
+	unknownFields                  protoimpl.UnknownFields
+	sizeCache                      protoimpl.SizeCache
+}
+
+func (x *EvaluateDynamicMembershipResponse) Reset() {
+	*x = EvaluateDynamicMembershipResponse{}
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvaluateDynamicMembershipResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvaluateDynamicMembershipResponse) ProtoMessage() {}
+
+func (x *EvaluateDynamicMembershipResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvaluateDynamicMembershipResponse.ProtoReflect.Descriptor instead.
+func (*EvaluateDynamicMembershipResponse) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *EvaluateDynamicMembershipResponse) GetMembershipRule() string {
+	if x != nil {
+		return x.MembershipRule
+	}
+	return ""
+}
+
+func (x *EvaluateDynamicMembershipResponse) GetMembershipRuleEvaluationResult() bool {
+	if x != nil {
+		return x.MembershipRuleEvaluationResult
+	}
+	return false
+}
+
+// Request of GetDynamicMembershipStatus.
+type GetDynamicMembershipStatusRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDynamicMembershipStatusRequest) Reset() {
+	*x = GetDynamicMembershipStatusRequest{}
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDynamicMembershipStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDynamicMembershipStatusRequest) ProtoMessage() {}
+
+func (x *GetDynamicMembershipStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDynamicMembershipStatusRequest.ProtoReflect.Descriptor instead.
+func (*GetDynamicMembershipStatusRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetDynamicMembershipStatusRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Progress of a rule over the tenant's users.
+type DynamicMembershipStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group.
+	GroupId string `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// `UpToDate`, `Evaluating` or `Paused`.
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// Users looked at since the rule last changed.
+	EvaluatedCount int32 `protobuf:"varint,3,opt,name=evaluated_count,json=evaluatedCount,proto3" json:"evaluated_count,omitempty"`
+	// Users to look at in all.
+	TotalCount int32 `protobuf:"varint,4,opt,name=total_count,json=totalCount,proto3" json:"total_count,omitempty"`
+	// When the membership last became current.
+	LastMembershipUpdated *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_membership_updated,json=lastMembershipUpdated,proto3" json:"last_membership_updated,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *DynamicMembershipStatus) Reset() {
+	*x = DynamicMembershipStatus{}
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DynamicMembershipStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DynamicMembershipStatus) ProtoMessage() {}
+
+func (x *DynamicMembershipStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DynamicMembershipStatus.ProtoReflect.Descriptor instead.
+func (*DynamicMembershipStatus) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DynamicMembershipStatus) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *DynamicMembershipStatus) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *DynamicMembershipStatus) GetEvaluatedCount() int32 {
+	if x != nil {
+		return x.EvaluatedCount
+	}
+	return 0
+}
+
+func (x *DynamicMembershipStatus) GetTotalCount() int32 {
+	if x != nil {
+		return x.TotalCount
+	}
+	return 0
+}
+
+func (x *DynamicMembershipStatus) GetLastMembershipUpdated() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastMembershipUpdated
+	}
+	return nil
+}
+
 var File_entente_directory_v1_group_service_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_group_service_proto_rawDesc = "" +
 	"\n" +
-	"(entente/directory/v1/group_service.proto\x12\x14entente.directory.v1\x1a entente/directory/v1/group.proto\x1a!entente/directory/v1/object.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"L\n" +
+	"(entente/directory/v1/group_service.proto\x12\x14entente.directory.v1\x1a entente/directory/v1/group.proto\x1a!entente/directory/v1/object.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"L\n" +
 	"\x12CreateGroupRequest\x126\n" +
 	"\x05group\x18\x01 \x01(\v2\x1b.entente.directory.v1.GroupB\x03\xe0A\x02R\x05group\"B\n" +
 	"\x11ListGroupsRequest\x12-\n" +
@@ -604,7 +852,24 @@ const file_entente_directory_v1_group_service_proto_rawDesc = "" +
 	"\treference\x18\x02 \x01(\v2\x1b.entente.odata.v1.ReferenceB\x03\xe0A\x02R\treference\"T\n" +
 	"\x1bRemoveGroupReferenceRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12 \n" +
-	"\tobject_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bobjectId2\xde&\n" +
+	"\tobject_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bobjectId\"\x96\x01\n" +
+	" EvaluateDynamicMembershipRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
+	"\tmember_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bmemberId\x12,\n" +
+	"\x0fmembership_rule\x18\x03 \x01(\tH\x00R\x0emembershipRule\x88\x01\x01B\x12\n" +
+	"\x10_membership_rule\"\x97\x01\n" +
+	"!EvaluateDynamicMembershipResponse\x12'\n" +
+	"\x0fmembership_rule\x18\x01 \x01(\tR\x0emembershipRule\x12I\n" +
+	"!membership_rule_evaluation_result\x18\x02 \x01(\bR\x1emembershipRuleEvaluationResult\"8\n" +
+	"!GetDynamicMembershipStatusRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\xe8\x01\n" +
+	"\x17DynamicMembershipStatus\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12'\n" +
+	"\x0fevaluated_count\x18\x03 \x01(\x05R\x0eevaluatedCount\x12\x1f\n" +
+	"\vtotal_count\x18\x04 \x01(\x05R\n" +
+	"totalCount\x12R\n" +
+	"\x17last_membership_updated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x15lastMembershipUpdated2\xfa-\n" +
 	"\fGroupService\x12\x93\x02\n" +
 	"\vCreateGroup\x12(.entente.directory.v1.CreateGroupRequest\x1a\x1b.entente.directory.v1.Group\"\xbc\x01\x8a\xb2\x19\x88\x01\n" +
 	"\fGroup.Create\n" +
@@ -679,7 +944,19 @@ const file_entente_directory_v1_group_service_proto_rawDesc = "" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1.0/groups/{id}/memberOfB\xd9\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1.0/groups/{id}/memberOf\x12\xe5\x03\n" +
+	"\x19EvaluateDynamicMembership\x126.entente.directory.v1.EvaluateDynamicMembershipRequest\x1a7.entente.directory.v1.EvaluateDynamicMembershipResponse\"\xd6\x02\x8a\xb2\x19\xee\x01\n" +
+	"\x0eGroup.Read.All\n" +
+	"\x13Group.ReadWrite.All\n" +
+	"\x14GroupMember.Read.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02]:\x01*Z+:\x01*\"&/v1.0/groups/evaluateDynamicMembership\"+/v1.0/groups/{id}/evaluateDynamicMembership\x12\xb1\x03\n" +
+	"\x1aGetDynamicMembershipStatus\x127.entente.directory.v1.GetDynamicMembershipStatusRequest\x1a-.entente.directory.v1.DynamicMembershipStatus\"\xaa\x02\x8a\xb2\x19\xee\x01\n" +
+	"\x0eGroup.Read.All\n" +
+	"\x13Group.ReadWrite.All\n" +
+	"\x14GroupMember.Read.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02+\x12)/entente/v1/groups/{id}/dynamicMembershipB\xd9\x01\n" +
 	"\x18com.entente.directory.v1B\x11GroupServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -694,69 +971,79 @@ func file_entente_directory_v1_group_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_group_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_group_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_entente_directory_v1_group_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_entente_directory_v1_group_service_proto_goTypes = []any{
-	(*CreateGroupRequest)(nil),           // 0: entente.directory.v1.CreateGroupRequest
-	(*ListGroupsRequest)(nil),            // 1: entente.directory.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),           // 2: entente.directory.v1.ListGroupsResponse
-	(*GetGroupRequest)(nil),              // 3: entente.directory.v1.GetGroupRequest
-	(*CountGroupsRequest)(nil),           // 4: entente.directory.v1.CountGroupsRequest
-	(*UpdateGroupRequest)(nil),           // 5: entente.directory.v1.UpdateGroupRequest
-	(*DeleteGroupRequest)(nil),           // 6: entente.directory.v1.DeleteGroupRequest
-	(*ListGroupRelationRequest)(nil),     // 7: entente.directory.v1.ListGroupRelationRequest
-	(*AddGroupReferenceRequest)(nil),     // 8: entente.directory.v1.AddGroupReferenceRequest
-	(*RemoveGroupReferenceRequest)(nil),  // 9: entente.directory.v1.RemoveGroupReferenceRequest
-	(*Group)(nil),                        // 10: entente.directory.v1.Group
-	(*v1.Query)(nil),                     // 11: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),        // 12: google.protobuf.FieldMask
-	(*v1.Reference)(nil),                 // 13: entente.odata.v1.Reference
-	(*CountResponse)(nil),                // 14: entente.directory.v1.CountResponse
-	(*emptypb.Empty)(nil),                // 15: google.protobuf.Empty
-	(*ListDirectoryObjectsResponse)(nil), // 16: entente.directory.v1.ListDirectoryObjectsResponse
+	(*CreateGroupRequest)(nil),                // 0: entente.directory.v1.CreateGroupRequest
+	(*ListGroupsRequest)(nil),                 // 1: entente.directory.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),                // 2: entente.directory.v1.ListGroupsResponse
+	(*GetGroupRequest)(nil),                   // 3: entente.directory.v1.GetGroupRequest
+	(*CountGroupsRequest)(nil),                // 4: entente.directory.v1.CountGroupsRequest
+	(*UpdateGroupRequest)(nil),                // 5: entente.directory.v1.UpdateGroupRequest
+	(*DeleteGroupRequest)(nil),                // 6: entente.directory.v1.DeleteGroupRequest
+	(*ListGroupRelationRequest)(nil),          // 7: entente.directory.v1.ListGroupRelationRequest
+	(*AddGroupReferenceRequest)(nil),          // 8: entente.directory.v1.AddGroupReferenceRequest
+	(*RemoveGroupReferenceRequest)(nil),       // 9: entente.directory.v1.RemoveGroupReferenceRequest
+	(*EvaluateDynamicMembershipRequest)(nil),  // 10: entente.directory.v1.EvaluateDynamicMembershipRequest
+	(*EvaluateDynamicMembershipResponse)(nil), // 11: entente.directory.v1.EvaluateDynamicMembershipResponse
+	(*GetDynamicMembershipStatusRequest)(nil), // 12: entente.directory.v1.GetDynamicMembershipStatusRequest
+	(*DynamicMembershipStatus)(nil),           // 13: entente.directory.v1.DynamicMembershipStatus
+	(*Group)(nil),                             // 14: entente.directory.v1.Group
+	(*v1.Query)(nil),                          // 15: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),             // 16: google.protobuf.FieldMask
+	(*v1.Reference)(nil),                      // 17: entente.odata.v1.Reference
+	(*timestamppb.Timestamp)(nil),             // 18: google.protobuf.Timestamp
+	(*CountResponse)(nil),                     // 19: entente.directory.v1.CountResponse
+	(*emptypb.Empty)(nil),                     // 20: google.protobuf.Empty
+	(*ListDirectoryObjectsResponse)(nil),      // 21: entente.directory.v1.ListDirectoryObjectsResponse
 }
 var file_entente_directory_v1_group_service_proto_depIdxs = []int32{
-	10, // 0: entente.directory.v1.CreateGroupRequest.group:type_name -> entente.directory.v1.Group
-	11, // 1: entente.directory.v1.ListGroupsRequest.query:type_name -> entente.odata.v1.Query
-	10, // 2: entente.directory.v1.ListGroupsResponse.value:type_name -> entente.directory.v1.Group
-	11, // 3: entente.directory.v1.GetGroupRequest.query:type_name -> entente.odata.v1.Query
-	11, // 4: entente.directory.v1.CountGroupsRequest.query:type_name -> entente.odata.v1.Query
-	10, // 5: entente.directory.v1.UpdateGroupRequest.group:type_name -> entente.directory.v1.Group
-	12, // 6: entente.directory.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	11, // 7: entente.directory.v1.ListGroupRelationRequest.query:type_name -> entente.odata.v1.Query
-	13, // 8: entente.directory.v1.AddGroupReferenceRequest.reference:type_name -> entente.odata.v1.Reference
-	0,  // 9: entente.directory.v1.GroupService.CreateGroup:input_type -> entente.directory.v1.CreateGroupRequest
-	1,  // 10: entente.directory.v1.GroupService.ListGroups:input_type -> entente.directory.v1.ListGroupsRequest
-	3,  // 11: entente.directory.v1.GroupService.GetGroup:input_type -> entente.directory.v1.GetGroupRequest
-	4,  // 12: entente.directory.v1.GroupService.CountGroups:input_type -> entente.directory.v1.CountGroupsRequest
-	5,  // 13: entente.directory.v1.GroupService.UpdateGroup:input_type -> entente.directory.v1.UpdateGroupRequest
-	6,  // 14: entente.directory.v1.GroupService.DeleteGroup:input_type -> entente.directory.v1.DeleteGroupRequest
-	7,  // 15: entente.directory.v1.GroupService.ListMembers:input_type -> entente.directory.v1.ListGroupRelationRequest
-	8,  // 16: entente.directory.v1.GroupService.AddMember:input_type -> entente.directory.v1.AddGroupReferenceRequest
-	9,  // 17: entente.directory.v1.GroupService.RemoveMember:input_type -> entente.directory.v1.RemoveGroupReferenceRequest
-	7,  // 18: entente.directory.v1.GroupService.ListTransitiveMembers:input_type -> entente.directory.v1.ListGroupRelationRequest
-	7,  // 19: entente.directory.v1.GroupService.ListOwners:input_type -> entente.directory.v1.ListGroupRelationRequest
-	8,  // 20: entente.directory.v1.GroupService.AddOwner:input_type -> entente.directory.v1.AddGroupReferenceRequest
-	9,  // 21: entente.directory.v1.GroupService.RemoveOwner:input_type -> entente.directory.v1.RemoveGroupReferenceRequest
-	7,  // 22: entente.directory.v1.GroupService.ListMemberOf:input_type -> entente.directory.v1.ListGroupRelationRequest
-	10, // 23: entente.directory.v1.GroupService.CreateGroup:output_type -> entente.directory.v1.Group
-	2,  // 24: entente.directory.v1.GroupService.ListGroups:output_type -> entente.directory.v1.ListGroupsResponse
-	10, // 25: entente.directory.v1.GroupService.GetGroup:output_type -> entente.directory.v1.Group
-	14, // 26: entente.directory.v1.GroupService.CountGroups:output_type -> entente.directory.v1.CountResponse
-	15, // 27: entente.directory.v1.GroupService.UpdateGroup:output_type -> google.protobuf.Empty
-	15, // 28: entente.directory.v1.GroupService.DeleteGroup:output_type -> google.protobuf.Empty
-	16, // 29: entente.directory.v1.GroupService.ListMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	15, // 30: entente.directory.v1.GroupService.AddMember:output_type -> google.protobuf.Empty
-	15, // 31: entente.directory.v1.GroupService.RemoveMember:output_type -> google.protobuf.Empty
-	16, // 32: entente.directory.v1.GroupService.ListTransitiveMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	16, // 33: entente.directory.v1.GroupService.ListOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	15, // 34: entente.directory.v1.GroupService.AddOwner:output_type -> google.protobuf.Empty
-	15, // 35: entente.directory.v1.GroupService.RemoveOwner:output_type -> google.protobuf.Empty
-	16, // 36: entente.directory.v1.GroupService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	23, // [23:37] is the sub-list for method output_type
-	9,  // [9:23] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	14, // 0: entente.directory.v1.CreateGroupRequest.group:type_name -> entente.directory.v1.Group
+	15, // 1: entente.directory.v1.ListGroupsRequest.query:type_name -> entente.odata.v1.Query
+	14, // 2: entente.directory.v1.ListGroupsResponse.value:type_name -> entente.directory.v1.Group
+	15, // 3: entente.directory.v1.GetGroupRequest.query:type_name -> entente.odata.v1.Query
+	15, // 4: entente.directory.v1.CountGroupsRequest.query:type_name -> entente.odata.v1.Query
+	14, // 5: entente.directory.v1.UpdateGroupRequest.group:type_name -> entente.directory.v1.Group
+	16, // 6: entente.directory.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	15, // 7: entente.directory.v1.ListGroupRelationRequest.query:type_name -> entente.odata.v1.Query
+	17, // 8: entente.directory.v1.AddGroupReferenceRequest.reference:type_name -> entente.odata.v1.Reference
+	18, // 9: entente.directory.v1.DynamicMembershipStatus.last_membership_updated:type_name -> google.protobuf.Timestamp
+	0,  // 10: entente.directory.v1.GroupService.CreateGroup:input_type -> entente.directory.v1.CreateGroupRequest
+	1,  // 11: entente.directory.v1.GroupService.ListGroups:input_type -> entente.directory.v1.ListGroupsRequest
+	3,  // 12: entente.directory.v1.GroupService.GetGroup:input_type -> entente.directory.v1.GetGroupRequest
+	4,  // 13: entente.directory.v1.GroupService.CountGroups:input_type -> entente.directory.v1.CountGroupsRequest
+	5,  // 14: entente.directory.v1.GroupService.UpdateGroup:input_type -> entente.directory.v1.UpdateGroupRequest
+	6,  // 15: entente.directory.v1.GroupService.DeleteGroup:input_type -> entente.directory.v1.DeleteGroupRequest
+	7,  // 16: entente.directory.v1.GroupService.ListMembers:input_type -> entente.directory.v1.ListGroupRelationRequest
+	8,  // 17: entente.directory.v1.GroupService.AddMember:input_type -> entente.directory.v1.AddGroupReferenceRequest
+	9,  // 18: entente.directory.v1.GroupService.RemoveMember:input_type -> entente.directory.v1.RemoveGroupReferenceRequest
+	7,  // 19: entente.directory.v1.GroupService.ListTransitiveMembers:input_type -> entente.directory.v1.ListGroupRelationRequest
+	7,  // 20: entente.directory.v1.GroupService.ListOwners:input_type -> entente.directory.v1.ListGroupRelationRequest
+	8,  // 21: entente.directory.v1.GroupService.AddOwner:input_type -> entente.directory.v1.AddGroupReferenceRequest
+	9,  // 22: entente.directory.v1.GroupService.RemoveOwner:input_type -> entente.directory.v1.RemoveGroupReferenceRequest
+	7,  // 23: entente.directory.v1.GroupService.ListMemberOf:input_type -> entente.directory.v1.ListGroupRelationRequest
+	10, // 24: entente.directory.v1.GroupService.EvaluateDynamicMembership:input_type -> entente.directory.v1.EvaluateDynamicMembershipRequest
+	12, // 25: entente.directory.v1.GroupService.GetDynamicMembershipStatus:input_type -> entente.directory.v1.GetDynamicMembershipStatusRequest
+	14, // 26: entente.directory.v1.GroupService.CreateGroup:output_type -> entente.directory.v1.Group
+	2,  // 27: entente.directory.v1.GroupService.ListGroups:output_type -> entente.directory.v1.ListGroupsResponse
+	14, // 28: entente.directory.v1.GroupService.GetGroup:output_type -> entente.directory.v1.Group
+	19, // 29: entente.directory.v1.GroupService.CountGroups:output_type -> entente.directory.v1.CountResponse
+	20, // 30: entente.directory.v1.GroupService.UpdateGroup:output_type -> google.protobuf.Empty
+	20, // 31: entente.directory.v1.GroupService.DeleteGroup:output_type -> google.protobuf.Empty
+	21, // 32: entente.directory.v1.GroupService.ListMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	20, // 33: entente.directory.v1.GroupService.AddMember:output_type -> google.protobuf.Empty
+	20, // 34: entente.directory.v1.GroupService.RemoveMember:output_type -> google.protobuf.Empty
+	21, // 35: entente.directory.v1.GroupService.ListTransitiveMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	21, // 36: entente.directory.v1.GroupService.ListOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	20, // 37: entente.directory.v1.GroupService.AddOwner:output_type -> google.protobuf.Empty
+	20, // 38: entente.directory.v1.GroupService.RemoveOwner:output_type -> google.protobuf.Empty
+	21, // 39: entente.directory.v1.GroupService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	11, // 40: entente.directory.v1.GroupService.EvaluateDynamicMembership:output_type -> entente.directory.v1.EvaluateDynamicMembershipResponse
+	13, // 41: entente.directory.v1.GroupService.GetDynamicMembershipStatus:output_type -> entente.directory.v1.DynamicMembershipStatus
+	26, // [26:42] is the sub-list for method output_type
+	10, // [10:26] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_group_service_proto_init() }
@@ -767,13 +1054,14 @@ func file_entente_directory_v1_group_service_proto_init() {
 	file_entente_directory_v1_group_proto_init()
 	file_entente_directory_v1_object_proto_init()
 	file_entente_directory_v1_group_service_proto_msgTypes[2].OneofWrappers = []any{}
+	file_entente_directory_v1_group_service_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_group_service_proto_rawDesc), len(file_entente_directory_v1_group_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

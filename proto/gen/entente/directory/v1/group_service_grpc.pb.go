@@ -22,20 +22,22 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	GroupService_CreateGroup_FullMethodName           = "/entente.directory.v1.GroupService/CreateGroup"
-	GroupService_ListGroups_FullMethodName            = "/entente.directory.v1.GroupService/ListGroups"
-	GroupService_GetGroup_FullMethodName              = "/entente.directory.v1.GroupService/GetGroup"
-	GroupService_CountGroups_FullMethodName           = "/entente.directory.v1.GroupService/CountGroups"
-	GroupService_UpdateGroup_FullMethodName           = "/entente.directory.v1.GroupService/UpdateGroup"
-	GroupService_DeleteGroup_FullMethodName           = "/entente.directory.v1.GroupService/DeleteGroup"
-	GroupService_ListMembers_FullMethodName           = "/entente.directory.v1.GroupService/ListMembers"
-	GroupService_AddMember_FullMethodName             = "/entente.directory.v1.GroupService/AddMember"
-	GroupService_RemoveMember_FullMethodName          = "/entente.directory.v1.GroupService/RemoveMember"
-	GroupService_ListTransitiveMembers_FullMethodName = "/entente.directory.v1.GroupService/ListTransitiveMembers"
-	GroupService_ListOwners_FullMethodName            = "/entente.directory.v1.GroupService/ListOwners"
-	GroupService_AddOwner_FullMethodName              = "/entente.directory.v1.GroupService/AddOwner"
-	GroupService_RemoveOwner_FullMethodName           = "/entente.directory.v1.GroupService/RemoveOwner"
-	GroupService_ListMemberOf_FullMethodName          = "/entente.directory.v1.GroupService/ListMemberOf"
+	GroupService_CreateGroup_FullMethodName                = "/entente.directory.v1.GroupService/CreateGroup"
+	GroupService_ListGroups_FullMethodName                 = "/entente.directory.v1.GroupService/ListGroups"
+	GroupService_GetGroup_FullMethodName                   = "/entente.directory.v1.GroupService/GetGroup"
+	GroupService_CountGroups_FullMethodName                = "/entente.directory.v1.GroupService/CountGroups"
+	GroupService_UpdateGroup_FullMethodName                = "/entente.directory.v1.GroupService/UpdateGroup"
+	GroupService_DeleteGroup_FullMethodName                = "/entente.directory.v1.GroupService/DeleteGroup"
+	GroupService_ListMembers_FullMethodName                = "/entente.directory.v1.GroupService/ListMembers"
+	GroupService_AddMember_FullMethodName                  = "/entente.directory.v1.GroupService/AddMember"
+	GroupService_RemoveMember_FullMethodName               = "/entente.directory.v1.GroupService/RemoveMember"
+	GroupService_ListTransitiveMembers_FullMethodName      = "/entente.directory.v1.GroupService/ListTransitiveMembers"
+	GroupService_ListOwners_FullMethodName                 = "/entente.directory.v1.GroupService/ListOwners"
+	GroupService_AddOwner_FullMethodName                   = "/entente.directory.v1.GroupService/AddOwner"
+	GroupService_RemoveOwner_FullMethodName                = "/entente.directory.v1.GroupService/RemoveOwner"
+	GroupService_ListMemberOf_FullMethodName               = "/entente.directory.v1.GroupService/ListMemberOf"
+	GroupService_EvaluateDynamicMembership_FullMethodName  = "/entente.directory.v1.GroupService/EvaluateDynamicMembership"
+	GroupService_GetDynamicMembershipStatus_FullMethodName = "/entente.directory.v1.GroupService/GetDynamicMembershipStatus"
 )
 
 // GroupServiceClient is the client API for GroupService service.
@@ -73,6 +75,10 @@ type GroupServiceClient interface {
 	RemoveOwner(ctx context.Context, in *RemoveGroupReferenceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists the memberOf of a group (DIR-136).
 	ListMemberOf(ctx context.Context, in *ListGroupRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	// Says whether an object matches the rule of the group, without writing (DIR-141).
+	EvaluateDynamicMembership(ctx context.Context, in *EvaluateDynamicMembershipRequest, opts ...grpc.CallOption) (*EvaluateDynamicMembershipResponse, error)
+	// Returns how far the evaluation of the rule has come.
+	GetDynamicMembershipStatus(ctx context.Context, in *GetDynamicMembershipStatusRequest, opts ...grpc.CallOption) (*DynamicMembershipStatus, error)
 }
 
 type groupServiceClient struct {
@@ -223,6 +229,26 @@ func (c *groupServiceClient) ListMemberOf(ctx context.Context, in *ListGroupRela
 	return out, nil
 }
 
+func (c *groupServiceClient) EvaluateDynamicMembership(ctx context.Context, in *EvaluateDynamicMembershipRequest, opts ...grpc.CallOption) (*EvaluateDynamicMembershipResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EvaluateDynamicMembershipResponse)
+	err := c.cc.Invoke(ctx, GroupService_EvaluateDynamicMembership_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *groupServiceClient) GetDynamicMembershipStatus(ctx context.Context, in *GetDynamicMembershipStatusRequest, opts ...grpc.CallOption) (*DynamicMembershipStatus, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DynamicMembershipStatus)
+	err := c.cc.Invoke(ctx, GroupService_GetDynamicMembershipStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // GroupServiceServer is the server API for GroupService service.
 // All implementations must embed UnimplementedGroupServiceServer
 // for forward compatibility.
@@ -258,6 +284,10 @@ type GroupServiceServer interface {
 	RemoveOwner(context.Context, *RemoveGroupReferenceRequest) (*emptypb.Empty, error)
 	// Lists the memberOf of a group (DIR-136).
 	ListMemberOf(context.Context, *ListGroupRelationRequest) (*ListDirectoryObjectsResponse, error)
+	// Says whether an object matches the rule of the group, without writing (DIR-141).
+	EvaluateDynamicMembership(context.Context, *EvaluateDynamicMembershipRequest) (*EvaluateDynamicMembershipResponse, error)
+	// Returns how far the evaluation of the rule has come.
+	GetDynamicMembershipStatus(context.Context, *GetDynamicMembershipStatusRequest) (*DynamicMembershipStatus, error)
 	mustEmbedUnimplementedGroupServiceServer()
 }
 
@@ -309,6 +339,12 @@ func (UnimplementedGroupServiceServer) RemoveOwner(context.Context, *RemoveGroup
 }
 func (UnimplementedGroupServiceServer) ListMemberOf(context.Context, *ListGroupRelationRequest) (*ListDirectoryObjectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMemberOf not implemented")
+}
+func (UnimplementedGroupServiceServer) EvaluateDynamicMembership(context.Context, *EvaluateDynamicMembershipRequest) (*EvaluateDynamicMembershipResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EvaluateDynamicMembership not implemented")
+}
+func (UnimplementedGroupServiceServer) GetDynamicMembershipStatus(context.Context, *GetDynamicMembershipStatusRequest) (*DynamicMembershipStatus, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDynamicMembershipStatus not implemented")
 }
 func (UnimplementedGroupServiceServer) mustEmbedUnimplementedGroupServiceServer() {}
 func (UnimplementedGroupServiceServer) testEmbeddedByValue()                      {}
@@ -583,6 +619,42 @@ func _GroupService_ListMemberOf_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _GroupService_EvaluateDynamicMembership_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EvaluateDynamicMembershipRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GroupServiceServer).EvaluateDynamicMembership(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GroupService_EvaluateDynamicMembership_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GroupServiceServer).EvaluateDynamicMembership(ctx, req.(*EvaluateDynamicMembershipRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GroupService_GetDynamicMembershipStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDynamicMembershipStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GroupServiceServer).GetDynamicMembershipStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GroupService_GetDynamicMembershipStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GroupServiceServer).GetDynamicMembershipStatus(ctx, req.(*GetDynamicMembershipStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // GroupService_ServiceDesc is the grpc.ServiceDesc for GroupService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -645,6 +717,14 @@ var GroupService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListMemberOf",
 			Handler:    _GroupService_ListMemberOf_Handler,
+		},
+		{
+			MethodName: "EvaluateDynamicMembership",
+			Handler:    _GroupService_EvaluateDynamicMembership_Handler,
+		},
+		{
+			MethodName: "GetDynamicMembershipStatus",
+			Handler:    _GroupService_GetDynamicMembershipStatus_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

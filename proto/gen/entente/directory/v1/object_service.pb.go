@@ -577,6 +577,208 @@ func (x *ListTransitiveMemberOfRequest) GetCast() string {
 	return ""
 }
 
+// Request of GetMemberObjects.
+type GetMemberObjectsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id, or user principal name of a user.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Only security groups.
+	SecurityEnabledOnly *bool `protobuf:"varint,2,opt,name=security_enabled_only,json=securityEnabledOnly,proto3,oneof" json:"security_enabled_only,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *GetMemberObjectsRequest) Reset() {
+	*x = GetMemberObjectsRequest{}
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMemberObjectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMemberObjectsRequest) ProtoMessage() {}
+
+func (x *GetMemberObjectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMemberObjectsRequest.ProtoReflect.Descriptor instead.
+func (*GetMemberObjectsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_object_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetMemberObjectsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetMemberObjectsRequest) GetSecurityEnabledOnly() bool {
+	if x != nil && x.SecurityEnabledOnly != nil {
+		return *x.SecurityEnabledOnly
+	}
+	return false
+}
+
+// Request of CheckMemberObjects.
+type CheckMemberObjectsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id, or user principal name of a user.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// At most 20 ids of groups, roles and units.
+	Ids           []string `protobuf:"bytes,2,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckMemberObjectsRequest) Reset() {
+	*x = CheckMemberObjectsRequest{}
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckMemberObjectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckMemberObjectsRequest) ProtoMessage() {}
+
+func (x *CheckMemberObjectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckMemberObjectsRequest.ProtoReflect.Descriptor instead.
+func (*CheckMemberObjectsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_object_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CheckMemberObjectsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CheckMemberObjectsRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// Request of DeleteDirectoryObject.
+type DeleteDirectoryObjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteDirectoryObjectRequest) Reset() {
+	*x = DeleteDirectoryObjectRequest{}
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteDirectoryObjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteDirectoryObjectRequest) ProtoMessage() {}
+
+func (x *DeleteDirectoryObjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteDirectoryObjectRequest.ProtoReflect.Descriptor instead.
+func (*DeleteDirectoryObjectRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_object_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeleteDirectoryObjectRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Request of ListSubscribedSkus.
+type ListSubscribedSkusRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Query options.
+	Query         *v1.Query `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSubscribedSkusRequest) Reset() {
+	*x = ListSubscribedSkusRequest{}
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSubscribedSkusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSubscribedSkusRequest) ProtoMessage() {}
+
+func (x *ListSubscribedSkusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_object_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSubscribedSkusRequest.ProtoReflect.Descriptor instead.
+func (*ListSubscribedSkusRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_object_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListSubscribedSkusRequest) GetQuery() *v1.Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
 var File_entente_directory_v1_object_service_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_object_service_proto_rawDesc = "" +
@@ -614,7 +816,18 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x1dListTransitiveMemberOfRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
 	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\x12\x12\n" +
-	"\x04cast\x18\x03 \x01(\tR\x04cast2\xed.\n" +
+	"\x04cast\x18\x03 \x01(\tR\x04cast\"\x81\x01\n" +
+	"\x17GetMemberObjectsRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x127\n" +
+	"\x15security_enabled_only\x18\x02 \x01(\bH\x00R\x13securityEnabledOnly\x88\x01\x01B\x18\n" +
+	"\x16_security_enabled_only\"B\n" +
+	"\x19CheckMemberObjectsRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x10\n" +
+	"\x03ids\x18\x02 \x03(\tR\x03ids\"3\n" +
+	"\x1cDeleteDirectoryObjectRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"J\n" +
+	"\x19ListSubscribedSkusRequest\x12-\n" +
+	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query2\xf9@\n" +
 	"\x16DirectoryObjectService\x12\xd0\x03\n" +
 	"\x12GetDirectoryObject\x12/.entente.directory.v1.GetDirectoryObjectRequest\x1a%.entente.directory.v1.DirectoryObject\"\xe1\x02\x8a\xb2\x19\xb9\x02\n" +
 	"\x12Directory.Read.All\n" +
@@ -643,8 +856,8 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02#\x12!/v1.0/directory/deletedItems/{id}\x12\x8f\a\n" +
-	"\x10ListDeletedItems\x12-.entente.directory.v1.ListDeletedItemsRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\x97\x06\x8a\xb2\x19\xa5\x04\n" +
+	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02#\x12!/v1.0/directory/deletedItems/{id}\x12\xd2\a\n" +
+	"\x10ListDeletedItems\x12-.entente.directory.v1.ListDeletedItemsRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xda\x06\x8a\xb2\x19\xa5\x04\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x16User.DeleteRestore.All\n" +
@@ -653,7 +866,7 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02\xe6\x01Z4\x122/v1.0/directory/deletedItems/microsoft.graph.groupZ:\x128/v1.0/directory/deletedItems/microsoft.graph.applicationZ?\x12=/v1.0/directory/deletedItems/microsoft.graph.servicePrincipal\x121/v1.0/directory/deletedItems/microsoft.graph.user\x12\xdc\x04\n" +
+	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02\xa9\x02Z4\x122/v1.0/directory/deletedItems/microsoft.graph.groupZ:\x128/v1.0/directory/deletedItems/microsoft.graph.applicationZ?\x12=/v1.0/directory/deletedItems/microsoft.graph.servicePrincipalZA\x12?/v1.0/directory/deletedItems/microsoft.graph.administrativeUnit\x121/v1.0/directory/deletedItems/microsoft.graph.user\x12\xdc\x04\n" +
 	"\x12RestoreDeletedItem\x12/.entente.directory.v1.RestoreDeletedItemRequest\x1a%.entente.directory.v1.DirectoryObject\"\xed\x03\x8a\xb2\x19\xad\x03\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x16User.DeleteRestore.All\n" +
@@ -665,8 +878,8 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x16User.DeleteRestore.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x13Group.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02#*!/v1.0/directory/deletedItems/{id}\x12\xec\x05\n" +
-	"\x0fGetMemberGroups\x12,.entente.directory.v1.GetMemberGroupsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\xfe\x04\x8a\xb2\x19\xa1\x03\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x13Group.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02#*!/v1.0/directory/deletedItems/{id}\x12\x96\x06\n" +
+	"\x0fGetMemberGroups\x12,.entente.directory.v1.GetMemberGroupsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\xa8\x05\x8a\xb2\x19\xa1\x03\n" +
 	"\x14Application.Read.All\n" +
 	"\x12Directory.Read.All\n" +
 	"\x0eGroup.Read.All\n" +
@@ -675,8 +888,8 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x1b\b\xc8\x01\x1a\x16Collection(Edm.String)\x82\xd3\xe4\x93\x02\xb2\x01:\x01*Z%:\x01*\" /v1.0/users/{id}/getMemberGroupsZ&:\x01*\"!/v1.0/groups/{id}/getMemberGroupsZ1:\x01*\",/v1.0/servicePrincipals/{id}/getMemberGroups\"+/v1.0/directoryObjects/{id}/getMemberGroups\x12\xf8\x05\n" +
-	"\x11CheckMemberGroups\x12..entente.directory.v1.CheckMemberGroupsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\x86\x05\x8a\xb2\x19\xa1\x03\n" +
+	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x1b\b\xc8\x01\x1a\x16Collection(Edm.String)\x82\xd3\xe4\x93\x02\xdc\x01:\x01*Z%:\x01*\" /v1.0/users/{id}/getMemberGroupsZ&:\x01*\"!/v1.0/groups/{id}/getMemberGroupsZ1:\x01*\",/v1.0/servicePrincipals/{id}/getMemberGroupsZ(:\x01*\"#/v1.0/contacts/{id}/getMemberGroups\"+/v1.0/directoryObjects/{id}/getMemberGroups\x12\xa4\x06\n" +
+	"\x11CheckMemberGroups\x12..entente.directory.v1.CheckMemberGroupsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\xb2\x05\x8a\xb2\x19\xa1\x03\n" +
 	"\x14Application.Read.All\n" +
 	"\x12Directory.Read.All\n" +
 	"\x0eGroup.Read.All\n" +
@@ -685,7 +898,7 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x1b\b\xc8\x01\x1a\x16Collection(Edm.String)\x82\xd3\xe4\x93\x02\xba\x01:\x01*Z':\x01*\"\"/v1.0/users/{id}/checkMemberGroupsZ(:\x01*\"#/v1.0/groups/{id}/checkMemberGroupsZ3:\x01*\"./v1.0/servicePrincipals/{id}/checkMemberGroups\"-/v1.0/directoryObjects/{id}/checkMemberGroups\x12\xe3\x05\n" +
+	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x1b\b\xc8\x01\x1a\x16Collection(Edm.String)\x82\xd3\xe4\x93\x02\xe6\x01:\x01*Z':\x01*\"\"/v1.0/users/{id}/checkMemberGroupsZ(:\x01*\"#/v1.0/groups/{id}/checkMemberGroupsZ3:\x01*\"./v1.0/servicePrincipals/{id}/checkMemberGroupsZ*:\x01*\"%/v1.0/contacts/{id}/checkMemberGroups\"-/v1.0/directoryObjects/{id}/checkMemberGroups\x12\xe3\x05\n" +
 	"\x16ListTransitiveMemberOf\x123.entente.directory.v1.ListTransitiveMemberOfRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xdf\x04\x8a\xb2\x19\xa1\x03\n" +
 	"\x14Application.Read.All\n" +
 	"\x12Directory.Read.All\n" +
@@ -695,7 +908,35 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xb2\x01Z%\x12#/v1.0/users/{id}/transitiveMemberOfZ&\x12$/v1.0/groups/{id}/transitiveMemberOfZ1\x12//v1.0/servicePrincipals/{id}/transitiveMemberOf\x12./v1.0/directoryObjects/{id}/transitiveMemberOfB\xda\x01\n" +
+	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xb2\x01Z%\x12#/v1.0/users/{id}/transitiveMemberOfZ&\x12$/v1.0/groups/{id}/transitiveMemberOfZ1\x12//v1.0/servicePrincipals/{id}/transitiveMemberOf\x12./v1.0/directoryObjects/{id}/transitiveMemberOf\x12\xfe\x05\n" +
+	"\x10GetMemberObjects\x12-.entente.directory.v1.GetMemberObjectsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\x8e\x05\x8a\xb2\x19\xa1\x03\n" +
+	"\x14Application.Read.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x0eGroup.Read.All\n" +
+	"\x14GroupMember.Read.All\n" +
+	"\rUser.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\n" +
+	"\x13Group.ReadWrite.All\n" +
+	"\x12User.ReadWrite.All\x12\x14Application.Read.All\x12\tUser.Read\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xe1\x01:\x01*Z&:\x01*\"!/v1.0/users/{id}/getMemberObjectsZ':\x01*\"\"/v1.0/groups/{id}/getMemberObjectsZ2:\x01*\"-/v1.0/servicePrincipals/{id}/getMemberObjectsZ):\x01*\"$/v1.0/contacts/{id}/getMemberObjects\",/v1.0/directoryObjects/{id}/getMemberObjects\x12\x8c\x06\n" +
+	"\x12CheckMemberObjects\x12/.entente.directory.v1.CheckMemberObjectsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\x98\x05\x8a\xb2\x19\xa1\x03\n" +
+	"\x14Application.Read.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x0eGroup.Read.All\n" +
+	"\x14GroupMember.Read.All\n" +
+	"\rUser.Read.All\n" +
+	"\x19Application.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\n" +
+	"\x13Group.ReadWrite.All\n" +
+	"\x12User.ReadWrite.All\x12\x14Application.Read.All\x12\tUser.Read\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xeb\x01:\x01*Z(:\x01*\"#/v1.0/users/{id}/checkMemberObjectsZ):\x01*\"$/v1.0/groups/{id}/checkMemberObjectsZ4:\x01*\"//v1.0/servicePrincipals/{id}/checkMemberObjectsZ+:\x01*\"&/v1.0/contacts/{id}/checkMemberObjects\"./v1.0/directoryObjects/{id}/checkMemberObjects\x12\xcd\x02\n" +
+	"\x15DeleteDirectoryObject\x122.entente.directory.v1.DeleteDirectoryObjectRequest\x1a\x16.google.protobuf.Empty\"\xe7\x01\x8a\xb2\x19\xbf\x01\n" +
+	"\x17Directory.ReadWrite.All\n" +
+	"\x12User.ReadWrite.All\n" +
+	"\x13Group.ReadWrite.All\n" +
+	"\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x12\x12User.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x19Application.ReadWrite.All(\x01\x82\xd3\xe4\x93\x02\x1d*\x1b/v1.0/directoryObjects/{id}\x12\x90\x02\n" +
+	"\x12ListSubscribedSkus\x12/.entente.directory.v1.ListSubscribedSkusRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\x94\x01\x8a\xb2\x19t\n" +
+	"\x15Organization.Read.All\n" +
+	"\x12Directory.Read.All\x12\x15Organization.Read.All\x12\x12Directory.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1.0/subscribedSkusB\xda\x01\n" +
 	"\x18com.entente.directory.v1B\x12ObjectServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -710,7 +951,7 @@ func file_entente_directory_v1_object_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_object_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_object_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_entente_directory_v1_object_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_entente_directory_v1_object_service_proto_goTypes = []any{
 	(*GetDirectoryObjectRequest)(nil),       // 0: entente.directory.v1.GetDirectoryObjectRequest
 	(*GetDirectoryObjectsByIdsRequest)(nil), // 1: entente.directory.v1.GetDirectoryObjectsByIdsRequest
@@ -722,39 +963,52 @@ var file_entente_directory_v1_object_service_proto_goTypes = []any{
 	(*CheckMemberGroupsRequest)(nil),        // 7: entente.directory.v1.CheckMemberGroupsRequest
 	(*MemberGroupsResponse)(nil),            // 8: entente.directory.v1.MemberGroupsResponse
 	(*ListTransitiveMemberOfRequest)(nil),   // 9: entente.directory.v1.ListTransitiveMemberOfRequest
-	(*v1.Query)(nil),                        // 10: entente.odata.v1.Query
-	(*DirectoryObject)(nil),                 // 11: entente.directory.v1.DirectoryObject
-	(*ListDirectoryObjectsResponse)(nil),    // 12: entente.directory.v1.ListDirectoryObjectsResponse
-	(*emptypb.Empty)(nil),                   // 13: google.protobuf.Empty
+	(*GetMemberObjectsRequest)(nil),         // 10: entente.directory.v1.GetMemberObjectsRequest
+	(*CheckMemberObjectsRequest)(nil),       // 11: entente.directory.v1.CheckMemberObjectsRequest
+	(*DeleteDirectoryObjectRequest)(nil),    // 12: entente.directory.v1.DeleteDirectoryObjectRequest
+	(*ListSubscribedSkusRequest)(nil),       // 13: entente.directory.v1.ListSubscribedSkusRequest
+	(*v1.Query)(nil),                        // 14: entente.odata.v1.Query
+	(*DirectoryObject)(nil),                 // 15: entente.directory.v1.DirectoryObject
+	(*ListDirectoryObjectsResponse)(nil),    // 16: entente.directory.v1.ListDirectoryObjectsResponse
+	(*emptypb.Empty)(nil),                   // 17: google.protobuf.Empty
 }
 var file_entente_directory_v1_object_service_proto_depIdxs = []int32{
-	10, // 0: entente.directory.v1.GetDirectoryObjectRequest.query:type_name -> entente.odata.v1.Query
-	10, // 1: entente.directory.v1.ListDeletedItemsRequest.query:type_name -> entente.odata.v1.Query
-	10, // 2: entente.directory.v1.GetDeletedItemRequest.query:type_name -> entente.odata.v1.Query
-	10, // 3: entente.directory.v1.ListTransitiveMemberOfRequest.query:type_name -> entente.odata.v1.Query
-	0,  // 4: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:input_type -> entente.directory.v1.GetDirectoryObjectRequest
-	1,  // 5: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:input_type -> entente.directory.v1.GetDirectoryObjectsByIdsRequest
-	3,  // 6: entente.directory.v1.DirectoryObjectService.GetDeletedItem:input_type -> entente.directory.v1.GetDeletedItemRequest
-	2,  // 7: entente.directory.v1.DirectoryObjectService.ListDeletedItems:input_type -> entente.directory.v1.ListDeletedItemsRequest
-	4,  // 8: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:input_type -> entente.directory.v1.RestoreDeletedItemRequest
-	5,  // 9: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:input_type -> entente.directory.v1.PurgeDeletedItemRequest
-	6,  // 10: entente.directory.v1.DirectoryObjectService.GetMemberGroups:input_type -> entente.directory.v1.GetMemberGroupsRequest
-	7,  // 11: entente.directory.v1.DirectoryObjectService.CheckMemberGroups:input_type -> entente.directory.v1.CheckMemberGroupsRequest
-	9,  // 12: entente.directory.v1.DirectoryObjectService.ListTransitiveMemberOf:input_type -> entente.directory.v1.ListTransitiveMemberOfRequest
-	11, // 13: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:output_type -> entente.directory.v1.DirectoryObject
-	12, // 14: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	11, // 15: entente.directory.v1.DirectoryObjectService.GetDeletedItem:output_type -> entente.directory.v1.DirectoryObject
-	12, // 16: entente.directory.v1.DirectoryObjectService.ListDeletedItems:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	11, // 17: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:output_type -> entente.directory.v1.DirectoryObject
-	13, // 18: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:output_type -> google.protobuf.Empty
-	8,  // 19: entente.directory.v1.DirectoryObjectService.GetMemberGroups:output_type -> entente.directory.v1.MemberGroupsResponse
-	8,  // 20: entente.directory.v1.DirectoryObjectService.CheckMemberGroups:output_type -> entente.directory.v1.MemberGroupsResponse
-	12, // 21: entente.directory.v1.DirectoryObjectService.ListTransitiveMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	13, // [13:22] is the sub-list for method output_type
-	4,  // [4:13] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	14, // 0: entente.directory.v1.GetDirectoryObjectRequest.query:type_name -> entente.odata.v1.Query
+	14, // 1: entente.directory.v1.ListDeletedItemsRequest.query:type_name -> entente.odata.v1.Query
+	14, // 2: entente.directory.v1.GetDeletedItemRequest.query:type_name -> entente.odata.v1.Query
+	14, // 3: entente.directory.v1.ListTransitiveMemberOfRequest.query:type_name -> entente.odata.v1.Query
+	14, // 4: entente.directory.v1.ListSubscribedSkusRequest.query:type_name -> entente.odata.v1.Query
+	0,  // 5: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:input_type -> entente.directory.v1.GetDirectoryObjectRequest
+	1,  // 6: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:input_type -> entente.directory.v1.GetDirectoryObjectsByIdsRequest
+	3,  // 7: entente.directory.v1.DirectoryObjectService.GetDeletedItem:input_type -> entente.directory.v1.GetDeletedItemRequest
+	2,  // 8: entente.directory.v1.DirectoryObjectService.ListDeletedItems:input_type -> entente.directory.v1.ListDeletedItemsRequest
+	4,  // 9: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:input_type -> entente.directory.v1.RestoreDeletedItemRequest
+	5,  // 10: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:input_type -> entente.directory.v1.PurgeDeletedItemRequest
+	6,  // 11: entente.directory.v1.DirectoryObjectService.GetMemberGroups:input_type -> entente.directory.v1.GetMemberGroupsRequest
+	7,  // 12: entente.directory.v1.DirectoryObjectService.CheckMemberGroups:input_type -> entente.directory.v1.CheckMemberGroupsRequest
+	9,  // 13: entente.directory.v1.DirectoryObjectService.ListTransitiveMemberOf:input_type -> entente.directory.v1.ListTransitiveMemberOfRequest
+	10, // 14: entente.directory.v1.DirectoryObjectService.GetMemberObjects:input_type -> entente.directory.v1.GetMemberObjectsRequest
+	11, // 15: entente.directory.v1.DirectoryObjectService.CheckMemberObjects:input_type -> entente.directory.v1.CheckMemberObjectsRequest
+	12, // 16: entente.directory.v1.DirectoryObjectService.DeleteDirectoryObject:input_type -> entente.directory.v1.DeleteDirectoryObjectRequest
+	13, // 17: entente.directory.v1.DirectoryObjectService.ListSubscribedSkus:input_type -> entente.directory.v1.ListSubscribedSkusRequest
+	15, // 18: entente.directory.v1.DirectoryObjectService.GetDirectoryObject:output_type -> entente.directory.v1.DirectoryObject
+	16, // 19: entente.directory.v1.DirectoryObjectService.GetDirectoryObjectsByIds:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	15, // 20: entente.directory.v1.DirectoryObjectService.GetDeletedItem:output_type -> entente.directory.v1.DirectoryObject
+	16, // 21: entente.directory.v1.DirectoryObjectService.ListDeletedItems:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	15, // 22: entente.directory.v1.DirectoryObjectService.RestoreDeletedItem:output_type -> entente.directory.v1.DirectoryObject
+	17, // 23: entente.directory.v1.DirectoryObjectService.PurgeDeletedItem:output_type -> google.protobuf.Empty
+	8,  // 24: entente.directory.v1.DirectoryObjectService.GetMemberGroups:output_type -> entente.directory.v1.MemberGroupsResponse
+	8,  // 25: entente.directory.v1.DirectoryObjectService.CheckMemberGroups:output_type -> entente.directory.v1.MemberGroupsResponse
+	16, // 26: entente.directory.v1.DirectoryObjectService.ListTransitiveMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	8,  // 27: entente.directory.v1.DirectoryObjectService.GetMemberObjects:output_type -> entente.directory.v1.MemberGroupsResponse
+	8,  // 28: entente.directory.v1.DirectoryObjectService.CheckMemberObjects:output_type -> entente.directory.v1.MemberGroupsResponse
+	17, // 29: entente.directory.v1.DirectoryObjectService.DeleteDirectoryObject:output_type -> google.protobuf.Empty
+	16, // 30: entente.directory.v1.DirectoryObjectService.ListSubscribedSkus:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	18, // [18:31] is the sub-list for method output_type
+	5,  // [5:18] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_object_service_proto_init() }
@@ -765,13 +1019,14 @@ func file_entente_directory_v1_object_service_proto_init() {
 	file_entente_directory_v1_object_proto_init()
 	file_entente_directory_v1_object_service_proto_msgTypes[4].OneofWrappers = []any{}
 	file_entente_directory_v1_object_service_proto_msgTypes[6].OneofWrappers = []any{}
+	file_entente_directory_v1_object_service_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_object_service_proto_rawDesc), len(file_entente_directory_v1_object_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,10 @@ const (
 	DirectoryObjectService_GetMemberGroups_FullMethodName          = "/entente.directory.v1.DirectoryObjectService/GetMemberGroups"
 	DirectoryObjectService_CheckMemberGroups_FullMethodName        = "/entente.directory.v1.DirectoryObjectService/CheckMemberGroups"
 	DirectoryObjectService_ListTransitiveMemberOf_FullMethodName   = "/entente.directory.v1.DirectoryObjectService/ListTransitiveMemberOf"
+	DirectoryObjectService_GetMemberObjects_FullMethodName         = "/entente.directory.v1.DirectoryObjectService/GetMemberObjects"
+	DirectoryObjectService_CheckMemberObjects_FullMethodName       = "/entente.directory.v1.DirectoryObjectService/CheckMemberObjects"
+	DirectoryObjectService_DeleteDirectoryObject_FullMethodName    = "/entente.directory.v1.DirectoryObjectService/DeleteDirectoryObject"
+	DirectoryObjectService_ListSubscribedSkus_FullMethodName       = "/entente.directory.v1.DirectoryObjectService/ListSubscribedSkus"
 )
 
 // DirectoryObjectServiceClient is the client API for DirectoryObjectService service.
@@ -61,6 +65,14 @@ type DirectoryObjectServiceClient interface {
 	CheckMemberGroups(ctx context.Context, in *CheckMemberGroupsRequest, opts ...grpc.CallOption) (*MemberGroupsResponse, error)
 	// Lists the groups an object is in, directly or by nesting, and the roles it holds (DIR-50).
 	ListTransitiveMemberOf(ctx context.Context, in *ListTransitiveMemberOfRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	// Returns the ids of all groups, roles and units that hold the object, nested ones included (DIR-51).
+	GetMemberObjects(ctx context.Context, in *GetMemberObjectsRequest, opts ...grpc.CallOption) (*MemberGroupsResponse, error)
+	// Returns those of at most 20 ids that hold the object (DIR-51).
+	CheckMemberObjects(ctx context.Context, in *CheckMemberObjectsRequest, opts ...grpc.CallOption) (*MemberGroupsResponse, error)
+	// Deletes a user, group, application, service principal or unit, as its own path does.
+	DeleteDirectoryObject(ctx context.Context, in *DeleteDirectoryObjectRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Returns an empty list: there are no licences here (DIR-220).
+	ListSubscribedSkus(ctx context.Context, in *ListSubscribedSkusRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
 }
 
 type directoryObjectServiceClient struct {
@@ -161,6 +173,46 @@ func (c *directoryObjectServiceClient) ListTransitiveMemberOf(ctx context.Contex
 	return out, nil
 }
 
+func (c *directoryObjectServiceClient) GetMemberObjects(ctx context.Context, in *GetMemberObjectsRequest, opts ...grpc.CallOption) (*MemberGroupsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MemberGroupsResponse)
+	err := c.cc.Invoke(ctx, DirectoryObjectService_GetMemberObjects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryObjectServiceClient) CheckMemberObjects(ctx context.Context, in *CheckMemberObjectsRequest, opts ...grpc.CallOption) (*MemberGroupsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MemberGroupsResponse)
+	err := c.cc.Invoke(ctx, DirectoryObjectService_CheckMemberObjects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryObjectServiceClient) DeleteDirectoryObject(ctx context.Context, in *DeleteDirectoryObjectRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, DirectoryObjectService_DeleteDirectoryObject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryObjectServiceClient) ListSubscribedSkus(ctx context.Context, in *ListSubscribedSkusRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDirectoryObjectsResponse)
+	err := c.cc.Invoke(ctx, DirectoryObjectService_ListSubscribedSkus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DirectoryObjectServiceServer is the server API for DirectoryObjectService service.
 // All implementations must embed UnimplementedDirectoryObjectServiceServer
 // for forward compatibility.
@@ -189,6 +241,14 @@ type DirectoryObjectServiceServer interface {
 	CheckMemberGroups(context.Context, *CheckMemberGroupsRequest) (*MemberGroupsResponse, error)
 	// Lists the groups an object is in, directly or by nesting, and the roles it holds (DIR-50).
 	ListTransitiveMemberOf(context.Context, *ListTransitiveMemberOfRequest) (*ListDirectoryObjectsResponse, error)
+	// Returns the ids of all groups, roles and units that hold the object, nested ones included (DIR-51).
+	GetMemberObjects(context.Context, *GetMemberObjectsRequest) (*MemberGroupsResponse, error)
+	// Returns those of at most 20 ids that hold the object (DIR-51).
+	CheckMemberObjects(context.Context, *CheckMemberObjectsRequest) (*MemberGroupsResponse, error)
+	// Deletes a user, group, application, service principal or unit, as its own path does.
+	DeleteDirectoryObject(context.Context, *DeleteDirectoryObjectRequest) (*emptypb.Empty, error)
+	// Returns an empty list: there are no licences here (DIR-220).
+	ListSubscribedSkus(context.Context, *ListSubscribedSkusRequest) (*ListDirectoryObjectsResponse, error)
 	mustEmbedUnimplementedDirectoryObjectServiceServer()
 }
 
@@ -225,6 +285,18 @@ func (UnimplementedDirectoryObjectServiceServer) CheckMemberGroups(context.Conte
 }
 func (UnimplementedDirectoryObjectServiceServer) ListTransitiveMemberOf(context.Context, *ListTransitiveMemberOfRequest) (*ListDirectoryObjectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTransitiveMemberOf not implemented")
+}
+func (UnimplementedDirectoryObjectServiceServer) GetMemberObjects(context.Context, *GetMemberObjectsRequest) (*MemberGroupsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetMemberObjects not implemented")
+}
+func (UnimplementedDirectoryObjectServiceServer) CheckMemberObjects(context.Context, *CheckMemberObjectsRequest) (*MemberGroupsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckMemberObjects not implemented")
+}
+func (UnimplementedDirectoryObjectServiceServer) DeleteDirectoryObject(context.Context, *DeleteDirectoryObjectRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteDirectoryObject not implemented")
+}
+func (UnimplementedDirectoryObjectServiceServer) ListSubscribedSkus(context.Context, *ListSubscribedSkusRequest) (*ListDirectoryObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSubscribedSkus not implemented")
 }
 func (UnimplementedDirectoryObjectServiceServer) mustEmbedUnimplementedDirectoryObjectServiceServer() {
 }
@@ -410,6 +482,78 @@ func _DirectoryObjectService_ListTransitiveMemberOf_Handler(srv interface{}, ctx
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DirectoryObjectService_GetMemberObjects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetMemberObjectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryObjectServiceServer).GetMemberObjects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryObjectService_GetMemberObjects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryObjectServiceServer).GetMemberObjects(ctx, req.(*GetMemberObjectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryObjectService_CheckMemberObjects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckMemberObjectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryObjectServiceServer).CheckMemberObjects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryObjectService_CheckMemberObjects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryObjectServiceServer).CheckMemberObjects(ctx, req.(*CheckMemberObjectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryObjectService_DeleteDirectoryObject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteDirectoryObjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryObjectServiceServer).DeleteDirectoryObject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryObjectService_DeleteDirectoryObject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryObjectServiceServer).DeleteDirectoryObject(ctx, req.(*DeleteDirectoryObjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryObjectService_ListSubscribedSkus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSubscribedSkusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryObjectServiceServer).ListSubscribedSkus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryObjectService_ListSubscribedSkus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryObjectServiceServer).ListSubscribedSkus(ctx, req.(*ListSubscribedSkusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DirectoryObjectService_ServiceDesc is the grpc.ServiceDesc for DirectoryObjectService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -452,6 +596,22 @@ var DirectoryObjectService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTransitiveMemberOf",
 			Handler:    _DirectoryObjectService_ListTransitiveMemberOf_Handler,
+		},
+		{
+			MethodName: "GetMemberObjects",
+			Handler:    _DirectoryObjectService_GetMemberObjects_Handler,
+		},
+		{
+			MethodName: "CheckMemberObjects",
+			Handler:    _DirectoryObjectService_CheckMemberObjects_Handler,
+		},
+		{
+			MethodName: "DeleteDirectoryObject",
+			Handler:    _DirectoryObjectService_DeleteDirectoryObject_Handler,
+		},
+		{
+			MethodName: "ListSubscribedSkus",
+			Handler:    _DirectoryObjectService_ListSubscribedSkus_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

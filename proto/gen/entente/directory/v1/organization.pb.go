@@ -1324,11 +1324,542 @@ func (x *FindTenantInformationByDomainNameRequest) GetDomainName() string {
 	return ""
 }
 
+// Request of CreateDomain.
+type CreateDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The domain; its id is the name.
+	Domain        *Domain `protobuf:"bytes,1,opt,name=domain,proto3" json:"domain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateDomainRequest) Reset() {
+	*x = CreateDomainRequest{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateDomainRequest) ProtoMessage() {}
+
+func (x *CreateDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateDomainRequest.ProtoReflect.Descriptor instead.
+func (*CreateDomainRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CreateDomainRequest) GetDomain() *Domain {
+	if x != nil {
+		return x.Domain
+	}
+	return nil
+}
+
+// Request of UpdateDomain.
+type UpdateDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the domain.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// New values of the properties in the mask.
+	Domain *Domain `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	// Properties to change; a path whose field is unset clears the property.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateDomainRequest) Reset() {
+	*x = UpdateDomainRequest{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateDomainRequest) ProtoMessage() {}
+
+func (x *UpdateDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateDomainRequest.ProtoReflect.Descriptor instead.
+func (*UpdateDomainRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *UpdateDomainRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateDomainRequest) GetDomain() *Domain {
+	if x != nil {
+		return x.Domain
+	}
+	return nil
+}
+
+func (x *UpdateDomainRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// Request of DeleteDomain.
+type DeleteDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the domain.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteDomainRequest) Reset() {
+	*x = DeleteDomainRequest{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteDomainRequest) ProtoMessage() {}
+
+func (x *DeleteDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteDomainRequest.ProtoReflect.Descriptor instead.
+func (*DeleteDomainRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DeleteDomainRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Request of VerifyDomainOwnership.
+type VerifyDomainOwnershipRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the domain.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyDomainOwnershipRequest) Reset() {
+	*x = VerifyDomainOwnershipRequest{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyDomainOwnershipRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyDomainOwnershipRequest) ProtoMessage() {}
+
+func (x *VerifyDomainOwnershipRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyDomainOwnershipRequest.ProtoReflect.Descriptor instead.
+func (*VerifyDomainOwnershipRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *VerifyDomainOwnershipRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Request of ListVerificationDnsRecords.
+type ListVerificationDnsRecordsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the domain.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Query options.
+	Query         *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListVerificationDnsRecordsRequest) Reset() {
+	*x = ListVerificationDnsRecordsRequest{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListVerificationDnsRecordsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListVerificationDnsRecordsRequest) ProtoMessage() {}
+
+func (x *ListVerificationDnsRecordsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListVerificationDnsRecordsRequest.ProtoReflect.Descriptor instead.
+func (*ListVerificationDnsRecordsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListVerificationDnsRecordsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListVerificationDnsRecordsRequest) GetQuery() *v1.Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+// A DNS record to publish.
+type DomainDnsTxtRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the record.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Whether the domain works without it; always false.
+	IsOptional *bool `protobuf:"varint,2,opt,name=is_optional,json=isOptional,proto3,oneof" json:"is_optional,omitempty"`
+	// Name of the record.
+	Label *string `protobuf:"bytes,3,opt,name=label,proto3,oneof" json:"label,omitempty"`
+	// `Txt`.
+	RecordType *string `protobuf:"bytes,4,opt,name=record_type,json=recordType,proto3,oneof" json:"record_type,omitempty"`
+	// `Email`.
+	SupportedService *string `protobuf:"bytes,5,opt,name=supported_service,json=supportedService,proto3,oneof" json:"supported_service,omitempty"`
+	// Seconds.
+	Ttl *int32 `protobuf:"varint,6,opt,name=ttl,proto3,oneof" json:"ttl,omitempty"`
+	// Value to publish, fixed per tenant and domain.
+	Text          *string `protobuf:"bytes,7,opt,name=text,proto3,oneof" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DomainDnsTxtRecord) Reset() {
+	*x = DomainDnsTxtRecord{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DomainDnsTxtRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DomainDnsTxtRecord) ProtoMessage() {}
+
+func (x *DomainDnsTxtRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DomainDnsTxtRecord.ProtoReflect.Descriptor instead.
+func (*DomainDnsTxtRecord) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DomainDnsTxtRecord) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DomainDnsTxtRecord) GetIsOptional() bool {
+	if x != nil && x.IsOptional != nil {
+		return *x.IsOptional
+	}
+	return false
+}
+
+func (x *DomainDnsTxtRecord) GetLabel() string {
+	if x != nil && x.Label != nil {
+		return *x.Label
+	}
+	return ""
+}
+
+func (x *DomainDnsTxtRecord) GetRecordType() string {
+	if x != nil && x.RecordType != nil {
+		return *x.RecordType
+	}
+	return ""
+}
+
+func (x *DomainDnsTxtRecord) GetSupportedService() string {
+	if x != nil && x.SupportedService != nil {
+		return *x.SupportedService
+	}
+	return ""
+}
+
+func (x *DomainDnsTxtRecord) GetTtl() int32 {
+	if x != nil && x.Ttl != nil {
+		return *x.Ttl
+	}
+	return 0
+}
+
+func (x *DomainDnsTxtRecord) GetText() string {
+	if x != nil && x.Text != nil {
+		return *x.Text
+	}
+	return ""
+}
+
+// Page of records.
+type ListVerificationDnsRecordsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The records.
+	Value []*DomainDnsTxtRecord `protobuf:"bytes,1,rep,name=value,proto3" json:"value,omitempty"`
+	// Opaque position of the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=@odata.nextLink,proto3" json:"next_page_token,omitempty"`
+	// Number of all that match, on the first page when asked for.
+	OdataCount    *int32 `protobuf:"varint,3,opt,name=odata_count,json=@odata.count,proto3,oneof" json:"odata_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListVerificationDnsRecordsResponse) Reset() {
+	*x = ListVerificationDnsRecordsResponse{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListVerificationDnsRecordsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListVerificationDnsRecordsResponse) ProtoMessage() {}
+
+func (x *ListVerificationDnsRecordsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListVerificationDnsRecordsResponse.ProtoReflect.Descriptor instead.
+func (*ListVerificationDnsRecordsResponse) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListVerificationDnsRecordsResponse) GetValue() []*DomainDnsTxtRecord {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *ListVerificationDnsRecordsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListVerificationDnsRecordsResponse) GetOdataCount() int32 {
+	if x != nil && x.OdataCount != nil {
+		return *x.OdataCount
+	}
+	return 0
+}
+
+// Request of ListDomainNameReferences.
+type ListDomainNameReferencesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the domain.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Query options.
+	Query         *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDomainNameReferencesRequest) Reset() {
+	*x = ListDomainNameReferencesRequest{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDomainNameReferencesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDomainNameReferencesRequest) ProtoMessage() {}
+
+func (x *ListDomainNameReferencesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDomainNameReferencesRequest.ProtoReflect.Descriptor instead.
+func (*ListDomainNameReferencesRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListDomainNameReferencesRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListDomainNameReferencesRequest) GetQuery() *v1.Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+// Request of ForceDeleteDomain.
+type ForceDeleteDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the domain.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Disable the users that are moved; default true.
+	DisableUserAccounts *bool `protobuf:"varint,2,opt,name=disable_user_accounts,json=disableUserAccounts,proto3,oneof" json:"disable_user_accounts,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *ForceDeleteDomainRequest) Reset() {
+	*x = ForceDeleteDomainRequest{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForceDeleteDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForceDeleteDomainRequest) ProtoMessage() {}
+
+func (x *ForceDeleteDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForceDeleteDomainRequest.ProtoReflect.Descriptor instead.
+func (*ForceDeleteDomainRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ForceDeleteDomainRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ForceDeleteDomainRequest) GetDisableUserAccounts() bool {
+	if x != nil && x.DisableUserAccounts != nil {
+		return *x.DisableUserAccounts
+	}
+	return false
+}
+
 var File_entente_directory_v1_organization_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\n" +
-	"'entente/directory/v1/organization.proto\x12\x14entente.directory.v1\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\r\n" +
+	"'entente/directory/v1/organization.proto\x12\x14entente.directory.v1\x1a!entente/directory/v1/object.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\r\n" +
 	"\fOrganization\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\x8a\xb2\x19\x06\x10\x01P\x01h\x01R\x02id\x12N\n" +
@@ -1488,7 +2019,50 @@ const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"P\n" +
 	"(FindTenantInformationByDomainNameRequest\x12$\n" +
 	"\vdomain_name\x18\x01 \x01(\tB\x03\xe0A\x02R\n" +
-	"domainName2\xf9\x12\n" +
+	"domainName\"P\n" +
+	"\x13CreateDomainRequest\x129\n" +
+	"\x06domain\x18\x01 \x01(\v2\x1c.entente.directory.v1.DomainB\x03\xe0A\x02R\x06domain\"\x9d\x01\n" +
+	"\x13UpdateDomainRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x124\n" +
+	"\x06domain\x18\x02 \x01(\v2\x1c.entente.directory.v1.DomainR\x06domain\x12;\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"*\n" +
+	"\x13DeleteDomainRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"3\n" +
+	"\x1cVerifyDomainOwnershipRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"g\n" +
+	"!ListVerificationDnsRecordsRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\xda\x02\n" +
+	"\x12DomainDnsTxtRecord\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
+	"\vis_optional\x18\x02 \x01(\bH\x00R\n" +
+	"isOptional\x88\x01\x01\x12\x19\n" +
+	"\x05label\x18\x03 \x01(\tH\x01R\x05label\x88\x01\x01\x12$\n" +
+	"\vrecord_type\x18\x04 \x01(\tH\x02R\n" +
+	"recordType\x88\x01\x01\x120\n" +
+	"\x11supported_service\x18\x05 \x01(\tH\x03R\x10supportedService\x88\x01\x01\x12\x15\n" +
+	"\x03ttl\x18\x06 \x01(\x05H\x04R\x03ttl\x88\x01\x01\x12\x17\n" +
+	"\x04text\x18\a \x01(\tH\x05R\x04text\x88\x01\x01:\x1a\x8a\xb2\x19\x16\n" +
+	"\x12domainDnsTxtRecord\x18\x01B\x0e\n" +
+	"\f_is_optionalB\b\n" +
+	"\x06_labelB\x0e\n" +
+	"\f_record_typeB\x14\n" +
+	"\x12_supported_serviceB\x06\n" +
+	"\x04_ttlB\a\n" +
+	"\x05_text\"\xee\x01\n" +
+	"\"ListVerificationDnsRecordsResponse\x12>\n" +
+	"\x05value\x18\x01 \x03(\v2(.entente.directory.v1.DomainDnsTxtRecordR\x05value\x120\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x06\x8a\xb2\x19\x02(\x01R\x0f@odata.nextLink\x12.\n" +
+	"\vodata_count\x18\x03 \x01(\x05B\x06\x8a\xb2\x19\x02(\x01H\x00R\f@odata.count\x88\x01\x01:\x16\x8a\xb2\x19\x12\x12\x10domainDnsRecordsB\x0e\n" +
+	"\f_odata_count\"e\n" +
+	"\x1fListDomainNameReferencesRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\x82\x01\n" +
+	"\x18ForceDeleteDomainRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x127\n" +
+	"\x15disable_user_accounts\x18\x02 \x01(\bH\x00R\x13disableUserAccounts\x88\x01\x01B\x18\n" +
+	"\x16_disable_user_accounts2\x81\"\n" +
 	"\x13OrganizationService\x12\xff\x02\n" +
 	"\x11ListOrganizations\x12..entente.directory.v1.ListOrganizationsRequest\x1a/.entente.directory.v1.ListOrganizationsResponse\"\x88\x02\x8a\xb2\x19\xe9\x01\n" +
 	"\x15Organization.Read.All\n" +
@@ -1515,7 +2089,23 @@ const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\x1fFindTenantInformationByTenantId\x12<.entente.directory.v1.FindTenantInformationByTenantIdRequest\x1a'.entente.directory.v1.TenantInformation\"\xd8\x01\x8a\xb2\x19j\n" +
 	"$CrossTenantInformation.ReadBasic.All\x12$CrossTenantInformation.ReadBasic.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19#\x1a!microsoft.graph.tenantInformation\x82\xd3\xe4\x93\x02=\x12;/v1.0/tenantRelationships/findTenantInformationByTenantId()\x12\xe9\x02\n" +
 	"!FindTenantInformationByDomainName\x12>.entente.directory.v1.FindTenantInformationByDomainNameRequest\x1a'.entente.directory.v1.TenantInformation\"\xda\x01\x8a\xb2\x19j\n" +
-	"$CrossTenantInformation.ReadBasic.All\x12$CrossTenantInformation.ReadBasic.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19#\x1a!microsoft.graph.tenantInformation\x82\xd3\xe4\x93\x02?\x12=/v1.0/tenantRelationships/findTenantInformationByDomainName()B\xd9\x01\n" +
+	"$CrossTenantInformation.ReadBasic.All\x12$CrossTenantInformation.ReadBasic.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19#\x1a!microsoft.graph.tenantInformation\x82\xd3\xe4\x93\x02?\x12=/v1.0/tenantRelationships/findTenantInformationByDomainName()\x12\x8b\x02\n" +
+	"\fCreateDomain\x12).entente.directory.v1.CreateDomainRequest\x1a\x1c.entente.directory.v1.Domain\"\xb1\x01\x8a\xb2\x19{\n" +
+	"\x14Domain.ReadWrite.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x92\xb2\x19\x11\b\xc9\x01\x12\fdomains/{id}\x82\xd3\xe4\x93\x02\x17:\x06domain\"\r/v1.0/domains\x12\xf5\x01\n" +
+	"\fUpdateDomain\x12).entente.directory.v1.UpdateDomainRequest\x1a\x16.google.protobuf.Empty\"\xa1\x01\x8a\xb2\x19{\n" +
+	"\x14Domain.ReadWrite.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x82\xd3\xe4\x93\x02\x1c:\x06domain2\x12/v1.0/domains/{id}\x12\xed\x01\n" +
+	"\fDeleteDomain\x12).entente.directory.v1.DeleteDomainRequest\x1a\x16.google.protobuf.Empty\"\x99\x01\x8a\xb2\x19{\n" +
+	"\x14Domain.ReadWrite.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x82\xd3\xe4\x93\x02\x14*\x12/v1.0/domains/{id}\x12\x8f\x02\n" +
+	"\x15VerifyDomainOwnership\x122.entente.directory.v1.VerifyDomainOwnershipRequest\x1a\x1c.entente.directory.v1.Domain\"\xa3\x01\x8a\xb2\x19{\n" +
+	"\x14Domain.ReadWrite.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1.0/domains/{id}/verify\x12\xe5\x02\n" +
+	"\x1aListVerificationDnsRecords\x127.entente.directory.v1.ListVerificationDnsRecordsRequest\x1a8.entente.directory.v1.ListVerificationDnsRecordsResponse\"\xd3\x01\x8a\xb2\x19\x9d\x01\n" +
+	"\x0fDomain.Read.All\n" +
+	"\x14Domain.ReadWrite.All\x12\x0fDomain.Read.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x82\xd3\xe4\x93\x02+\x12)/v1.0/domains/{id}/verificationDnsRecords\x12\xa7\x02\n" +
+	"\x18ListDomainNameReferences\x125.entente.directory.v1.ListDomainNameReferencesRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\x9f\x01\x8a\xb2\x19l\n" +
+	"\x0fDomain.Read.All\n" +
+	"\x14Domain.ReadWrite.All\x12\x0fDomain.Read.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02)\x12'/v1.0/domains/{id}/domainNameReferences\x12\xeb\x01\n" +
+	"\x11ForceDeleteDomain\x12..entente.directory.v1.ForceDeleteDomainRequest\x1a\x16.google.protobuf.Empty\"\x8d\x01\x8a\xb2\x19`\n" +
+	"\x14Domain.ReadWrite.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1.0/domains/{id}/forceDeleteB\xd9\x01\n" +
 	"\x18com.entente.directory.v1B\x11OrganizationProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -1530,7 +2120,7 @@ func file_entente_directory_v1_organization_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_organization_proto_rawDescData
 }
 
-var file_entente_directory_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_entente_directory_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_entente_directory_v1_organization_proto_goTypes = []any{
 	(*Organization)(nil),                             // 0: entente.directory.v1.Organization
 	(*AssignedPlan)(nil),                             // 1: entente.directory.v1.AssignedPlan
@@ -1549,49 +2139,79 @@ var file_entente_directory_v1_organization_proto_goTypes = []any{
 	(*GetDomainRequest)(nil),                         // 14: entente.directory.v1.GetDomainRequest
 	(*FindTenantInformationByTenantIdRequest)(nil),   // 15: entente.directory.v1.FindTenantInformationByTenantIdRequest
 	(*FindTenantInformationByDomainNameRequest)(nil), // 16: entente.directory.v1.FindTenantInformationByDomainNameRequest
-	(*timestamppb.Timestamp)(nil),                    // 17: google.protobuf.Timestamp
-	(*v1.Query)(nil),                                 // 18: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),                    // 19: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                            // 20: google.protobuf.Empty
+	(*CreateDomainRequest)(nil),                      // 17: entente.directory.v1.CreateDomainRequest
+	(*UpdateDomainRequest)(nil),                      // 18: entente.directory.v1.UpdateDomainRequest
+	(*DeleteDomainRequest)(nil),                      // 19: entente.directory.v1.DeleteDomainRequest
+	(*VerifyDomainOwnershipRequest)(nil),             // 20: entente.directory.v1.VerifyDomainOwnershipRequest
+	(*ListVerificationDnsRecordsRequest)(nil),        // 21: entente.directory.v1.ListVerificationDnsRecordsRequest
+	(*DomainDnsTxtRecord)(nil),                       // 22: entente.directory.v1.DomainDnsTxtRecord
+	(*ListVerificationDnsRecordsResponse)(nil),       // 23: entente.directory.v1.ListVerificationDnsRecordsResponse
+	(*ListDomainNameReferencesRequest)(nil),          // 24: entente.directory.v1.ListDomainNameReferencesRequest
+	(*ForceDeleteDomainRequest)(nil),                 // 25: entente.directory.v1.ForceDeleteDomainRequest
+	(*timestamppb.Timestamp)(nil),                    // 26: google.protobuf.Timestamp
+	(*v1.Query)(nil),                                 // 27: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                    // 28: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                            // 29: google.protobuf.Empty
+	(*ListDirectoryObjectsResponse)(nil),             // 30: entente.directory.v1.ListDirectoryObjectsResponse
 }
 var file_entente_directory_v1_organization_proto_depIdxs = []int32{
-	17, // 0: entente.directory.v1.Organization.deleted_date_time:type_name -> google.protobuf.Timestamp
+	26, // 0: entente.directory.v1.Organization.deleted_date_time:type_name -> google.protobuf.Timestamp
 	1,  // 1: entente.directory.v1.Organization.assigned_plans:type_name -> entente.directory.v1.AssignedPlan
-	17, // 2: entente.directory.v1.Organization.created_date_time:type_name -> google.protobuf.Timestamp
-	17, // 3: entente.directory.v1.Organization.on_premises_last_sync_date_time:type_name -> google.protobuf.Timestamp
+	26, // 2: entente.directory.v1.Organization.created_date_time:type_name -> google.protobuf.Timestamp
+	26, // 3: entente.directory.v1.Organization.on_premises_last_sync_date_time:type_name -> google.protobuf.Timestamp
 	2,  // 4: entente.directory.v1.Organization.privacy_profile:type_name -> entente.directory.v1.PrivacyProfile
 	3,  // 5: entente.directory.v1.Organization.provisioned_plans:type_name -> entente.directory.v1.ProvisionedPlan
 	4,  // 6: entente.directory.v1.Organization.verified_domains:type_name -> entente.directory.v1.VerifiedDomain
-	17, // 7: entente.directory.v1.AssignedPlan.assigned_date_time:type_name -> google.protobuf.Timestamp
+	26, // 7: entente.directory.v1.AssignedPlan.assigned_date_time:type_name -> google.protobuf.Timestamp
 	6,  // 8: entente.directory.v1.Domain.state:type_name -> entente.directory.v1.DomainState
-	17, // 9: entente.directory.v1.DomainState.last_action_date_time:type_name -> google.protobuf.Timestamp
-	18, // 10: entente.directory.v1.ListOrganizationsRequest.query:type_name -> entente.odata.v1.Query
+	26, // 9: entente.directory.v1.DomainState.last_action_date_time:type_name -> google.protobuf.Timestamp
+	27, // 10: entente.directory.v1.ListOrganizationsRequest.query:type_name -> entente.odata.v1.Query
 	0,  // 11: entente.directory.v1.ListOrganizationsResponse.value:type_name -> entente.directory.v1.Organization
-	18, // 12: entente.directory.v1.GetOrganizationRequest.query:type_name -> entente.odata.v1.Query
+	27, // 12: entente.directory.v1.GetOrganizationRequest.query:type_name -> entente.odata.v1.Query
 	0,  // 13: entente.directory.v1.UpdateOrganizationRequest.organization:type_name -> entente.directory.v1.Organization
-	19, // 14: entente.directory.v1.UpdateOrganizationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	18, // 15: entente.directory.v1.ListDomainsRequest.query:type_name -> entente.odata.v1.Query
+	28, // 14: entente.directory.v1.UpdateOrganizationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	27, // 15: entente.directory.v1.ListDomainsRequest.query:type_name -> entente.odata.v1.Query
 	5,  // 16: entente.directory.v1.ListDomainsResponse.value:type_name -> entente.directory.v1.Domain
-	18, // 17: entente.directory.v1.GetDomainRequest.query:type_name -> entente.odata.v1.Query
-	8,  // 18: entente.directory.v1.OrganizationService.ListOrganizations:input_type -> entente.directory.v1.ListOrganizationsRequest
-	10, // 19: entente.directory.v1.OrganizationService.GetOrganization:input_type -> entente.directory.v1.GetOrganizationRequest
-	11, // 20: entente.directory.v1.OrganizationService.UpdateOrganization:input_type -> entente.directory.v1.UpdateOrganizationRequest
-	12, // 21: entente.directory.v1.OrganizationService.ListDomains:input_type -> entente.directory.v1.ListDomainsRequest
-	14, // 22: entente.directory.v1.OrganizationService.GetDomain:input_type -> entente.directory.v1.GetDomainRequest
-	15, // 23: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:input_type -> entente.directory.v1.FindTenantInformationByTenantIdRequest
-	16, // 24: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:input_type -> entente.directory.v1.FindTenantInformationByDomainNameRequest
-	9,  // 25: entente.directory.v1.OrganizationService.ListOrganizations:output_type -> entente.directory.v1.ListOrganizationsResponse
-	0,  // 26: entente.directory.v1.OrganizationService.GetOrganization:output_type -> entente.directory.v1.Organization
-	20, // 27: entente.directory.v1.OrganizationService.UpdateOrganization:output_type -> google.protobuf.Empty
-	13, // 28: entente.directory.v1.OrganizationService.ListDomains:output_type -> entente.directory.v1.ListDomainsResponse
-	5,  // 29: entente.directory.v1.OrganizationService.GetDomain:output_type -> entente.directory.v1.Domain
-	7,  // 30: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:output_type -> entente.directory.v1.TenantInformation
-	7,  // 31: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:output_type -> entente.directory.v1.TenantInformation
-	25, // [25:32] is the sub-list for method output_type
-	18, // [18:25] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	27, // 17: entente.directory.v1.GetDomainRequest.query:type_name -> entente.odata.v1.Query
+	5,  // 18: entente.directory.v1.CreateDomainRequest.domain:type_name -> entente.directory.v1.Domain
+	5,  // 19: entente.directory.v1.UpdateDomainRequest.domain:type_name -> entente.directory.v1.Domain
+	28, // 20: entente.directory.v1.UpdateDomainRequest.update_mask:type_name -> google.protobuf.FieldMask
+	27, // 21: entente.directory.v1.ListVerificationDnsRecordsRequest.query:type_name -> entente.odata.v1.Query
+	22, // 22: entente.directory.v1.ListVerificationDnsRecordsResponse.value:type_name -> entente.directory.v1.DomainDnsTxtRecord
+	27, // 23: entente.directory.v1.ListDomainNameReferencesRequest.query:type_name -> entente.odata.v1.Query
+	8,  // 24: entente.directory.v1.OrganizationService.ListOrganizations:input_type -> entente.directory.v1.ListOrganizationsRequest
+	10, // 25: entente.directory.v1.OrganizationService.GetOrganization:input_type -> entente.directory.v1.GetOrganizationRequest
+	11, // 26: entente.directory.v1.OrganizationService.UpdateOrganization:input_type -> entente.directory.v1.UpdateOrganizationRequest
+	12, // 27: entente.directory.v1.OrganizationService.ListDomains:input_type -> entente.directory.v1.ListDomainsRequest
+	14, // 28: entente.directory.v1.OrganizationService.GetDomain:input_type -> entente.directory.v1.GetDomainRequest
+	15, // 29: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:input_type -> entente.directory.v1.FindTenantInformationByTenantIdRequest
+	16, // 30: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:input_type -> entente.directory.v1.FindTenantInformationByDomainNameRequest
+	17, // 31: entente.directory.v1.OrganizationService.CreateDomain:input_type -> entente.directory.v1.CreateDomainRequest
+	18, // 32: entente.directory.v1.OrganizationService.UpdateDomain:input_type -> entente.directory.v1.UpdateDomainRequest
+	19, // 33: entente.directory.v1.OrganizationService.DeleteDomain:input_type -> entente.directory.v1.DeleteDomainRequest
+	20, // 34: entente.directory.v1.OrganizationService.VerifyDomainOwnership:input_type -> entente.directory.v1.VerifyDomainOwnershipRequest
+	21, // 35: entente.directory.v1.OrganizationService.ListVerificationDnsRecords:input_type -> entente.directory.v1.ListVerificationDnsRecordsRequest
+	24, // 36: entente.directory.v1.OrganizationService.ListDomainNameReferences:input_type -> entente.directory.v1.ListDomainNameReferencesRequest
+	25, // 37: entente.directory.v1.OrganizationService.ForceDeleteDomain:input_type -> entente.directory.v1.ForceDeleteDomainRequest
+	9,  // 38: entente.directory.v1.OrganizationService.ListOrganizations:output_type -> entente.directory.v1.ListOrganizationsResponse
+	0,  // 39: entente.directory.v1.OrganizationService.GetOrganization:output_type -> entente.directory.v1.Organization
+	29, // 40: entente.directory.v1.OrganizationService.UpdateOrganization:output_type -> google.protobuf.Empty
+	13, // 41: entente.directory.v1.OrganizationService.ListDomains:output_type -> entente.directory.v1.ListDomainsResponse
+	5,  // 42: entente.directory.v1.OrganizationService.GetDomain:output_type -> entente.directory.v1.Domain
+	7,  // 43: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:output_type -> entente.directory.v1.TenantInformation
+	7,  // 44: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:output_type -> entente.directory.v1.TenantInformation
+	5,  // 45: entente.directory.v1.OrganizationService.CreateDomain:output_type -> entente.directory.v1.Domain
+	29, // 46: entente.directory.v1.OrganizationService.UpdateDomain:output_type -> google.protobuf.Empty
+	29, // 47: entente.directory.v1.OrganizationService.DeleteDomain:output_type -> google.protobuf.Empty
+	5,  // 48: entente.directory.v1.OrganizationService.VerifyDomainOwnership:output_type -> entente.directory.v1.Domain
+	23, // 49: entente.directory.v1.OrganizationService.ListVerificationDnsRecords:output_type -> entente.directory.v1.ListVerificationDnsRecordsResponse
+	30, // 50: entente.directory.v1.OrganizationService.ListDomainNameReferences:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	29, // 51: entente.directory.v1.OrganizationService.ForceDeleteDomain:output_type -> google.protobuf.Empty
+	38, // [38:52] is the sub-list for method output_type
+	24, // [24:38] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_organization_proto_init() }
@@ -1599,6 +2219,7 @@ func file_entente_directory_v1_organization_proto_init() {
 	if File_entente_directory_v1_organization_proto != nil {
 		return
 	}
+	file_entente_directory_v1_object_proto_init()
 	file_entente_directory_v1_organization_proto_msgTypes[0].OneofWrappers = []any{}
 	file_entente_directory_v1_organization_proto_msgTypes[1].OneofWrappers = []any{}
 	file_entente_directory_v1_organization_proto_msgTypes[2].OneofWrappers = []any{}
@@ -1609,13 +2230,16 @@ func file_entente_directory_v1_organization_proto_init() {
 	file_entente_directory_v1_organization_proto_msgTypes[7].OneofWrappers = []any{}
 	file_entente_directory_v1_organization_proto_msgTypes[9].OneofWrappers = []any{}
 	file_entente_directory_v1_organization_proto_msgTypes[13].OneofWrappers = []any{}
+	file_entente_directory_v1_organization_proto_msgTypes[22].OneofWrappers = []any{}
+	file_entente_directory_v1_organization_proto_msgTypes[23].OneofWrappers = []any{}
+	file_entente_directory_v1_organization_proto_msgTypes[25].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_organization_proto_rawDesc), len(file_entente_directory_v1_organization_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,13 @@ const (
 	OrganizationService_GetDomain_FullMethodName                         = "/entente.directory.v1.OrganizationService/GetDomain"
 	OrganizationService_FindTenantInformationByTenantId_FullMethodName   = "/entente.directory.v1.OrganizationService/FindTenantInformationByTenantId"
 	OrganizationService_FindTenantInformationByDomainName_FullMethodName = "/entente.directory.v1.OrganizationService/FindTenantInformationByDomainName"
+	OrganizationService_CreateDomain_FullMethodName                      = "/entente.directory.v1.OrganizationService/CreateDomain"
+	OrganizationService_UpdateDomain_FullMethodName                      = "/entente.directory.v1.OrganizationService/UpdateDomain"
+	OrganizationService_DeleteDomain_FullMethodName                      = "/entente.directory.v1.OrganizationService/DeleteDomain"
+	OrganizationService_VerifyDomainOwnership_FullMethodName             = "/entente.directory.v1.OrganizationService/VerifyDomainOwnership"
+	OrganizationService_ListVerificationDnsRecords_FullMethodName        = "/entente.directory.v1.OrganizationService/ListVerificationDnsRecords"
+	OrganizationService_ListDomainNameReferences_FullMethodName          = "/entente.directory.v1.OrganizationService/ListDomainNameReferences"
+	OrganizationService_ForceDeleteDomain_FullMethodName                 = "/entente.directory.v1.OrganizationService/ForceDeleteDomain"
 )
 
 // OrganizationServiceClient is the client API for OrganizationService service.
@@ -52,6 +59,20 @@ type OrganizationServiceClient interface {
 	FindTenantInformationByTenantId(ctx context.Context, in *FindTenantInformationByTenantIdRequest, opts ...grpc.CallOption) (*TenantInformation, error)
 	// Returns public facts of the tenant that verified a domain (DIR-33).
 	FindTenantInformationByDomainName(ctx context.Context, in *FindTenantInformationByDomainNameRequest, opts ...grpc.CallOption) (*TenantInformation, error)
+	// Adds a domain, unverified unless its parent is verified here (DIR-27).
+	CreateDomain(ctx context.Context, in *CreateDomainRequest, opts ...grpc.CallOption) (*Domain, error)
+	// Changes the named properties (DIR-30).
+	UpdateDomain(ctx context.Context, in *UpdateDomainRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Removes a domain nothing refers to (DIR-31).
+	DeleteDomain(ctx context.Context, in *DeleteDomainRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Looks the verification record up and verifies the domain (DIR-29).
+	VerifyDomainOwnership(ctx context.Context, in *VerifyDomainOwnershipRequest, opts ...grpc.CallOption) (*Domain, error)
+	// Returns the record that proves ownership (DIR-28).
+	ListVerificationDnsRecords(ctx context.Context, in *ListVerificationDnsRecordsRequest, opts ...grpc.CallOption) (*ListVerificationDnsRecordsResponse, error)
+	// Lists the objects that use the domain (DIR-31).
+	ListDomainNameReferences(ctx context.Context, in *ListDomainNameReferencesRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	// Removes a domain and moves at most 1000 objects to the initial one (DIR-32).
+	ForceDeleteDomain(ctx context.Context, in *ForceDeleteDomainRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
 type organizationServiceClient struct {
@@ -132,6 +153,76 @@ func (c *organizationServiceClient) FindTenantInformationByDomainName(ctx contex
 	return out, nil
 }
 
+func (c *organizationServiceClient) CreateDomain(ctx context.Context, in *CreateDomainRequest, opts ...grpc.CallOption) (*Domain, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Domain)
+	err := c.cc.Invoke(ctx, OrganizationService_CreateDomain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *organizationServiceClient) UpdateDomain(ctx context.Context, in *UpdateDomainRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, OrganizationService_UpdateDomain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *organizationServiceClient) DeleteDomain(ctx context.Context, in *DeleteDomainRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, OrganizationService_DeleteDomain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *organizationServiceClient) VerifyDomainOwnership(ctx context.Context, in *VerifyDomainOwnershipRequest, opts ...grpc.CallOption) (*Domain, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Domain)
+	err := c.cc.Invoke(ctx, OrganizationService_VerifyDomainOwnership_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *organizationServiceClient) ListVerificationDnsRecords(ctx context.Context, in *ListVerificationDnsRecordsRequest, opts ...grpc.CallOption) (*ListVerificationDnsRecordsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListVerificationDnsRecordsResponse)
+	err := c.cc.Invoke(ctx, OrganizationService_ListVerificationDnsRecords_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *organizationServiceClient) ListDomainNameReferences(ctx context.Context, in *ListDomainNameReferencesRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDirectoryObjectsResponse)
+	err := c.cc.Invoke(ctx, OrganizationService_ListDomainNameReferences_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *organizationServiceClient) ForceDeleteDomain(ctx context.Context, in *ForceDeleteDomainRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, OrganizationService_ForceDeleteDomain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OrganizationServiceServer is the server API for OrganizationService service.
 // All implementations must embed UnimplementedOrganizationServiceServer
 // for forward compatibility.
@@ -153,6 +244,20 @@ type OrganizationServiceServer interface {
 	FindTenantInformationByTenantId(context.Context, *FindTenantInformationByTenantIdRequest) (*TenantInformation, error)
 	// Returns public facts of the tenant that verified a domain (DIR-33).
 	FindTenantInformationByDomainName(context.Context, *FindTenantInformationByDomainNameRequest) (*TenantInformation, error)
+	// Adds a domain, unverified unless its parent is verified here (DIR-27).
+	CreateDomain(context.Context, *CreateDomainRequest) (*Domain, error)
+	// Changes the named properties (DIR-30).
+	UpdateDomain(context.Context, *UpdateDomainRequest) (*emptypb.Empty, error)
+	// Removes a domain nothing refers to (DIR-31).
+	DeleteDomain(context.Context, *DeleteDomainRequest) (*emptypb.Empty, error)
+	// Looks the verification record up and verifies the domain (DIR-29).
+	VerifyDomainOwnership(context.Context, *VerifyDomainOwnershipRequest) (*Domain, error)
+	// Returns the record that proves ownership (DIR-28).
+	ListVerificationDnsRecords(context.Context, *ListVerificationDnsRecordsRequest) (*ListVerificationDnsRecordsResponse, error)
+	// Lists the objects that use the domain (DIR-31).
+	ListDomainNameReferences(context.Context, *ListDomainNameReferencesRequest) (*ListDirectoryObjectsResponse, error)
+	// Removes a domain and moves at most 1000 objects to the initial one (DIR-32).
+	ForceDeleteDomain(context.Context, *ForceDeleteDomainRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedOrganizationServiceServer()
 }
 
@@ -183,6 +288,27 @@ func (UnimplementedOrganizationServiceServer) FindTenantInformationByTenantId(co
 }
 func (UnimplementedOrganizationServiceServer) FindTenantInformationByDomainName(context.Context, *FindTenantInformationByDomainNameRequest) (*TenantInformation, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindTenantInformationByDomainName not implemented")
+}
+func (UnimplementedOrganizationServiceServer) CreateDomain(context.Context, *CreateDomainRequest) (*Domain, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateDomain not implemented")
+}
+func (UnimplementedOrganizationServiceServer) UpdateDomain(context.Context, *UpdateDomainRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateDomain not implemented")
+}
+func (UnimplementedOrganizationServiceServer) DeleteDomain(context.Context, *DeleteDomainRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteDomain not implemented")
+}
+func (UnimplementedOrganizationServiceServer) VerifyDomainOwnership(context.Context, *VerifyDomainOwnershipRequest) (*Domain, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyDomainOwnership not implemented")
+}
+func (UnimplementedOrganizationServiceServer) ListVerificationDnsRecords(context.Context, *ListVerificationDnsRecordsRequest) (*ListVerificationDnsRecordsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListVerificationDnsRecords not implemented")
+}
+func (UnimplementedOrganizationServiceServer) ListDomainNameReferences(context.Context, *ListDomainNameReferencesRequest) (*ListDirectoryObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDomainNameReferences not implemented")
+}
+func (UnimplementedOrganizationServiceServer) ForceDeleteDomain(context.Context, *ForceDeleteDomainRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method ForceDeleteDomain not implemented")
 }
 func (UnimplementedOrganizationServiceServer) mustEmbedUnimplementedOrganizationServiceServer() {}
 func (UnimplementedOrganizationServiceServer) testEmbeddedByValue()                             {}
@@ -331,6 +457,132 @@ func _OrganizationService_FindTenantInformationByDomainName_Handler(srv interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OrganizationService_CreateDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateDomainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).CreateDomain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_CreateDomain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).CreateDomain(ctx, req.(*CreateDomainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrganizationService_UpdateDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateDomainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).UpdateDomain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_UpdateDomain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).UpdateDomain(ctx, req.(*UpdateDomainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrganizationService_DeleteDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteDomainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).DeleteDomain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_DeleteDomain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).DeleteDomain(ctx, req.(*DeleteDomainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrganizationService_VerifyDomainOwnership_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyDomainOwnershipRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).VerifyDomainOwnership(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_VerifyDomainOwnership_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).VerifyDomainOwnership(ctx, req.(*VerifyDomainOwnershipRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrganizationService_ListVerificationDnsRecords_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListVerificationDnsRecordsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).ListVerificationDnsRecords(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_ListVerificationDnsRecords_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).ListVerificationDnsRecords(ctx, req.(*ListVerificationDnsRecordsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrganizationService_ListDomainNameReferences_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDomainNameReferencesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).ListDomainNameReferences(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_ListDomainNameReferences_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).ListDomainNameReferences(ctx, req.(*ListDomainNameReferencesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrganizationService_ForceDeleteDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ForceDeleteDomainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).ForceDeleteDomain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_ForceDeleteDomain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).ForceDeleteDomain(ctx, req.(*ForceDeleteDomainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OrganizationService_ServiceDesc is the grpc.ServiceDesc for OrganizationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -365,6 +617,34 @@ var OrganizationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "FindTenantInformationByDomainName",
 			Handler:    _OrganizationService_FindTenantInformationByDomainName_Handler,
+		},
+		{
+			MethodName: "CreateDomain",
+			Handler:    _OrganizationService_CreateDomain_Handler,
+		},
+		{
+			MethodName: "UpdateDomain",
+			Handler:    _OrganizationService_UpdateDomain_Handler,
+		},
+		{
+			MethodName: "DeleteDomain",
+			Handler:    _OrganizationService_DeleteDomain_Handler,
+		},
+		{
+			MethodName: "VerifyDomainOwnership",
+			Handler:    _OrganizationService_VerifyDomainOwnership_Handler,
+		},
+		{
+			MethodName: "ListVerificationDnsRecords",
+			Handler:    _OrganizationService_ListVerificationDnsRecords_Handler,
+		},
+		{
+			MethodName: "ListDomainNameReferences",
+			Handler:    _OrganizationService_ListDomainNameReferences_Handler,
+		},
+		{
+			MethodName: "ForceDeleteDomain",
+			Handler:    _OrganizationService_ForceDeleteDomain_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -825,11 +825,185 @@ func (x *DeleteRoleAssignmentRequest) GetId() string {
 	return ""
 }
 
+// Request of ListDirectoryRoleMembers.
+type ListDirectoryRoleMembersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id of the activated role, or `roleTemplateId={id}`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Query options.
+	Query *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// Only objects of this type, for instance `microsoft.graph.user`; set from the path over REST.
+	Cast          string `protobuf:"bytes,3,opt,name=cast,proto3" json:"cast,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDirectoryRoleMembersRequest) Reset() {
+	*x = ListDirectoryRoleMembersRequest{}
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDirectoryRoleMembersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDirectoryRoleMembersRequest) ProtoMessage() {}
+
+func (x *ListDirectoryRoleMembersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDirectoryRoleMembersRequest.ProtoReflect.Descriptor instead.
+func (*ListDirectoryRoleMembersRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_role_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListDirectoryRoleMembersRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListDirectoryRoleMembersRequest) GetQuery() *v1.Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *ListDirectoryRoleMembersRequest) GetCast() string {
+	if x != nil {
+		return x.Cast
+	}
+	return ""
+}
+
+// Request of AddDirectoryRoleMember.
+type AddDirectoryRoleMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id of the activated role, or `roleTemplateId={id}`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The principal.
+	Reference     *v1.Reference `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddDirectoryRoleMemberRequest) Reset() {
+	*x = AddDirectoryRoleMemberRequest{}
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddDirectoryRoleMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddDirectoryRoleMemberRequest) ProtoMessage() {}
+
+func (x *AddDirectoryRoleMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddDirectoryRoleMemberRequest.ProtoReflect.Descriptor instead.
+func (*AddDirectoryRoleMemberRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_role_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AddDirectoryRoleMemberRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AddDirectoryRoleMemberRequest) GetReference() *v1.Reference {
+	if x != nil {
+		return x.Reference
+	}
+	return nil
+}
+
+// Request of RemoveDirectoryRoleMember.
+type RemoveDirectoryRoleMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id of the activated role, or `roleTemplateId={id}`.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The principal.
+	ObjectId      string `protobuf:"bytes,2,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveDirectoryRoleMemberRequest) Reset() {
+	*x = RemoveDirectoryRoleMemberRequest{}
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveDirectoryRoleMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveDirectoryRoleMemberRequest) ProtoMessage() {}
+
+func (x *RemoveDirectoryRoleMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveDirectoryRoleMemberRequest.ProtoReflect.Descriptor instead.
+func (*RemoveDirectoryRoleMemberRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_role_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RemoveDirectoryRoleMemberRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RemoveDirectoryRoleMemberRequest) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
 var File_entente_directory_v1_role_service_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_role_service_proto_rawDesc = "" +
 	"\n" +
-	"'entente/directory/v1/role_service.proto\x12\x14entente.directory.v1\x1a\x1fentente/directory/v1/role.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\"R\n" +
+	"'entente/directory/v1/role_service.proto\x12\x14entente.directory.v1\x1a!entente/directory/v1/object.proto\x1a\x1fentente/directory/v1/role.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\"R\n" +
 	"!ListDirectoryRoleTemplatesRequest\x12-\n" +
 	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\xf7\x01\n" +
 	"\"ListDirectoryRoleTemplatesResponse\x12A\n" +
@@ -875,7 +1049,17 @@ const file_entente_directory_v1_role_service_proto_rawDesc = "" +
 	"\x1bCreateRoleAssignmentRequest\x12Y\n" +
 	"\x0frole_assignment\x18\x01 \x01(\v2+.entente.directory.v1.UnifiedRoleAssignmentB\x03\xe0A\x02R\x0eroleAssignment\"2\n" +
 	"\x1bDeleteRoleAssignmentRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\xbe&\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"y\n" +
+	"\x1fListDirectoryRoleMembersRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\x12\x12\n" +
+	"\x04cast\x18\x03 \x01(\tR\x04cast\"t\n" +
+	"\x1dAddDirectoryRoleMemberRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12>\n" +
+	"\treference\x18\x02 \x01(\v2\x1b.entente.odata.v1.ReferenceB\x03\xe0A\x02R\treference\"Y\n" +
+	" RemoveDirectoryRoleMemberRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12 \n" +
+	"\tobject_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bobjectId2\xa24\n" +
 	"\vRoleService\x12\xeb\x03\n" +
 	"\x1aListDirectoryRoleTemplates\x127.entente.directory.v1.ListDirectoryRoleTemplatesRequest\x1a8.entente.directory.v1.ListDirectoryRoleTemplatesResponse\"\xd9\x02\x8a\xb2\x19\xb0\x02\n" +
 	"\x1dRoleManagement.Read.Directory\n" +
@@ -930,7 +1114,22 @@ const file_entente_directory_v1_role_service_proto_rawDesc = "" +
 	"\x12Directory.Read.All\n" +
 	"\x17Directory.ReadWrite.All\x12\x1dRoleManagement.Read.Directory\x12\"RoleManagement.ReadWrite.Directory\x12\x17RoleManagement.Read.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x025\x123/v1.0/roleManagement/directory/roleAssignments/{id}\x12\xbf\x02\n" +
 	"\x14DeleteRoleAssignment\x121.entente.directory.v1.DeleteRoleAssignmentRequest\x1a\x16.google.protobuf.Empty\"\xdb\x01\x8a\xb2\x19\x9b\x01\n" +
-	"\"RoleManagement.ReadWrite.Directory\x12\"RoleManagement.ReadWrite.Directory\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x025*3/v1.0/roleManagement/directory/roleAssignments/{id}B\xd8\x01\n" +
+	"\"RoleManagement.ReadWrite.Directory\x12\"RoleManagement.ReadWrite.Directory\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x025*3/v1.0/roleManagement/directory/roleAssignments/{id}\x12\xb4\x03\n" +
+	"\x18ListDirectoryRoleMembers\x125.entente.directory.v1.ListDirectoryRoleMembersRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xac\x02\x8a\xb2\x19\xfe\x01\n" +
+	"\x1dRoleManagement.Read.Directory\n" +
+	"\"RoleManagement.ReadWrite.Directory\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dRoleManagement.Read.Directory\x12\"RoleManagement.ReadWrite.Directory\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02#\x12!/v1.0/directoryRoles/{id}/members\x12\xc1\x02\n" +
+	"\x16AddDirectoryRoleMember\x123.entente.directory.v1.AddDirectoryRoleMemberRequest\x1a\x16.google.protobuf.Empty\"\xd9\x01\x8a\xb2\x19\x9b\x01\n" +
+	"\"RoleManagement.ReadWrite.Directory\x12\"RoleManagement.ReadWrite.Directory\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x023:\treference\"&/v1.0/directoryRoles/{id}/members/$ref\x12\xc8\x02\n" +
+	"\x19RemoveDirectoryRoleMember\x126.entente.directory.v1.RemoveDirectoryRoleMemberRequest\x1a\x16.google.protobuf.Empty\"\xda\x01\x8a\xb2\x19\x9b\x01\n" +
+	"\"RoleManagement.ReadWrite.Directory\x12\"RoleManagement.ReadWrite.Directory\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x024*2/v1.0/directoryRoles/{id}/members/{object_id}/$ref\x12\xc4\x02\n" +
+	"\x1aGetRoleAssignmentPrincipal\x12..entente.directory.v1.GetRoleAssignmentRequest\x1a%.entente.directory.v1.DirectoryObject\"\xce\x01\x8a\xb2\x19\x84\x01\n" +
+	"\x1dRoleManagement.Read.Directory\n" +
+	"\x12Directory.Read.All\x12\x1dRoleManagement.Read.Directory\x12\x12Directory.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02?\x12=/v1.0/roleManagement/directory/roleAssignments/{id}/principal\x12\xd4\x02\n" +
+	"\x1fGetRoleAssignmentRoleDefinition\x12..entente.directory.v1.GetRoleAssignmentRequest\x1a+.entente.directory.v1.UnifiedRoleDefinition\"\xd3\x01\x8a\xb2\x19\x84\x01\n" +
+	"\x1dRoleManagement.Read.Directory\n" +
+	"\x12Directory.Read.All\x12\x1dRoleManagement.Read.Directory\x12\x12Directory.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02D\x12B/v1.0/roleManagement/directory/roleAssignments/{id}/roleDefinitionB\xd8\x01\n" +
 	"\x18com.entente.directory.v1B\x10RoleServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -945,7 +1144,7 @@ func file_entente_directory_v1_role_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_role_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_role_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_entente_directory_v1_role_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_entente_directory_v1_role_service_proto_goTypes = []any{
 	(*ListDirectoryRoleTemplatesRequest)(nil),  // 0: entente.directory.v1.ListDirectoryRoleTemplatesRequest
 	(*ListDirectoryRoleTemplatesResponse)(nil), // 1: entente.directory.v1.ListDirectoryRoleTemplatesResponse
@@ -962,55 +1161,73 @@ var file_entente_directory_v1_role_service_proto_goTypes = []any{
 	(*ActivateDirectoryRoleRequest)(nil),       // 12: entente.directory.v1.ActivateDirectoryRoleRequest
 	(*CreateRoleAssignmentRequest)(nil),        // 13: entente.directory.v1.CreateRoleAssignmentRequest
 	(*DeleteRoleAssignmentRequest)(nil),        // 14: entente.directory.v1.DeleteRoleAssignmentRequest
-	(*v1.Query)(nil),                           // 15: entente.odata.v1.Query
-	(*DirectoryRoleTemplate)(nil),              // 16: entente.directory.v1.DirectoryRoleTemplate
-	(*DirectoryRole)(nil),                      // 17: entente.directory.v1.DirectoryRole
-	(*UnifiedRoleDefinition)(nil),              // 18: entente.directory.v1.UnifiedRoleDefinition
-	(*UnifiedRoleAssignment)(nil),              // 19: entente.directory.v1.UnifiedRoleAssignment
-	(*emptypb.Empty)(nil),                      // 20: google.protobuf.Empty
+	(*ListDirectoryRoleMembersRequest)(nil),    // 15: entente.directory.v1.ListDirectoryRoleMembersRequest
+	(*AddDirectoryRoleMemberRequest)(nil),      // 16: entente.directory.v1.AddDirectoryRoleMemberRequest
+	(*RemoveDirectoryRoleMemberRequest)(nil),   // 17: entente.directory.v1.RemoveDirectoryRoleMemberRequest
+	(*v1.Query)(nil),                           // 18: entente.odata.v1.Query
+	(*DirectoryRoleTemplate)(nil),              // 19: entente.directory.v1.DirectoryRoleTemplate
+	(*DirectoryRole)(nil),                      // 20: entente.directory.v1.DirectoryRole
+	(*UnifiedRoleDefinition)(nil),              // 21: entente.directory.v1.UnifiedRoleDefinition
+	(*UnifiedRoleAssignment)(nil),              // 22: entente.directory.v1.UnifiedRoleAssignment
+	(*v1.Reference)(nil),                       // 23: entente.odata.v1.Reference
+	(*emptypb.Empty)(nil),                      // 24: google.protobuf.Empty
+	(*ListDirectoryObjectsResponse)(nil),       // 25: entente.directory.v1.ListDirectoryObjectsResponse
+	(*DirectoryObject)(nil),                    // 26: entente.directory.v1.DirectoryObject
 }
 var file_entente_directory_v1_role_service_proto_depIdxs = []int32{
-	15, // 0: entente.directory.v1.ListDirectoryRoleTemplatesRequest.query:type_name -> entente.odata.v1.Query
-	16, // 1: entente.directory.v1.ListDirectoryRoleTemplatesResponse.value:type_name -> entente.directory.v1.DirectoryRoleTemplate
-	15, // 2: entente.directory.v1.ListDirectoryRolesRequest.query:type_name -> entente.odata.v1.Query
-	17, // 3: entente.directory.v1.ListDirectoryRolesResponse.value:type_name -> entente.directory.v1.DirectoryRole
-	15, // 4: entente.directory.v1.ListRoleDefinitionsRequest.query:type_name -> entente.odata.v1.Query
-	18, // 5: entente.directory.v1.ListRoleDefinitionsResponse.value:type_name -> entente.directory.v1.UnifiedRoleDefinition
-	15, // 6: entente.directory.v1.ListRoleAssignmentsRequest.query:type_name -> entente.odata.v1.Query
-	19, // 7: entente.directory.v1.ListRoleAssignmentsResponse.value:type_name -> entente.directory.v1.UnifiedRoleAssignment
-	15, // 8: entente.directory.v1.GetDirectoryRoleTemplateRequest.query:type_name -> entente.odata.v1.Query
-	15, // 9: entente.directory.v1.GetDirectoryRoleRequest.query:type_name -> entente.odata.v1.Query
-	15, // 10: entente.directory.v1.GetRoleDefinitionRequest.query:type_name -> entente.odata.v1.Query
-	15, // 11: entente.directory.v1.GetRoleAssignmentRequest.query:type_name -> entente.odata.v1.Query
-	17, // 12: entente.directory.v1.ActivateDirectoryRoleRequest.role:type_name -> entente.directory.v1.DirectoryRole
-	19, // 13: entente.directory.v1.CreateRoleAssignmentRequest.role_assignment:type_name -> entente.directory.v1.UnifiedRoleAssignment
-	0,  // 14: entente.directory.v1.RoleService.ListDirectoryRoleTemplates:input_type -> entente.directory.v1.ListDirectoryRoleTemplatesRequest
-	8,  // 15: entente.directory.v1.RoleService.GetDirectoryRoleTemplate:input_type -> entente.directory.v1.GetDirectoryRoleTemplateRequest
-	2,  // 16: entente.directory.v1.RoleService.ListDirectoryRoles:input_type -> entente.directory.v1.ListDirectoryRolesRequest
-	9,  // 17: entente.directory.v1.RoleService.GetDirectoryRole:input_type -> entente.directory.v1.GetDirectoryRoleRequest
-	12, // 18: entente.directory.v1.RoleService.ActivateDirectoryRole:input_type -> entente.directory.v1.ActivateDirectoryRoleRequest
-	4,  // 19: entente.directory.v1.RoleService.ListRoleDefinitions:input_type -> entente.directory.v1.ListRoleDefinitionsRequest
-	10, // 20: entente.directory.v1.RoleService.GetRoleDefinition:input_type -> entente.directory.v1.GetRoleDefinitionRequest
-	13, // 21: entente.directory.v1.RoleService.CreateRoleAssignment:input_type -> entente.directory.v1.CreateRoleAssignmentRequest
-	6,  // 22: entente.directory.v1.RoleService.ListRoleAssignments:input_type -> entente.directory.v1.ListRoleAssignmentsRequest
-	11, // 23: entente.directory.v1.RoleService.GetRoleAssignment:input_type -> entente.directory.v1.GetRoleAssignmentRequest
-	14, // 24: entente.directory.v1.RoleService.DeleteRoleAssignment:input_type -> entente.directory.v1.DeleteRoleAssignmentRequest
-	1,  // 25: entente.directory.v1.RoleService.ListDirectoryRoleTemplates:output_type -> entente.directory.v1.ListDirectoryRoleTemplatesResponse
-	16, // 26: entente.directory.v1.RoleService.GetDirectoryRoleTemplate:output_type -> entente.directory.v1.DirectoryRoleTemplate
-	3,  // 27: entente.directory.v1.RoleService.ListDirectoryRoles:output_type -> entente.directory.v1.ListDirectoryRolesResponse
-	17, // 28: entente.directory.v1.RoleService.GetDirectoryRole:output_type -> entente.directory.v1.DirectoryRole
-	17, // 29: entente.directory.v1.RoleService.ActivateDirectoryRole:output_type -> entente.directory.v1.DirectoryRole
-	5,  // 30: entente.directory.v1.RoleService.ListRoleDefinitions:output_type -> entente.directory.v1.ListRoleDefinitionsResponse
-	18, // 31: entente.directory.v1.RoleService.GetRoleDefinition:output_type -> entente.directory.v1.UnifiedRoleDefinition
-	19, // 32: entente.directory.v1.RoleService.CreateRoleAssignment:output_type -> entente.directory.v1.UnifiedRoleAssignment
-	7,  // 33: entente.directory.v1.RoleService.ListRoleAssignments:output_type -> entente.directory.v1.ListRoleAssignmentsResponse
-	19, // 34: entente.directory.v1.RoleService.GetRoleAssignment:output_type -> entente.directory.v1.UnifiedRoleAssignment
-	20, // 35: entente.directory.v1.RoleService.DeleteRoleAssignment:output_type -> google.protobuf.Empty
-	25, // [25:36] is the sub-list for method output_type
-	14, // [14:25] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	18, // 0: entente.directory.v1.ListDirectoryRoleTemplatesRequest.query:type_name -> entente.odata.v1.Query
+	19, // 1: entente.directory.v1.ListDirectoryRoleTemplatesResponse.value:type_name -> entente.directory.v1.DirectoryRoleTemplate
+	18, // 2: entente.directory.v1.ListDirectoryRolesRequest.query:type_name -> entente.odata.v1.Query
+	20, // 3: entente.directory.v1.ListDirectoryRolesResponse.value:type_name -> entente.directory.v1.DirectoryRole
+	18, // 4: entente.directory.v1.ListRoleDefinitionsRequest.query:type_name -> entente.odata.v1.Query
+	21, // 5: entente.directory.v1.ListRoleDefinitionsResponse.value:type_name -> entente.directory.v1.UnifiedRoleDefinition
+	18, // 6: entente.directory.v1.ListRoleAssignmentsRequest.query:type_name -> entente.odata.v1.Query
+	22, // 7: entente.directory.v1.ListRoleAssignmentsResponse.value:type_name -> entente.directory.v1.UnifiedRoleAssignment
+	18, // 8: entente.directory.v1.GetDirectoryRoleTemplateRequest.query:type_name -> entente.odata.v1.Query
+	18, // 9: entente.directory.v1.GetDirectoryRoleRequest.query:type_name -> entente.odata.v1.Query
+	18, // 10: entente.directory.v1.GetRoleDefinitionRequest.query:type_name -> entente.odata.v1.Query
+	18, // 11: entente.directory.v1.GetRoleAssignmentRequest.query:type_name -> entente.odata.v1.Query
+	20, // 12: entente.directory.v1.ActivateDirectoryRoleRequest.role:type_name -> entente.directory.v1.DirectoryRole
+	22, // 13: entente.directory.v1.CreateRoleAssignmentRequest.role_assignment:type_name -> entente.directory.v1.UnifiedRoleAssignment
+	18, // 14: entente.directory.v1.ListDirectoryRoleMembersRequest.query:type_name -> entente.odata.v1.Query
+	23, // 15: entente.directory.v1.AddDirectoryRoleMemberRequest.reference:type_name -> entente.odata.v1.Reference
+	0,  // 16: entente.directory.v1.RoleService.ListDirectoryRoleTemplates:input_type -> entente.directory.v1.ListDirectoryRoleTemplatesRequest
+	8,  // 17: entente.directory.v1.RoleService.GetDirectoryRoleTemplate:input_type -> entente.directory.v1.GetDirectoryRoleTemplateRequest
+	2,  // 18: entente.directory.v1.RoleService.ListDirectoryRoles:input_type -> entente.directory.v1.ListDirectoryRolesRequest
+	9,  // 19: entente.directory.v1.RoleService.GetDirectoryRole:input_type -> entente.directory.v1.GetDirectoryRoleRequest
+	12, // 20: entente.directory.v1.RoleService.ActivateDirectoryRole:input_type -> entente.directory.v1.ActivateDirectoryRoleRequest
+	4,  // 21: entente.directory.v1.RoleService.ListRoleDefinitions:input_type -> entente.directory.v1.ListRoleDefinitionsRequest
+	10, // 22: entente.directory.v1.RoleService.GetRoleDefinition:input_type -> entente.directory.v1.GetRoleDefinitionRequest
+	13, // 23: entente.directory.v1.RoleService.CreateRoleAssignment:input_type -> entente.directory.v1.CreateRoleAssignmentRequest
+	6,  // 24: entente.directory.v1.RoleService.ListRoleAssignments:input_type -> entente.directory.v1.ListRoleAssignmentsRequest
+	11, // 25: entente.directory.v1.RoleService.GetRoleAssignment:input_type -> entente.directory.v1.GetRoleAssignmentRequest
+	14, // 26: entente.directory.v1.RoleService.DeleteRoleAssignment:input_type -> entente.directory.v1.DeleteRoleAssignmentRequest
+	15, // 27: entente.directory.v1.RoleService.ListDirectoryRoleMembers:input_type -> entente.directory.v1.ListDirectoryRoleMembersRequest
+	16, // 28: entente.directory.v1.RoleService.AddDirectoryRoleMember:input_type -> entente.directory.v1.AddDirectoryRoleMemberRequest
+	17, // 29: entente.directory.v1.RoleService.RemoveDirectoryRoleMember:input_type -> entente.directory.v1.RemoveDirectoryRoleMemberRequest
+	11, // 30: entente.directory.v1.RoleService.GetRoleAssignmentPrincipal:input_type -> entente.directory.v1.GetRoleAssignmentRequest
+	11, // 31: entente.directory.v1.RoleService.GetRoleAssignmentRoleDefinition:input_type -> entente.directory.v1.GetRoleAssignmentRequest
+	1,  // 32: entente.directory.v1.RoleService.ListDirectoryRoleTemplates:output_type -> entente.directory.v1.ListDirectoryRoleTemplatesResponse
+	19, // 33: entente.directory.v1.RoleService.GetDirectoryRoleTemplate:output_type -> entente.directory.v1.DirectoryRoleTemplate
+	3,  // 34: entente.directory.v1.RoleService.ListDirectoryRoles:output_type -> entente.directory.v1.ListDirectoryRolesResponse
+	20, // 35: entente.directory.v1.RoleService.GetDirectoryRole:output_type -> entente.directory.v1.DirectoryRole
+	20, // 36: entente.directory.v1.RoleService.ActivateDirectoryRole:output_type -> entente.directory.v1.DirectoryRole
+	5,  // 37: entente.directory.v1.RoleService.ListRoleDefinitions:output_type -> entente.directory.v1.ListRoleDefinitionsResponse
+	21, // 38: entente.directory.v1.RoleService.GetRoleDefinition:output_type -> entente.directory.v1.UnifiedRoleDefinition
+	22, // 39: entente.directory.v1.RoleService.CreateRoleAssignment:output_type -> entente.directory.v1.UnifiedRoleAssignment
+	7,  // 40: entente.directory.v1.RoleService.ListRoleAssignments:output_type -> entente.directory.v1.ListRoleAssignmentsResponse
+	22, // 41: entente.directory.v1.RoleService.GetRoleAssignment:output_type -> entente.directory.v1.UnifiedRoleAssignment
+	24, // 42: entente.directory.v1.RoleService.DeleteRoleAssignment:output_type -> google.protobuf.Empty
+	25, // 43: entente.directory.v1.RoleService.ListDirectoryRoleMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	24, // 44: entente.directory.v1.RoleService.AddDirectoryRoleMember:output_type -> google.protobuf.Empty
+	24, // 45: entente.directory.v1.RoleService.RemoveDirectoryRoleMember:output_type -> google.protobuf.Empty
+	26, // 46: entente.directory.v1.RoleService.GetRoleAssignmentPrincipal:output_type -> entente.directory.v1.DirectoryObject
+	21, // 47: entente.directory.v1.RoleService.GetRoleAssignmentRoleDefinition:output_type -> entente.directory.v1.UnifiedRoleDefinition
+	32, // [32:48] is the sub-list for method output_type
+	16, // [16:32] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_role_service_proto_init() }
@@ -1018,6 +1235,7 @@ func file_entente_directory_v1_role_service_proto_init() {
 	if File_entente_directory_v1_role_service_proto != nil {
 		return
 	}
+	file_entente_directory_v1_object_proto_init()
 	file_entente_directory_v1_role_proto_init()
 	file_entente_directory_v1_role_service_proto_msgTypes[1].OneofWrappers = []any{}
 	file_entente_directory_v1_role_service_proto_msgTypes[3].OneofWrappers = []any{}
@@ -1029,7 +1247,7 @@ func file_entente_directory_v1_role_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_role_service_proto_rawDesc), len(file_entente_directory_v1_role_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,17 +22,22 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RoleService_ListDirectoryRoleTemplates_FullMethodName = "/entente.directory.v1.RoleService/ListDirectoryRoleTemplates"
-	RoleService_GetDirectoryRoleTemplate_FullMethodName   = "/entente.directory.v1.RoleService/GetDirectoryRoleTemplate"
-	RoleService_ListDirectoryRoles_FullMethodName         = "/entente.directory.v1.RoleService/ListDirectoryRoles"
-	RoleService_GetDirectoryRole_FullMethodName           = "/entente.directory.v1.RoleService/GetDirectoryRole"
-	RoleService_ActivateDirectoryRole_FullMethodName      = "/entente.directory.v1.RoleService/ActivateDirectoryRole"
-	RoleService_ListRoleDefinitions_FullMethodName        = "/entente.directory.v1.RoleService/ListRoleDefinitions"
-	RoleService_GetRoleDefinition_FullMethodName          = "/entente.directory.v1.RoleService/GetRoleDefinition"
-	RoleService_CreateRoleAssignment_FullMethodName       = "/entente.directory.v1.RoleService/CreateRoleAssignment"
-	RoleService_ListRoleAssignments_FullMethodName        = "/entente.directory.v1.RoleService/ListRoleAssignments"
-	RoleService_GetRoleAssignment_FullMethodName          = "/entente.directory.v1.RoleService/GetRoleAssignment"
-	RoleService_DeleteRoleAssignment_FullMethodName       = "/entente.directory.v1.RoleService/DeleteRoleAssignment"
+	RoleService_ListDirectoryRoleTemplates_FullMethodName      = "/entente.directory.v1.RoleService/ListDirectoryRoleTemplates"
+	RoleService_GetDirectoryRoleTemplate_FullMethodName        = "/entente.directory.v1.RoleService/GetDirectoryRoleTemplate"
+	RoleService_ListDirectoryRoles_FullMethodName              = "/entente.directory.v1.RoleService/ListDirectoryRoles"
+	RoleService_GetDirectoryRole_FullMethodName                = "/entente.directory.v1.RoleService/GetDirectoryRole"
+	RoleService_ActivateDirectoryRole_FullMethodName           = "/entente.directory.v1.RoleService/ActivateDirectoryRole"
+	RoleService_ListRoleDefinitions_FullMethodName             = "/entente.directory.v1.RoleService/ListRoleDefinitions"
+	RoleService_GetRoleDefinition_FullMethodName               = "/entente.directory.v1.RoleService/GetRoleDefinition"
+	RoleService_CreateRoleAssignment_FullMethodName            = "/entente.directory.v1.RoleService/CreateRoleAssignment"
+	RoleService_ListRoleAssignments_FullMethodName             = "/entente.directory.v1.RoleService/ListRoleAssignments"
+	RoleService_GetRoleAssignment_FullMethodName               = "/entente.directory.v1.RoleService/GetRoleAssignment"
+	RoleService_DeleteRoleAssignment_FullMethodName            = "/entente.directory.v1.RoleService/DeleteRoleAssignment"
+	RoleService_ListDirectoryRoleMembers_FullMethodName        = "/entente.directory.v1.RoleService/ListDirectoryRoleMembers"
+	RoleService_AddDirectoryRoleMember_FullMethodName          = "/entente.directory.v1.RoleService/AddDirectoryRoleMember"
+	RoleService_RemoveDirectoryRoleMember_FullMethodName       = "/entente.directory.v1.RoleService/RemoveDirectoryRoleMember"
+	RoleService_GetRoleAssignmentPrincipal_FullMethodName      = "/entente.directory.v1.RoleService/GetRoleAssignmentPrincipal"
+	RoleService_GetRoleAssignmentRoleDefinition_FullMethodName = "/entente.directory.v1.RoleService/GetRoleAssignmentRoleDefinition"
 )
 
 // RoleServiceClient is the client API for RoleService service.
@@ -63,6 +68,16 @@ type RoleServiceClient interface {
 	GetRoleAssignment(ctx context.Context, in *GetRoleAssignmentRequest, opts ...grpc.CallOption) (*UnifiedRoleAssignment, error)
 	// Removes a role assignment; the last enabled Global Administrator stays (DIR-171).
 	DeleteRoleAssignment(ctx context.Context, in *DeleteRoleAssignmentRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists who holds the role in the whole tenant (DIR-170).
+	ListDirectoryRoleMembers(ctx context.Context, in *ListDirectoryRoleMembersRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	// Gives the role; the same as a role assignment with scope `/`.
+	AddDirectoryRoleMember(ctx context.Context, in *AddDirectoryRoleMemberRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Takes the role away; the last enabled Global Administrator stays (DIR-171).
+	RemoveDirectoryRoleMember(ctx context.Context, in *RemoveDirectoryRoleMemberRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Returns the holder of an assignment.
+	GetRoleAssignmentPrincipal(ctx context.Context, in *GetRoleAssignmentRequest, opts ...grpc.CallOption) (*DirectoryObject, error)
+	// Returns the role of an assignment.
+	GetRoleAssignmentRoleDefinition(ctx context.Context, in *GetRoleAssignmentRequest, opts ...grpc.CallOption) (*UnifiedRoleDefinition, error)
 }
 
 type roleServiceClient struct {
@@ -183,6 +198,56 @@ func (c *roleServiceClient) DeleteRoleAssignment(ctx context.Context, in *Delete
 	return out, nil
 }
 
+func (c *roleServiceClient) ListDirectoryRoleMembers(ctx context.Context, in *ListDirectoryRoleMembersRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDirectoryObjectsResponse)
+	err := c.cc.Invoke(ctx, RoleService_ListDirectoryRoleMembers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) AddDirectoryRoleMember(ctx context.Context, in *AddDirectoryRoleMemberRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, RoleService_AddDirectoryRoleMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) RemoveDirectoryRoleMember(ctx context.Context, in *RemoveDirectoryRoleMemberRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, RoleService_RemoveDirectoryRoleMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) GetRoleAssignmentPrincipal(ctx context.Context, in *GetRoleAssignmentRequest, opts ...grpc.CallOption) (*DirectoryObject, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DirectoryObject)
+	err := c.cc.Invoke(ctx, RoleService_GetRoleAssignmentPrincipal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) GetRoleAssignmentRoleDefinition(ctx context.Context, in *GetRoleAssignmentRequest, opts ...grpc.CallOption) (*UnifiedRoleDefinition, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnifiedRoleDefinition)
+	err := c.cc.Invoke(ctx, RoleService_GetRoleAssignmentRoleDefinition_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RoleServiceServer is the server API for RoleService service.
 // All implementations must embed UnimplementedRoleServiceServer
 // for forward compatibility.
@@ -211,6 +276,16 @@ type RoleServiceServer interface {
 	GetRoleAssignment(context.Context, *GetRoleAssignmentRequest) (*UnifiedRoleAssignment, error)
 	// Removes a role assignment; the last enabled Global Administrator stays (DIR-171).
 	DeleteRoleAssignment(context.Context, *DeleteRoleAssignmentRequest) (*emptypb.Empty, error)
+	// Lists who holds the role in the whole tenant (DIR-170).
+	ListDirectoryRoleMembers(context.Context, *ListDirectoryRoleMembersRequest) (*ListDirectoryObjectsResponse, error)
+	// Gives the role; the same as a role assignment with scope `/`.
+	AddDirectoryRoleMember(context.Context, *AddDirectoryRoleMemberRequest) (*emptypb.Empty, error)
+	// Takes the role away; the last enabled Global Administrator stays (DIR-171).
+	RemoveDirectoryRoleMember(context.Context, *RemoveDirectoryRoleMemberRequest) (*emptypb.Empty, error)
+	// Returns the holder of an assignment.
+	GetRoleAssignmentPrincipal(context.Context, *GetRoleAssignmentRequest) (*DirectoryObject, error)
+	// Returns the role of an assignment.
+	GetRoleAssignmentRoleDefinition(context.Context, *GetRoleAssignmentRequest) (*UnifiedRoleDefinition, error)
 	mustEmbedUnimplementedRoleServiceServer()
 }
 
@@ -253,6 +328,21 @@ func (UnimplementedRoleServiceServer) GetRoleAssignment(context.Context, *GetRol
 }
 func (UnimplementedRoleServiceServer) DeleteRoleAssignment(context.Context, *DeleteRoleAssignmentRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteRoleAssignment not implemented")
+}
+func (UnimplementedRoleServiceServer) ListDirectoryRoleMembers(context.Context, *ListDirectoryRoleMembersRequest) (*ListDirectoryObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDirectoryRoleMembers not implemented")
+}
+func (UnimplementedRoleServiceServer) AddDirectoryRoleMember(context.Context, *AddDirectoryRoleMemberRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddDirectoryRoleMember not implemented")
+}
+func (UnimplementedRoleServiceServer) RemoveDirectoryRoleMember(context.Context, *RemoveDirectoryRoleMemberRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveDirectoryRoleMember not implemented")
+}
+func (UnimplementedRoleServiceServer) GetRoleAssignmentPrincipal(context.Context, *GetRoleAssignmentRequest) (*DirectoryObject, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRoleAssignmentPrincipal not implemented")
+}
+func (UnimplementedRoleServiceServer) GetRoleAssignmentRoleDefinition(context.Context, *GetRoleAssignmentRequest) (*UnifiedRoleDefinition, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRoleAssignmentRoleDefinition not implemented")
 }
 func (UnimplementedRoleServiceServer) mustEmbedUnimplementedRoleServiceServer() {}
 func (UnimplementedRoleServiceServer) testEmbeddedByValue()                     {}
@@ -473,6 +563,96 @@ func _RoleService_DeleteRoleAssignment_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RoleService_ListDirectoryRoleMembers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDirectoryRoleMembersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).ListDirectoryRoleMembers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_ListDirectoryRoleMembers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).ListDirectoryRoleMembers(ctx, req.(*ListDirectoryRoleMembersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_AddDirectoryRoleMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddDirectoryRoleMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).AddDirectoryRoleMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_AddDirectoryRoleMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).AddDirectoryRoleMember(ctx, req.(*AddDirectoryRoleMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_RemoveDirectoryRoleMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveDirectoryRoleMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).RemoveDirectoryRoleMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_RemoveDirectoryRoleMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).RemoveDirectoryRoleMember(ctx, req.(*RemoveDirectoryRoleMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_GetRoleAssignmentPrincipal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRoleAssignmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).GetRoleAssignmentPrincipal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_GetRoleAssignmentPrincipal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).GetRoleAssignmentPrincipal(ctx, req.(*GetRoleAssignmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_GetRoleAssignmentRoleDefinition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRoleAssignmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).GetRoleAssignmentRoleDefinition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_GetRoleAssignmentRoleDefinition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).GetRoleAssignmentRoleDefinition(ctx, req.(*GetRoleAssignmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RoleService_ServiceDesc is the grpc.ServiceDesc for RoleService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -523,6 +703,26 @@ var RoleService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteRoleAssignment",
 			Handler:    _RoleService_DeleteRoleAssignment_Handler,
+		},
+		{
+			MethodName: "ListDirectoryRoleMembers",
+			Handler:    _RoleService_ListDirectoryRoleMembers_Handler,
+		},
+		{
+			MethodName: "AddDirectoryRoleMember",
+			Handler:    _RoleService_AddDirectoryRoleMember_Handler,
+		},
+		{
+			MethodName: "RemoveDirectoryRoleMember",
+			Handler:    _RoleService_RemoveDirectoryRoleMember_Handler,
+		},
+		{
+			MethodName: "GetRoleAssignmentPrincipal",
+			Handler:    _RoleService_GetRoleAssignmentPrincipal_Handler,
+		},
+		{
+			MethodName: "GetRoleAssignmentRoleDefinition",
+			Handler:    _RoleService_GetRoleAssignmentRoleDefinition_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
