@@ -720,7 +720,7 @@ const file_entente_directory_v1_sign_in_service_proto_rawDesc = "" +
 	"\x11AuditLog.Read.All\x12\x11AuditLog.Read.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x0eReports Reader\x1a\x0fSecurity Reader\x1a\x16Security Administrator\x1a\x11Security Operator(\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1.0/auditLogs/signIns/{id}\x12\xb7\x02\n" +
 	"\x15GetMonthlyActiveUsers\x122.entente.directory.v1.GetMonthlyActiveUsersRequest\x1a(.entente.directory.v1.MonthlyActiveUsers\"\xbf\x01\x8a\xb2\x19\x95\x01\n" +
 	"\x10Reports.Read.All\x12\x10Reports.Read.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x0eReports Reader\x1a\x1cUsage Summary Reports Reader(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02\x19\x12\x17/entente/v1/reports/mau\x12\x9f\x01\n" +
-	"\x0fGetBillingUsage\x12,.entente.directory.v1.GetBillingUsageRequest\x1a\".entente.directory.v1.BillingUsage\":\x8a\xb2\x19\x04(\x020\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02&\x12$/admin/v1/billingAccounts/{id}/usage\x12r\n" +
+	"\x0fGetBillingUsage\x12,.entente.directory.v1.GetBillingUsageRequest\x1a\".entente.directory.v1.BillingUsage\":\x8a\xb2\x19\x04(\x030\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02&\x12$/admin/v1/billingAccounts/{id}/usage\x12r\n" +
 	"\fRecordSignIn\x12).entente.directory.v1.RecordSignInRequest\x1a\x16.google.protobuf.Empty\"\x1f\x8a\xb2\x19\x1b\"\agateway\"\x0einvitation-svc(\x02B\xda\x01\n" +
 	"\x18com.entente.directory.v1B\x12SignInServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
