@@ -77,11 +77,27 @@ func (b borrowed) CopyFrom(ctx context.Context, table pgx.Identifier, columns []
 	return b.tx.pgx.CopyFrom(ctx, table, columns, src)
 }
 
+// SendBatch sends what is queued in front of the batch and, where it has not
+// happened yet, the beginning of the transaction, all in one round trip.
 func (b borrowed) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults {
-	if err := b.tx.ready(ctx); err != nil {
+	tx := b.tx
+	if err := tx.alive(); err != nil {
 		return failedBatch{err}
 	}
-	return b.tx.pgx.SendBatch(ctx, batch)
+	before := tx.pending()
+	ahead := before.Len()
+	if ahead == 0 {
+		return tx.pgx.SendBatch(ctx, batch)
+	}
+	before.QueuedQueries = append(before.QueuedQueries, batch.QueuedQueries...)
+	results := tx.pgx.SendBatch(ctx, before)
+	for range ahead {
+		if _, err := results.Exec(); err != nil {
+			_ = results.Close()
+			return failedBatch{tx.fail(unavailable(err))}
+		}
+	}
+	return results
 }
 
 // LargeObjects is not offered: they know no tenant.

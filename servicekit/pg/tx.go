@@ -142,9 +142,9 @@ func (tx *Tx) beginText() string {
 	return "begin"
 }
 
-// flush sends what is queued in one round trip, beginning first and
-// committing last where asked.
-func (tx *Tx) flush(ctx context.Context, commit bool) error {
+// pending takes what is to be sent before anything else: the beginning of the
+// transaction, unless it has begun, and what is queued.
+func (tx *Tx) pending() *pgx.Batch {
 	batch := &pgx.Batch{}
 	if !tx.begun {
 		batch.Queue(tx.beginText())
@@ -153,11 +153,18 @@ func (tx *Tx) flush(ctx context.Context, commit bool) error {
 		}
 	}
 	batch.QueuedQueries = append(batch.QueuedQueries, tx.queue.QueuedQueries...)
+	tx.queue = pgx.Batch{}
+	tx.begun = true
+	return batch
+}
+
+// flush sends what is queued in one round trip, beginning first and
+// committing last where asked.
+func (tx *Tx) flush(ctx context.Context, commit bool) error {
+	batch := tx.pending()
 	if commit {
 		batch.Queue("commit")
 	}
-	tx.queue = pgx.Batch{}
-	tx.begun = true
 	results := tx.pgx.SendBatch(ctx, batch)
 	var err error
 	for i := 0; i < batch.Len() && err == nil; i++ {
