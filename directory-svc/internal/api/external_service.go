@@ -15,7 +15,6 @@ import (
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -38,23 +37,17 @@ func (s *ExternalUsers) FindInviteConflicts(ctx context.Context, req *pb.FindInv
 	if _, domain, ok := address.Split(req.Email); ok {
 		out.OwnDomain = t.Owns(domain)
 	}
-	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
-		found, err := tx.InviteConflicts(req.Email)
-		if err != nil {
-			return err
-		}
-		for _, c := range found {
-			row := &pb.FindInviteConflictsResponse_Conflict{ObjectId: c.ID.String(), Type: c.Type.String(), MatchedBy: c.MatchedBy, HoldsRole: c.HoldsRole}
-			if c.User != nil {
-				row.User, row.External, row.Deleted = userToProto(c.User, t.InitialDomain), c.User.External(), c.User.Deleted != nil
-				if c.User.InvitedEmail != nil {
-					row.InvitedEmail = *c.User.InvitedEmail
-				}
+	found, err := s.Store.InviteConflicts(ctx, t.ID, req.Email)
+	for _, c := range found {
+		row := &pb.FindInviteConflictsResponse_Conflict{ObjectId: c.ID.String(), Type: c.Type.String(), MatchedBy: c.MatchedBy, HoldsRole: c.HoldsRole}
+		if c.User != nil {
+			row.User, row.External, row.Deleted = userToProto(c.User, t.InitialDomain), c.User.External(), c.User.Deleted != nil
+			if c.User.InvitedEmail != nil {
+				row.InvitedEmail = *c.User.InvitedEmail
 			}
-			out.Conflicts = append(out.Conflicts, row)
 		}
-		return nil
-	})
+		out.Conflicts = append(out.Conflicts, row)
+	}
 	return out, err
 }
 
@@ -110,14 +103,21 @@ func raced(err error) bool {
 
 func (s *ExternalUsers) createExternal(ctx context.Context, req *pb.CreateExternalUserRequest, draft user.User, t *store.Tenant, ev audit.Event) (made *user.User, existed bool, err error) {
 	err = s.Store.Write(ctx, t.ID, func(tx *store.Tx) error {
-		if err := tx.LockAddress(req.Email); err != nil {
-			return err
-		}
-		if made, existed, err = s.existing(tx, req, &draft); made != nil || err != nil {
-			return err
-		}
-		u, err := s.newExternal(tx, draft, req.Email, t)
+		name := user.ExternalName(req.Email, t.InitialDomain)
+		met, err := tx.Meet(req.InvitationId, draft.HomeKey, req.Email, name)
 		if err != nil {
+			return err
+		}
+		if made, existed = existing(&met, req.Email); made != nil {
+			return nil
+		}
+		u := draft
+		if u.UserPrincipalName = name; met.NameTaken {
+			var random [4]byte
+			_, _ = rand.Read(random[:])
+			u.UserPrincipalName = user.ExternalNameOnClash(req.Email, t.InitialDomain, random)
+		}
+		if u, err = user.NewExternal(u, req.Email, newID(), holderOf(met.Holder), &t.Tenant, s.now()); err != nil {
 			return err
 		}
 		made = &u
@@ -129,23 +129,29 @@ func (s *ExternalUsers) createExternal(ctx context.Context, req *pb.CreateExtern
 	return made, existed, err
 }
 
-// existing finds the user that a request would make again: of the same
+// existing is the user that a request would make again: of the same
 // invitation, with the same home account, or invited at the same address.
-func (s *ExternalUsers) existing(tx *store.Tx, req *pb.CreateExternalUserRequest, draft *user.User) (*user.User, bool, error) {
-	u, err := tx.UserByInvitation(req.InvitationId)
-	if u != nil || err != nil {
-		return u, false, err
+func existing(met *store.Meeting, mail string) (made *user.User, existed bool) {
+	switch u := met.ByEmail; {
+	case met.ByInvitation != nil:
+		return met.ByInvitation, false
+	case met.ByHome != nil:
+		return met.ByHome, true
+	case u != nil && u.External() && u.InvitedEmail != nil && address.Fold(*u.InvitedEmail) == address.Fold(mail):
+		return u, true
 	}
-	if !draft.HomeKey.IsZero() {
-		if u, err = tx.UserByHomeKey(draft.HomeKey); u != nil || err != nil {
-			return u, true, err
-		}
+	return nil, false
+}
+
+// holderOf tells the holders of an address apart as DIR-116 does.
+func holderOf(t object.Type) user.Holder {
+	switch t {
+	case 0:
+		return user.Nobody
+	case object.Contact:
+		return user.Contact
 	}
-	u, err = tx.UserByEmail(req.Email)
-	if err != nil || u == nil || !u.External() || u.InvitedEmail == nil || address.Fold(*u.InvitedEmail) != address.Fold(req.Email) {
-		return nil, false, err
-	}
-	return u, true, nil
+	return user.UserOrGroup
 }
 
 func externalDraft(req *pb.CreateExternalUserRequest, t *store.Tenant) (user.User, error) {
@@ -180,37 +186,6 @@ func externalDraft(req *pb.CreateExternalUserRequest, t *store.Tenant) (user.Use
 	}
 	draft.Mail, draft.Type, draft.InvitationID = &req.Email, user.Type(req.UserType), &req.InvitationId
 	return draft, nil
-}
-
-// newExternal completes a draft against what the tenant holds: who has the
-// address, and whether the name is taken.
-func (c *Core) newExternal(tx *store.Tx, draft user.User, from string, t *store.Tenant) (user.User, error) {
-	holder := user.Nobody
-	if draft.Mail != nil {
-		kind, err := tx.AddressHolder(*draft.Mail, uuid.Nil)
-		if err != nil {
-			return user.User{}, err
-		}
-		switch kind {
-		case 0:
-		case object.Contact:
-			holder = user.Contact
-		default:
-			holder = user.UserOrGroup
-		}
-	}
-	name := user.ExternalName(from, t.InitialDomain)
-	_, err := tx.User(store.ParseUserKey(name))
-	switch {
-	case err == nil:
-		var random [4]byte
-		_, _ = rand.Read(random[:])
-		name = user.ExternalNameOnClash(from, t.InitialDomain, random)
-	case !fault.Is(err, errorspb.Reason_NOT_FOUND):
-		return user.User{}, err
-	}
-	draft.UserPrincipalName = name
-	return user.NewExternal(draft, from, newID(), holder, &t.Tenant, c.now())
 }
 
 // BindExternalIdentity binds the account that redeemed (DIR-61).
@@ -304,15 +279,11 @@ func (s *ExternalUsers) GetExternalUser(ctx context.Context, req *pb.GetExternal
 	if err != nil {
 		return nil, err
 	}
-	var out *pb.User
-	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
-		u, err := tx.AnyUser(id)
-		if err == nil {
-			out = userToProto(u, t.InitialDomain)
-		}
-		return err
-	})
-	return out, err
+	u, err := s.Store.AnyUser(ctx, t.ID, id)
+	if err != nil {
+		return nil, err
+	}
+	return userToProto(u, t.InitialDomain), nil
 }
 
 // FindExternalUserByEmail finds the live user an address belongs to (DIR-63).
@@ -321,18 +292,14 @@ func (s *ExternalUsers) FindExternalUserByEmail(ctx context.Context, req *pb.Fin
 	if err != nil {
 		return nil, err
 	}
-	var out *pb.User
-	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
-		u, err := tx.UserByEmail(req.Email)
-		if err == nil && u == nil {
-			err = property.NotFound(clip(req.Email))
-		}
-		if err == nil {
-			out = userToProto(u, t.InitialDomain)
-		}
-		return err
-	})
-	return out, err
+	u, err := s.Store.UserByEmail(ctx, t.ID, req.Email)
+	if err != nil {
+		return nil, err
+	}
+	if u == nil {
+		return nil, property.NotFound(clip(req.Email))
+	}
+	return userToProto(u, t.InitialDomain), nil
 }
 
 // ResolveHomeAccount finds the one enabled internal user of a home tenant that
@@ -345,20 +312,15 @@ func (s *ExternalUsers) ResolveHomeAccount(ctx context.Context, req *pb.ResolveH
 	if _, domain, ok := address.Split(req.Email); !ok || !t.Owns(domain) {
 		return nil, property.NotFound(clip(req.Email))
 	}
-	var out *pb.HomeAccount
-	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
-		found, err := tx.HomeAccounts(req.Email)
-		if err != nil {
-			return err
-		}
-		if len(found) != 1 {
-			return property.NotFound(clip(req.Email))
-		}
-		u := found[0]
-		out = &pb.HomeAccount{HomeTenantId: t.ID.String(), ObjectId: u.ID.String(), UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName, Enabled: u.AccountEnabled}
-		return nil
-	})
-	return out, err
+	found, err := s.Store.HomeAccounts(ctx, t.ID, req.Email)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) != 1 {
+		return nil, property.NotFound(clip(req.Email))
+	}
+	u := found[0]
+	return &pb.HomeAccount{HomeTenantId: t.ID.String(), ObjectId: u.ID.String(), UserPrincipalName: u.UserPrincipalName, DisplayName: u.DisplayName, Enabled: u.AccountEnabled}, nil
 }
 
 // SoftDeleteExternalUser soft-deletes an external user: as the compensation

@@ -99,10 +99,7 @@ func TestPurgerEndsWhatIsThirtyDaysOld(t *testing.T) {
 			t.Fatalf("%d %v", n, err)
 		}
 	}
-	err = s.Read(t.Context(), home, func(tx *store.Tx) error {
-		_, err := tx.AnyUser(u.ID)
-		return err
-	})
+	_, err = s.AnyUser(t.Context(), home, u.ID)
 	if !fault.Is(err, errorspb.Reason_NOT_FOUND) {
 		t.Error(err)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,11 +42,15 @@ func crowd(t testing.TB, users int) (*Store, tenant.ID) {
 		for from := 0; from < part.n; from += step {
 			err := s.Write(t.Context(), made.ID, func(tx *Tx) error {
 				tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, mail_nickname, mail_nickname_key,
-						mail, mail_key, department, department_key, surname, surname_key, user_type, external_user_state, external_user_state_changed_at, created_at)
+						mail, mail_key, department, department_key, surname, surname_key, invited_email, invited_email_key, user_type, external_user_state, external_user_state_changed_at, created_at)
 					select $1, gen_random_uuid(), true, 'User ' || n, 'user ' || n, 'u' || n || '@' || $2::text, 'u' || n || '@' || $2::text, 'u' || n, 'u' || n,
-						'u' || n || '@mail.example', 'u' || n || '@mail.example', 'dep' || n % 50, 'dep' || n % 50, 'sur' || n % 997, 'sur' || n % 997,
+						'u' || n || '@mail.example', 'u' || n || '@mail.example', 'dep' || n % 50, 'dep' || n % 50, 'sur' || n % 997, 'sur' || n % 997, case when n % 20 = 0 then 'i' || n || '@home.example' end, case when n % 20 = 0 then 'i' || n || '@home.example' end,
 						case when n % 20 = 0 then 2 else 1 end, case when n % 200 = 0 then 1 end, case when n % 200 = 0 then now() end, now()
 					from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
+				tx.Queue(`insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary)
+					select $1, id, 0, 1, 'smtp', mail, true from users where tenant_id = $1 on conflict do nothing`, [16]byte(made.ID))
+				tx.Queue(`insert into mail_keys (tenant_id, user_id, key, live)
+					select $1, id, 'other-' || mail, true from users where tenant_id = $1 on conflict do nothing`, [16]byte(made.ID))
 				return nil
 			})
 			if err != nil {
@@ -59,7 +64,7 @@ func crowd(t testing.TB, users int) (*Store, tenant.ID) {
 		t.Fatal(err)
 	}
 	defer owner.Close(t.Context())
-	if _, err := owner.Exec(t.Context(), "analyze directory.users"); err != nil {
+	if _, err := owner.Exec(t.Context(), "analyze directory.users, directory.addresses, directory.mail_keys"); err != nil {
 		t.Fatal(err)
 	}
 	return s, big
@@ -161,11 +166,51 @@ func TestBatchPlansInANewTenant(t *testing.T) {
 	}
 }
 
+// TestMailLookupsReadFewPages finds users by an address among many: what is
+// read does not follow the size of the tenant, for addresses that somebody has
+// and for those that nobody has, also while the statistics know nothing of the
+// tenant.
+func TestMailLookupsReadFewPages(t *testing.T) {
+	t.Parallel()
+	const mostPages = 60
+	s, id := crowd(t, volume)
+	for name, query := range map[string]string{"conflicts": conflicting, "by e-mail": userByEmail, "home accounts": homeAccounts,
+		"by invitation": userByInvitation, "by home account": userByHome, "by proxy address": byProxy} {
+		for _, key := range []string{"nobody@nowhere.example", "u77@mail.example", "i80@home.example", "other-u77@mail.example", "u77@crowd.onentente.example"} {
+			text := strings.NewReplacer("$1", "'"+id.String()+"'", "$2", "'"+key+"'").Replace(query)
+			plan := explainBy(t, s, id, "explain (analyze, buffers) ", odata.SQL{Text: text})
+			pages := 0
+			if _, buffers, ok := strings.Cut(plan, "Buffers: shared "); ok {
+				for field := range strings.FieldsSeq(strings.SplitN(buffers, "\n", 2)[0]) {
+					_, n, _ := strings.Cut(field, "=")
+					read, err := strconv.Atoi(n)
+					if err != nil {
+						t.Fatal(err)
+					}
+					pages += read
+				}
+			}
+			if strings.Contains(plan, "Seq Scan on users") || strings.Contains(plan, "Seq Scan on addresses") || strings.Contains(plan, "Seq Scan on mail_keys") || pages > mostPages {
+				t.Errorf("%s of %s: %d pages\n%.3000s", name, key, pages, plan)
+			}
+		}
+	}
+	found, err := s.InviteConflicts(t.Context(), id, "Other-U77@mail.example")
+	if err != nil || len(found) != 1 || found[0].User.UserPrincipalName != "u77@crowd.onentente.example" {
+		t.Errorf("%+v %v", found, err)
+	}
+}
+
 func explain(t testing.TB, s *Store, id tenant.ID, q odata.SQL) string {
+	t.Helper()
+	return explainBy(t, s, id, "explain ", q)
+}
+
+func explainBy(t testing.TB, s *Store, id tenant.ID, how string, q odata.SQL) string {
 	t.Helper()
 	var plan strings.Builder
 	err := s.Read(t.Context(), id, func(tx *Tx) error {
-		rows, err := tx.Pgx().Query(tx.Context(), "explain "+q.Numbered(1), q.Args...)
+		rows, err := tx.Pgx().Query(tx.Context(), how+q.Numbered(1), q.Args...)
 		if err != nil {
 			return err
 		}

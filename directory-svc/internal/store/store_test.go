@@ -122,13 +122,13 @@ func TestSaveUserWritesTheDifferenceAlone(t *testing.T) {
 	if diff := cmp.Diff(&changed, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	var holder object.Type
-	err = s.Read(t.Context(), home.ID, func(tx *store.Tx) error {
-		holder, err = tx.AddressHolder("ADA@x.example", uuid.Nil)
+	var met store.Meeting
+	err = s.Write(t.Context(), home.ID, func(tx *store.Tx) error {
+		met, err = tx.Meet("none", identity.HomeKey{}, "ADA@x.example", u.UserPrincipalName)
 		return err
 	})
-	if err != nil || holder != object.User {
-		t.Errorf("the former primary is held by %v, %v", holder, err)
+	if err != nil || met.Holder != object.User || !met.NameTaken || met.ByEmail == nil || met.ByEmail.ID != u.ID || met.ByInvitation != nil {
+		t.Errorf("%+v %v", met, err)
 	}
 }
 

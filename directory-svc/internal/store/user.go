@@ -52,8 +52,16 @@ const userWhereID = " where users.tenant_id = $1 and users.id >= $2 and users.id
 // GetUser reads one live user in a single round trip. properties limits the
 // columns to those behind the named properties; none means all.
 func (s *Store) GetUser(ctx context.Context, t tenant.ID, key UserKey, properties []string) (*user.User, error) {
-	selection := userProperties(properties)
-	place, arg := key.lookup("deleted_at is null")
+	return s.getUser(ctx, t, key, "deleted_at is null", userProperties(properties))
+}
+
+// AnyUser reads one user, soft-deleted or not, in a single round trip.
+func (s *Store) AnyUser(ctx context.Context, t tenant.ID, id uuid.UUID) (*user.User, error) {
+	return s.getUser(ctx, t, UserID(id), "true", wholeUser)
+}
+
+func (s *Store) getUser(ctx context.Context, t tenant.ID, key UserKey, condition string, selection userSelection) (*user.User, error) {
+	place, arg := key.lookup(condition)
 	batch := &pgx.Batch{}
 	var found *user.User
 	batch.Queue("select "+selection.sql+" from users"+place, [16]byte(t), arg).
@@ -91,9 +99,6 @@ func (tx *Tx) DeletedUser(id uuid.UUID) (*user.User, error) {
 func (tx *Tx) LockDeletedUser(id uuid.UUID) (*user.User, error) {
 	return tx.user(UserID(id), "deleted_at is not null", " for update")
 }
-
-// AnyUser finds one user, soft-deleted or not.
-func (tx *Tx) AnyUser(id uuid.UUID) (*user.User, error) { return tx.user(UserID(id), "true", "") }
 
 func (tx *Tx) user(key UserKey, state, lock string) (*user.User, error) {
 	place, arg := key.lookup(state)
@@ -181,6 +186,7 @@ func (tx *Tx) InsertUser(u *user.User, p *Password) {
 	tx.Queue("insert into users (tenant_id"+names.String()+") values ($1"+places.String()+")", args...)
 	tx.insertIdentities(u)
 	tx.insertAddresses(object.User, u.ID, u.Proxies, u.Deleted == nil)
+	tx.saveMailKeys(nil, u)
 }
 
 var passwordColumns = [...]string{", password_scheme", ", password_verifier", ", password_must_change", ", password_must_change_mfa"}
@@ -232,6 +238,7 @@ func (tx *Tx) SaveUser(old, u *user.User, d Difference) {
 	if moved || touched["proxy_addresses"] {
 		tx.insertAddresses(object.User, u.ID, u.Proxies, u.Deleted == nil)
 	}
+	tx.saveMailKeys(old, u)
 	if (old.Deleted == nil) != (u.Deleted == nil) {
 		tx.sleep(u.ID, u.Deleted != nil)
 	}
@@ -252,6 +259,7 @@ func (tx *Tx) sleep(id uuid.UUID, dormant bool) {
 // (DIR-102).
 func (tx *Tx) PurgeUser(id uuid.UUID) {
 	tx.purgeLinks(id)
+	tx.Queue("delete from mail_keys where tenant_id = $1 and user_id = $2", [16]byte(tx.Tenant), [16]byte(id))
 	tx.Queue("update users set manager_id = null where tenant_id = $1 and manager_id = $2", [16]byte(tx.Tenant), [16]byte(id))
 	tx.Queue("delete from users where tenant_id = $1 and id = $2 and deleted_at is not null", [16]byte(tx.Tenant), [16]byte(id))
 }
@@ -264,25 +272,13 @@ func (tx *Tx) purgeLinks(id uuid.UUID) {
 	}
 }
 
-// AddressHolder tells what kind of live object holds an address in its
-// proxyAddresses, leaving out the object except (DIR-115).
-func (tx *Tx) AddressHolder(mail string, except uuid.UUID) (object.Type, error) {
-	var t int16
-	err := tx.Pgx().QueryRow(tx.Context(), "select owner_type from addresses where tenant_id = $1 and address_key = $2 and live and kind = 'smtp' and owner_id <> $3",
-		[16]byte(tx.Tenant), address.Fold(mail), [16]byte(except)).Scan(&t)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil
-	}
-	return object.Type(t), err
-}
-
 // TakenAddresses lists which of the addresses another live object holds.
 func (tx *Tx) TakenAddresses(proxies []address.Proxy, except uuid.UUID) ([]string, error) {
 	keys := make([]string, len(proxies))
 	for i, p := range proxies {
 		keys[i] = p.Key()
 	}
-	rows, err := tx.Pgx().Query(tx.Context(), "select address_key from addresses where tenant_id = $1 and address_key = any($2) and live and kind = 'smtp' and owner_id <> $3",
+	rows, err := tx.Pgx().Query(tx.Context(), "select address_key from ("+addressesByKey+") a where owner_id <> $3",
 		[16]byte(tx.Tenant), keys, [16]byte(except))
 	if err != nil {
 		return nil, err
