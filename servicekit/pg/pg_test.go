@@ -307,6 +307,46 @@ func TestReadBatch(t *testing.T) {
 	}
 }
 
+// TestReadBatchLeavesNothingBehind has one connection serve batches and then
+// look at itself.
+func TestReadBatchLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	db, id := pgtest.Open(t, "sample", source), tenant.New()
+	// The statements are prepared by the first run, and not by the second.
+	for range 2 {
+		var tenants [2]string
+		var readOnly string
+		batch := &pgx.Batch{}
+		batch.Queue("select current_setting('app.tenant_id'), current_setting('transaction_read_only')").
+			QueryRow(func(row pgx.Row) error { return row.Scan(&tenants[0], &readOnly) })
+		batch.Queue("select current_setting('app.tenant_id')").QueryRow(func(row pgx.Row) error { return row.Scan(&tenants[1]) })
+		if err := db.ReadBatch(t.Context(), id, batch); err != nil {
+			t.Fatal(err)
+		}
+		if tenants[0] != id.String() || tenants[1] != id.String() || readOnly != "on" {
+			t.Errorf("inside the batch: tenants %q, read only %s", tenants, readOnly)
+		}
+		write := &pgx.Batch{}
+		write.Queue("insert into things (tenant_id, id, name) values ($1, $2, 'x')", [16]byte(id), [16]byte(tenant.New()))
+		if err := db.ReadBatch(t.Context(), id, write); pg.SQLState(err) != "25006" {
+			t.Errorf("a write in a batch of reads: %v", err)
+		}
+		ended := &pgx.Batch{}
+		ended.Queue("select 1/0")
+		_ = db.ReadBatch(t.Context(), id, ended)
+		conn, err := db.Pool().Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left string
+		err = conn.QueryRow(t.Context(), "select coalesce(current_setting('app.tenant_id', true), '') || current_setting('transaction_read_only')").Scan(&left)
+		conn.Release()
+		if err != nil || left != "off" {
+			t.Errorf("the connection keeps %q, %v", left, err)
+		}
+	}
+}
+
 func TestSavepoints(t *testing.T) {
 	t.Parallel()
 	db, id := pgtest.Open(t, "sample", source), tenant.New()

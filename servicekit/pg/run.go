@@ -51,19 +51,23 @@ func (db *DB) GlobalRead(ctx context.Context, fn func(*Tx) error) error {
 	return db.run(ctx, "global read", tenant.ID{}, true, fn)
 }
 
-// ReadBatch runs queries for tenant t in one round trip, begin and commit
-// included: the cheapest read there is. The results are handled by the
+// bindReadOnly binds the implicit transaction that the statements of one
+// pipeline share to a tenant, and forbids it to write.
+const bindReadOnly = "select set_config('app.tenant_id', $1, true), set_config('transaction_read_only', 'on', true)"
+
+// ReadBatch runs queries for tenant t in one round trip and one READ ONLY
+// transaction: the cheapest read there is. The results are handled by the
 // callbacks of the batch (QueryRow, Query) before ReadBatch returns. It takes
 // about a third of the time of Read with one GORM query.
 func (db *DB) ReadBatch(ctx context.Context, t tenant.ID, queries *pgx.Batch) error {
 	if t.IsZero() {
 		return errNoTenant
 	}
-	batch := &pgx.Batch{}
-	batch.Queue("begin read only")
-	batch.Queue("select set_config('app.tenant_id', $1, true)", t.String())
+	// The server runs what arrives before one Sync in one transaction. BEGIN
+	// and COMMIT would say the same and cost as much as a look-up by key.
+	batch := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, 1+len(queries.QueuedQueries))}
+	batch.Queue(bindReadOnly, t.String())
 	batch.QueuedQueries = append(batch.QueuedQueries, queries.QueuedQueries...)
-	batch.Queue("commit")
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return unavailable(err)
