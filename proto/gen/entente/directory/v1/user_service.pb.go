@@ -606,6 +606,180 @@ func (x *ListUserMemberOfRequest) GetQuery() *v1.Query {
 	return nil
 }
 
+// Request of ListDirectReports, ListOwnedObjects and ListSponsors.
+type ListUserRelationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id or user principal name.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Query options.
+	Query *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// Only objects of this type, for instance `microsoft.graph.user`; set from the path over REST.
+	Cast          string `protobuf:"bytes,3,opt,name=cast,proto3" json:"cast,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUserRelationRequest) Reset() {
+	*x = ListUserRelationRequest{}
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUserRelationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUserRelationRequest) ProtoMessage() {}
+
+func (x *ListUserRelationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUserRelationRequest.ProtoReflect.Descriptor instead.
+func (*ListUserRelationRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListUserRelationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListUserRelationRequest) GetQuery() *v1.Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *ListUserRelationRequest) GetCast() string {
+	if x != nil {
+		return x.Cast
+	}
+	return ""
+}
+
+// Request of AddSponsor.
+type AddSponsorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id or user principal name.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The user or group to add.
+	Reference     *v1.Reference `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddSponsorRequest) Reset() {
+	*x = AddSponsorRequest{}
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddSponsorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddSponsorRequest) ProtoMessage() {}
+
+func (x *AddSponsorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddSponsorRequest.ProtoReflect.Descriptor instead.
+func (*AddSponsorRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *AddSponsorRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AddSponsorRequest) GetReference() *v1.Reference {
+	if x != nil {
+		return x.Reference
+	}
+	return nil
+}
+
+// Request of RemoveSponsor.
+type RemoveSponsorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id or user principal name.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Object id of the sponsor.
+	ObjectId      string `protobuf:"bytes,2,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveSponsorRequest) Reset() {
+	*x = RemoveSponsorRequest{}
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveSponsorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveSponsorRequest) ProtoMessage() {}
+
+func (x *RemoveSponsorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveSponsorRequest.ProtoReflect.Descriptor instead.
+func (*RemoveSponsorRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RemoveSponsorRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RemoveSponsorRequest) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
 // Request of RevokeSignInSessions.
 type RevokeSignInSessionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -617,7 +791,7 @@ type RevokeSignInSessionsRequest struct {
 
 func (x *RevokeSignInSessionsRequest) Reset() {
 	*x = RevokeSignInSessionsRequest{}
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +803,7 @@ func (x *RevokeSignInSessionsRequest) String() string {
 func (*RevokeSignInSessionsRequest) ProtoMessage() {}
 
 func (x *RevokeSignInSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +816,7 @@ func (x *RevokeSignInSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSignInSessionsRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSignInSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{11}
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RevokeSignInSessionsRequest) GetId() string {
@@ -663,7 +837,7 @@ type RevokeSignInSessionsResponse struct {
 
 func (x *RevokeSignInSessionsResponse) Reset() {
 	*x = RevokeSignInSessionsResponse{}
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +849,7 @@ func (x *RevokeSignInSessionsResponse) String() string {
 func (*RevokeSignInSessionsResponse) ProtoMessage() {}
 
 func (x *RevokeSignInSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +862,7 @@ func (x *RevokeSignInSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSignInSessionsResponse.ProtoReflect.Descriptor instead.
 func (*RevokeSignInSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{12}
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RevokeSignInSessionsResponse) GetValue() bool {
@@ -734,11 +908,21 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"]\n" +
 	"\x17ListUserMemberOfRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
-	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"2\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"q\n" +
+	"\x17ListUserRelationRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\x12\x12\n" +
+	"\x04cast\x18\x03 \x01(\tR\x04cast\"h\n" +
+	"\x11AddSponsorRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12>\n" +
+	"\treference\x18\x02 \x01(\v2\x1b.entente.odata.v1.ReferenceB\x03\xe0A\x02R\treference\"M\n" +
+	"\x14RemoveSponsorRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12 \n" +
+	"\tobject_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bobjectId\"2\n" +
 	"\x1bRevokeSignInSessionsRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"4\n" +
 	"\x1cRevokeSignInSessionsResponse\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\bR\x05value2\xde\x1c\n" +
+	"\x05value\x18\x01 \x01(\bR\x05value2\xad)\n" +
 	"\vUserService\x12\xba\x02\n" +
 	"\n" +
 	"CreateUser\x12'.entente.directory.v1.CreateUserRequest\x1a\x1a.entente.directory.v1.User\"\xe6\x01\x8a\xb2\x19\xb5\x01\n" +
@@ -788,7 +972,27 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/users/{id}/memberOf\x12\xdf\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/users/{id}/memberOf\x12\xed\x02\n" +
+	"\x11ListDirectReports\x12-.entente.directory.v1.ListUserRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xf4\x01\x8a\xb2\x19\xc9\x01\n" +
+	"\rUser.Read.All\n" +
+	"\x12User.ReadWrite.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1.0/users/{id}/directReports\x12\xeb\x02\n" +
+	"\x10ListOwnedObjects\x12-.entente.directory.v1.ListUserRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xf3\x01\x8a\xb2\x19\xc9\x01\n" +
+	"\rUser.Read.All\n" +
+	"\x12User.ReadWrite.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1.0/users/{id}/ownedObjects\x12\xeb\x01\n" +
+	"\fListSponsors\x12-.entente.directory.v1.ListUserRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"x\x8a\xb2\x19S\n" +
+	"\rUser.Read.All\n" +
+	"\x12User.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/users/{id}/sponsors\x12\xbb\x02\n" +
+	"\n" +
+	"AddSponsor\x12'.entente.directory.v1.AddSponsorRequest\x1a\x16.google.protobuf.Empty\"\xeb\x01\x8a\xb2\x19\xb5\x01\n" +
+	"\x12User.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x82\xd3\xe4\x93\x02+:\treference\"\x1e/v1.0/users/{id}/sponsors/$ref\x12\xc2\x02\n" +
+	"\rRemoveSponsor\x12*.entente.directory.v1.RemoveSponsorRequest\x1a\x16.google.protobuf.Empty\"\xec\x01\x8a\xb2\x19\xb5\x01\n" +
+	"\x12User.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x82\xd3\xe4\x93\x02,**/v1.0/users/{id}/sponsors/{object_id}/$ref\x12\xdf\x02\n" +
 	"\x14RevokeSignInSessions\x121.entente.directory.v1.RevokeSignInSessionsRequest\x1a2.entente.directory.v1.RevokeSignInSessionsResponse\"\xdf\x01\x8a\xb2\x19\xaa\x01\n" +
 	"\x17User.RevokeSessions.All\n" +
 	"\x12User.ReadWrite.All\n" +
@@ -807,7 +1011,7 @@ func file_entente_directory_v1_user_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_user_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_entente_directory_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_entente_directory_v1_user_service_proto_goTypes = []any{
 	(*CreateUserRequest)(nil),            // 0: entente.directory.v1.CreateUserRequest
 	(*ListUsersRequest)(nil),             // 1: entente.directory.v1.ListUsersRequest
@@ -820,55 +1024,70 @@ var file_entente_directory_v1_user_service_proto_goTypes = []any{
 	(*SetManagerRequest)(nil),            // 8: entente.directory.v1.SetManagerRequest
 	(*RemoveManagerRequest)(nil),         // 9: entente.directory.v1.RemoveManagerRequest
 	(*ListUserMemberOfRequest)(nil),      // 10: entente.directory.v1.ListUserMemberOfRequest
-	(*RevokeSignInSessionsRequest)(nil),  // 11: entente.directory.v1.RevokeSignInSessionsRequest
-	(*RevokeSignInSessionsResponse)(nil), // 12: entente.directory.v1.RevokeSignInSessionsResponse
-	(*User)(nil),                         // 13: entente.directory.v1.User
-	(*v1.Query)(nil),                     // 14: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),        // 15: google.protobuf.FieldMask
-	(*v1.Reference)(nil),                 // 16: entente.odata.v1.Reference
-	(*CountResponse)(nil),                // 17: entente.directory.v1.CountResponse
-	(*emptypb.Empty)(nil),                // 18: google.protobuf.Empty
-	(*DirectoryObject)(nil),              // 19: entente.directory.v1.DirectoryObject
-	(*ListDirectoryObjectsResponse)(nil), // 20: entente.directory.v1.ListDirectoryObjectsResponse
+	(*ListUserRelationRequest)(nil),      // 11: entente.directory.v1.ListUserRelationRequest
+	(*AddSponsorRequest)(nil),            // 12: entente.directory.v1.AddSponsorRequest
+	(*RemoveSponsorRequest)(nil),         // 13: entente.directory.v1.RemoveSponsorRequest
+	(*RevokeSignInSessionsRequest)(nil),  // 14: entente.directory.v1.RevokeSignInSessionsRequest
+	(*RevokeSignInSessionsResponse)(nil), // 15: entente.directory.v1.RevokeSignInSessionsResponse
+	(*User)(nil),                         // 16: entente.directory.v1.User
+	(*v1.Query)(nil),                     // 17: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),        // 18: google.protobuf.FieldMask
+	(*v1.Reference)(nil),                 // 19: entente.odata.v1.Reference
+	(*CountResponse)(nil),                // 20: entente.directory.v1.CountResponse
+	(*emptypb.Empty)(nil),                // 21: google.protobuf.Empty
+	(*DirectoryObject)(nil),              // 22: entente.directory.v1.DirectoryObject
+	(*ListDirectoryObjectsResponse)(nil), // 23: entente.directory.v1.ListDirectoryObjectsResponse
 }
 var file_entente_directory_v1_user_service_proto_depIdxs = []int32{
-	13, // 0: entente.directory.v1.CreateUserRequest.user:type_name -> entente.directory.v1.User
-	14, // 1: entente.directory.v1.ListUsersRequest.query:type_name -> entente.odata.v1.Query
-	13, // 2: entente.directory.v1.ListUsersResponse.value:type_name -> entente.directory.v1.User
-	14, // 3: entente.directory.v1.GetUserRequest.query:type_name -> entente.odata.v1.Query
-	14, // 4: entente.directory.v1.CountUsersRequest.query:type_name -> entente.odata.v1.Query
-	13, // 5: entente.directory.v1.UpdateUserRequest.user:type_name -> entente.directory.v1.User
-	15, // 6: entente.directory.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	14, // 7: entente.directory.v1.GetManagerRequest.query:type_name -> entente.odata.v1.Query
-	16, // 8: entente.directory.v1.SetManagerRequest.reference:type_name -> entente.odata.v1.Reference
-	14, // 9: entente.directory.v1.ListUserMemberOfRequest.query:type_name -> entente.odata.v1.Query
-	0,  // 10: entente.directory.v1.UserService.CreateUser:input_type -> entente.directory.v1.CreateUserRequest
-	1,  // 11: entente.directory.v1.UserService.ListUsers:input_type -> entente.directory.v1.ListUsersRequest
-	3,  // 12: entente.directory.v1.UserService.GetUser:input_type -> entente.directory.v1.GetUserRequest
-	4,  // 13: entente.directory.v1.UserService.CountUsers:input_type -> entente.directory.v1.CountUsersRequest
-	5,  // 14: entente.directory.v1.UserService.UpdateUser:input_type -> entente.directory.v1.UpdateUserRequest
-	6,  // 15: entente.directory.v1.UserService.DeleteUser:input_type -> entente.directory.v1.DeleteUserRequest
-	7,  // 16: entente.directory.v1.UserService.GetManager:input_type -> entente.directory.v1.GetManagerRequest
-	8,  // 17: entente.directory.v1.UserService.SetManager:input_type -> entente.directory.v1.SetManagerRequest
-	9,  // 18: entente.directory.v1.UserService.RemoveManager:input_type -> entente.directory.v1.RemoveManagerRequest
-	10, // 19: entente.directory.v1.UserService.ListMemberOf:input_type -> entente.directory.v1.ListUserMemberOfRequest
-	11, // 20: entente.directory.v1.UserService.RevokeSignInSessions:input_type -> entente.directory.v1.RevokeSignInSessionsRequest
-	13, // 21: entente.directory.v1.UserService.CreateUser:output_type -> entente.directory.v1.User
-	2,  // 22: entente.directory.v1.UserService.ListUsers:output_type -> entente.directory.v1.ListUsersResponse
-	13, // 23: entente.directory.v1.UserService.GetUser:output_type -> entente.directory.v1.User
-	17, // 24: entente.directory.v1.UserService.CountUsers:output_type -> entente.directory.v1.CountResponse
-	18, // 25: entente.directory.v1.UserService.UpdateUser:output_type -> google.protobuf.Empty
-	18, // 26: entente.directory.v1.UserService.DeleteUser:output_type -> google.protobuf.Empty
-	19, // 27: entente.directory.v1.UserService.GetManager:output_type -> entente.directory.v1.DirectoryObject
-	18, // 28: entente.directory.v1.UserService.SetManager:output_type -> google.protobuf.Empty
-	18, // 29: entente.directory.v1.UserService.RemoveManager:output_type -> google.protobuf.Empty
-	20, // 30: entente.directory.v1.UserService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	12, // 31: entente.directory.v1.UserService.RevokeSignInSessions:output_type -> entente.directory.v1.RevokeSignInSessionsResponse
-	21, // [21:32] is the sub-list for method output_type
-	10, // [10:21] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	16, // 0: entente.directory.v1.CreateUserRequest.user:type_name -> entente.directory.v1.User
+	17, // 1: entente.directory.v1.ListUsersRequest.query:type_name -> entente.odata.v1.Query
+	16, // 2: entente.directory.v1.ListUsersResponse.value:type_name -> entente.directory.v1.User
+	17, // 3: entente.directory.v1.GetUserRequest.query:type_name -> entente.odata.v1.Query
+	17, // 4: entente.directory.v1.CountUsersRequest.query:type_name -> entente.odata.v1.Query
+	16, // 5: entente.directory.v1.UpdateUserRequest.user:type_name -> entente.directory.v1.User
+	18, // 6: entente.directory.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	17, // 7: entente.directory.v1.GetManagerRequest.query:type_name -> entente.odata.v1.Query
+	19, // 8: entente.directory.v1.SetManagerRequest.reference:type_name -> entente.odata.v1.Reference
+	17, // 9: entente.directory.v1.ListUserMemberOfRequest.query:type_name -> entente.odata.v1.Query
+	17, // 10: entente.directory.v1.ListUserRelationRequest.query:type_name -> entente.odata.v1.Query
+	19, // 11: entente.directory.v1.AddSponsorRequest.reference:type_name -> entente.odata.v1.Reference
+	0,  // 12: entente.directory.v1.UserService.CreateUser:input_type -> entente.directory.v1.CreateUserRequest
+	1,  // 13: entente.directory.v1.UserService.ListUsers:input_type -> entente.directory.v1.ListUsersRequest
+	3,  // 14: entente.directory.v1.UserService.GetUser:input_type -> entente.directory.v1.GetUserRequest
+	4,  // 15: entente.directory.v1.UserService.CountUsers:input_type -> entente.directory.v1.CountUsersRequest
+	5,  // 16: entente.directory.v1.UserService.UpdateUser:input_type -> entente.directory.v1.UpdateUserRequest
+	6,  // 17: entente.directory.v1.UserService.DeleteUser:input_type -> entente.directory.v1.DeleteUserRequest
+	7,  // 18: entente.directory.v1.UserService.GetManager:input_type -> entente.directory.v1.GetManagerRequest
+	8,  // 19: entente.directory.v1.UserService.SetManager:input_type -> entente.directory.v1.SetManagerRequest
+	9,  // 20: entente.directory.v1.UserService.RemoveManager:input_type -> entente.directory.v1.RemoveManagerRequest
+	10, // 21: entente.directory.v1.UserService.ListMemberOf:input_type -> entente.directory.v1.ListUserMemberOfRequest
+	11, // 22: entente.directory.v1.UserService.ListDirectReports:input_type -> entente.directory.v1.ListUserRelationRequest
+	11, // 23: entente.directory.v1.UserService.ListOwnedObjects:input_type -> entente.directory.v1.ListUserRelationRequest
+	11, // 24: entente.directory.v1.UserService.ListSponsors:input_type -> entente.directory.v1.ListUserRelationRequest
+	12, // 25: entente.directory.v1.UserService.AddSponsor:input_type -> entente.directory.v1.AddSponsorRequest
+	13, // 26: entente.directory.v1.UserService.RemoveSponsor:input_type -> entente.directory.v1.RemoveSponsorRequest
+	14, // 27: entente.directory.v1.UserService.RevokeSignInSessions:input_type -> entente.directory.v1.RevokeSignInSessionsRequest
+	16, // 28: entente.directory.v1.UserService.CreateUser:output_type -> entente.directory.v1.User
+	2,  // 29: entente.directory.v1.UserService.ListUsers:output_type -> entente.directory.v1.ListUsersResponse
+	16, // 30: entente.directory.v1.UserService.GetUser:output_type -> entente.directory.v1.User
+	20, // 31: entente.directory.v1.UserService.CountUsers:output_type -> entente.directory.v1.CountResponse
+	21, // 32: entente.directory.v1.UserService.UpdateUser:output_type -> google.protobuf.Empty
+	21, // 33: entente.directory.v1.UserService.DeleteUser:output_type -> google.protobuf.Empty
+	22, // 34: entente.directory.v1.UserService.GetManager:output_type -> entente.directory.v1.DirectoryObject
+	21, // 35: entente.directory.v1.UserService.SetManager:output_type -> google.protobuf.Empty
+	21, // 36: entente.directory.v1.UserService.RemoveManager:output_type -> google.protobuf.Empty
+	23, // 37: entente.directory.v1.UserService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	23, // 38: entente.directory.v1.UserService.ListDirectReports:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	23, // 39: entente.directory.v1.UserService.ListOwnedObjects:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	23, // 40: entente.directory.v1.UserService.ListSponsors:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	21, // 41: entente.directory.v1.UserService.AddSponsor:output_type -> google.protobuf.Empty
+	21, // 42: entente.directory.v1.UserService.RemoveSponsor:output_type -> google.protobuf.Empty
+	15, // 43: entente.directory.v1.UserService.RevokeSignInSessions:output_type -> entente.directory.v1.RevokeSignInSessionsResponse
+	28, // [28:44] is the sub-list for method output_type
+	12, // [12:28] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_user_service_proto_init() }
@@ -885,7 +1104,7 @@ func file_entente_directory_v1_user_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_user_service_proto_rawDesc), len(file_entente_directory_v1_user_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,11 @@ const (
 	UserService_SetManager_FullMethodName           = "/entente.directory.v1.UserService/SetManager"
 	UserService_RemoveManager_FullMethodName        = "/entente.directory.v1.UserService/RemoveManager"
 	UserService_ListMemberOf_FullMethodName         = "/entente.directory.v1.UserService/ListMemberOf"
+	UserService_ListDirectReports_FullMethodName    = "/entente.directory.v1.UserService/ListDirectReports"
+	UserService_ListOwnedObjects_FullMethodName     = "/entente.directory.v1.UserService/ListOwnedObjects"
+	UserService_ListSponsors_FullMethodName         = "/entente.directory.v1.UserService/ListSponsors"
+	UserService_AddSponsor_FullMethodName           = "/entente.directory.v1.UserService/AddSponsor"
+	UserService_RemoveSponsor_FullMethodName        = "/entente.directory.v1.UserService/RemoveSponsor"
 	UserService_RevokeSignInSessions_FullMethodName = "/entente.directory.v1.UserService/RevokeSignInSessions"
 )
 
@@ -63,6 +68,17 @@ type UserServiceClient interface {
 	RemoveManager(ctx context.Context, in *RemoveManagerRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists the groups and roles that hold the user directly (DIR-50).
 	ListMemberOf(ctx context.Context, in *ListUserMemberOfRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	// Lists the users whose manager the user is (DIR-48).
+	ListDirectReports(ctx context.Context, in *ListUserRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	// Lists the groups, applications and service principals that the user owns
+	// (DIR-52).
+	ListOwnedObjects(ctx context.Context, in *ListUserRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	// Lists the users and groups that answer for the user (DIR-49).
+	ListSponsors(ctx context.Context, in *ListUserRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	// Adds a sponsor (DIR-49): a user or a group, five at most.
+	AddSponsor(ctx context.Context, in *AddSponsorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Removes a sponsor (DIR-49); 404 when the object is none.
+	RemoveSponsor(ctx context.Context, in *RemoveSponsorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Ends every session and refresh token of the user (DIR-54).
 	RevokeSignInSessions(ctx context.Context, in *RevokeSignInSessionsRequest, opts ...grpc.CallOption) (*RevokeSignInSessionsResponse, error)
 }
@@ -175,6 +191,56 @@ func (c *userServiceClient) ListMemberOf(ctx context.Context, in *ListUserMember
 	return out, nil
 }
 
+func (c *userServiceClient) ListDirectReports(ctx context.Context, in *ListUserRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDirectoryObjectsResponse)
+	err := c.cc.Invoke(ctx, UserService_ListDirectReports_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) ListOwnedObjects(ctx context.Context, in *ListUserRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDirectoryObjectsResponse)
+	err := c.cc.Invoke(ctx, UserService_ListOwnedObjects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) ListSponsors(ctx context.Context, in *ListUserRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDirectoryObjectsResponse)
+	err := c.cc.Invoke(ctx, UserService_ListSponsors_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) AddSponsor(ctx context.Context, in *AddSponsorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, UserService_AddSponsor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) RemoveSponsor(ctx context.Context, in *RemoveSponsorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, UserService_RemoveSponsor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *userServiceClient) RevokeSignInSessions(ctx context.Context, in *RevokeSignInSessionsRequest, opts ...grpc.CallOption) (*RevokeSignInSessionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RevokeSignInSessionsResponse)
@@ -213,6 +279,17 @@ type UserServiceServer interface {
 	RemoveManager(context.Context, *RemoveManagerRequest) (*emptypb.Empty, error)
 	// Lists the groups and roles that hold the user directly (DIR-50).
 	ListMemberOf(context.Context, *ListUserMemberOfRequest) (*ListDirectoryObjectsResponse, error)
+	// Lists the users whose manager the user is (DIR-48).
+	ListDirectReports(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error)
+	// Lists the groups, applications and service principals that the user owns
+	// (DIR-52).
+	ListOwnedObjects(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error)
+	// Lists the users and groups that answer for the user (DIR-49).
+	ListSponsors(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error)
+	// Adds a sponsor (DIR-49): a user or a group, five at most.
+	AddSponsor(context.Context, *AddSponsorRequest) (*emptypb.Empty, error)
+	// Removes a sponsor (DIR-49); 404 when the object is none.
+	RemoveSponsor(context.Context, *RemoveSponsorRequest) (*emptypb.Empty, error)
 	// Ends every session and refresh token of the user (DIR-54).
 	RevokeSignInSessions(context.Context, *RevokeSignInSessionsRequest) (*RevokeSignInSessionsResponse, error)
 	mustEmbedUnimplementedUserServiceServer()
@@ -254,6 +331,21 @@ func (UnimplementedUserServiceServer) RemoveManager(context.Context, *RemoveMana
 }
 func (UnimplementedUserServiceServer) ListMemberOf(context.Context, *ListUserMemberOfRequest) (*ListDirectoryObjectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMemberOf not implemented")
+}
+func (UnimplementedUserServiceServer) ListDirectReports(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDirectReports not implemented")
+}
+func (UnimplementedUserServiceServer) ListOwnedObjects(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOwnedObjects not implemented")
+}
+func (UnimplementedUserServiceServer) ListSponsors(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSponsors not implemented")
+}
+func (UnimplementedUserServiceServer) AddSponsor(context.Context, *AddSponsorRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddSponsor not implemented")
+}
+func (UnimplementedUserServiceServer) RemoveSponsor(context.Context, *RemoveSponsorRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveSponsor not implemented")
 }
 func (UnimplementedUserServiceServer) RevokeSignInSessions(context.Context, *RevokeSignInSessionsRequest) (*RevokeSignInSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeSignInSessions not implemented")
@@ -459,6 +551,96 @@ func _UserService_ListMemberOf_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_ListDirectReports_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUserRelationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ListDirectReports(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ListDirectReports_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ListDirectReports(ctx, req.(*ListUserRelationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_ListOwnedObjects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUserRelationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ListOwnedObjects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ListOwnedObjects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ListOwnedObjects(ctx, req.(*ListUserRelationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_ListSponsors_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUserRelationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ListSponsors(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ListSponsors_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ListSponsors(ctx, req.(*ListUserRelationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_AddSponsor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddSponsorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).AddSponsor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_AddSponsor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).AddSponsor(ctx, req.(*AddSponsorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_RemoveSponsor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveSponsorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).RemoveSponsor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_RemoveSponsor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).RemoveSponsor(ctx, req.(*RemoveSponsorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _UserService_RevokeSignInSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RevokeSignInSessionsRequest)
 	if err := dec(in); err != nil {
@@ -523,6 +705,26 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListMemberOf",
 			Handler:    _UserService_ListMemberOf_Handler,
+		},
+		{
+			MethodName: "ListDirectReports",
+			Handler:    _UserService_ListDirectReports_Handler,
+		},
+		{
+			MethodName: "ListOwnedObjects",
+			Handler:    _UserService_ListOwnedObjects_Handler,
+		},
+		{
+			MethodName: "ListSponsors",
+			Handler:    _UserService_ListSponsors_Handler,
+		},
+		{
+			MethodName: "AddSponsor",
+			Handler:    _UserService_AddSponsor_Handler,
+		},
+		{
+			MethodName: "RemoveSponsor",
+			Handler:    _UserService_RemoveSponsor_Handler,
 		},
 		{
 			MethodName: "RevokeSignInSessions",
