@@ -24,6 +24,10 @@ type Config struct {
 	ServeRole string `env:"SERVE_ROLE" flag:"serve-role" default:"entente_invitation" help:"role that migrate grants the serving rights to"`
 	MaxConns  int32  `env:"MAX_CONNS" flag:"max-conns" default:"16" help:"connections to the database"`
 
+	// OneDatabase spares invitations a wait for the disk. It must not be set
+	// where a DSN of directory-svc names another server.
+	OneDatabase bool `env:"ONE_DATABASE" flag:"one-database" help:"directory-svc keeps its schema in the same database, whose log orders the commits of both"`
+
 	LoginOrigin string `env:"LOGIN_ORIGIN" flag:"login-origin" help:"origin of token issuers and of the pages that links lead to, for instance https://login.example"`
 	PanelURL    string `env:"PANEL_URL" flag:"panel-url" help:"page of the applications, where invitees land without a redirect URL; the login origin when empty"`
 	Product     string `env:"PRODUCT" flag:"product" default:"Entente" help:"name of the product in mails"`

@@ -49,6 +49,7 @@ type Service struct {
 	invites *api.Invitations
 	flows   *api.Flows
 	audit   auditpb.AuditServiceServer
+	relay   *smtp.Relay
 }
 
 // Name is this service's identity toward the others.
@@ -113,7 +114,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 	acts := &saga.Saga{
 		Config: saga.Config{
 			LoginOrigin: cfg.LoginOrigin, PanelURL: cfg.PanelURL, LinkLifetime: cfg.LinkLifetime,
-			PasscodeValidity: cfg.PasscodeValidity, Limits: cfg.limits(),
+			PasscodeValidity: cfg.PasscodeValidity, Limits: cfg.limits(), OneDatabase: cfg.OneDatabase,
 		},
 		Store: store.New(db), Clock: deps.Clock, Random: rand.Reader, Keys: keys,
 		Directory: directorypb.NewExternalUserServiceClient(deps.Directory),
@@ -128,9 +129,9 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 	river.AddWorker(workers, &worker.Recorder{Saga: acts})
 	river.AddWorker(workers, &worker.HomeRecorder{Saga: acts})
 	var err error
-	// Few workers: mail can wait a moment, and a burst of invitations would
-	// otherwise take the connections from the callers who make them.
-	if acts.Jobs, err = jobs.New(ctx, jobs.Config{DB: db, Log: deps.Log, Workers: workers, MaxWorkers: 4}); err != nil {
+	// Many workers, as mails of a tenant share transactions and the relay a few
+	// connections: a burst takes little from the callers who make it.
+	if acts.Jobs, err = jobs.New(ctx, jobs.Config{DB: db, Log: deps.Log, Workers: workers, MaxWorkers: 50}); err != nil {
 		return nil, err
 	}
 	tokens, err := odata.NewTokens(keys.Cursor, deps.Clock)
@@ -141,7 +142,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 	return &Service{
 		db: db, queue: acts.Jobs, log: deps.Log, timers: &worker.Timers{Saga: acts, Log: deps.Log},
 		invites: &api.Invitations{Saga: acts, Tokens: tokens}, flows: &api.Flows{Flows: flows},
-		audit: audit.NewServer(db, tokens, deps.Clock),
+		audit: audit.NewServer(db, tokens, deps.Clock), relay: relay,
 	}, nil
 }
 
@@ -166,4 +167,7 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // Close gives the connections back. Run must have ended.
-func (s *Service) Close() { s.db.Close() }
+func (s *Service) Close() {
+	s.relay.Close()
+	s.db.Close()
+}

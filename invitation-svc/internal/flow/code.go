@@ -66,7 +66,7 @@ func (x *session) sendCode(ctx context.Context) error {
 		p.ExpiresAt = now.Add(x.Saga.CodeValidity(settings))
 		tx.AskPasscode(p)
 		tx.SetTimer(store.CodeTimer, p.ID, now.Add(saga.CodeMemory))
-		if err := x.Saga.OweMail(tx, store.PasscodeMail, x.invited.ID, p.ID); err != nil {
+		if err := x.Saga.OweMail(tx, store.PasscodeMail, x.invited.ID, p.ID, nil); err != nil {
 			return err
 		}
 		x.notice = noticeSent

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"time"
 
 	"entente.dev/invitation-svc/internal/invitation"
@@ -30,13 +31,16 @@ type Relay interface {
 
 // Mailer delivers mails that are owed. What a mail says is put together at
 // each attempt, tickets and codes drawn anew, so that secrets never wait
-// anywhere.
+// anywhere. Mails of a tenant that are owed at the same time share their
+// transactions.
 type Mailer struct {
 	river.WorkerDefaults[saga.MailJob]
 	Saga    *saga.Saga
 	Compose *mail.Composer
 	Relay   Relay
 	Log     *slog.Logger
+
+	claims, ends gather[*attempt]
 }
 
 // Work is Deliver for River.
@@ -62,109 +66,131 @@ func pause(code bool, attempt int) time.Duration {
 	return pauses[min(max(attempt, 1), len(pauses))-1]
 }
 
-// owed is a mail with what it is about.
-type owed struct {
-	store.Mail
-	invited invitation.Invitation
-	code    store.Passcode
-	set     invitation.Settings
+// attempt is one attempt at a mail, from its claim to its end.
+type attempt struct {
+	id     uuid.UUID
+	owed   store.Claimed // no id: nothing is owed any more
+	code   store.Passcode
+	set    invitation.Settings
+	key    ticket.Ticket
+	fresh  passcode.Code
+	wanted bool
+	facts  *directorypb.TenantFacts
+	state  store.MailState // how it ended
 }
 
 // Deliver makes one attempt at a mail. An error asks for another one.
 func (m *Mailer) Deliver(ctx context.Context, t tenant.ID, id uuid.UUID) error {
+	a := &attempt{id: id}
+	var err error
+	if a.key, err = ticket.New(m.Saga.Random); err != nil {
+		return err
+	}
+	if a.fresh, err = passcode.New(m.Saga.Random); err != nil {
+		return err
+	}
+	err = m.claims.do(t, a, func(all []*attempt) error { return m.claim(ctx, t, all) })
+	if err != nil || !a.wanted {
+		return err
+	}
+	msg, err := m.compose(ctx, t, a)
+	if err != nil {
+		return err
+	}
+	now := m.Saga.Clock.Now()
+	err = m.Relay.Send(ctx, msg, now)
+	var permanent smtp.Permanent
+	switch {
+	case err == nil:
+		a.state = store.Sent
+	case errors.As(err, &permanent), now.Sub(a.owed.CreatedAt) >= mailLife, a.owed.Kind == store.PasscodeMail && now.After(a.code.ExpiresAt):
+		// The text of a relay may repeat addresses; the log gets the kind.
+		m.Log.WarnContext(ctx, "mail given up", "mail_id", id, "attempts", a.owed.Attempts, "permanent", errors.As(err, &permanent))
+		a.state = store.Undelivered
+	default:
+		m.Log.WarnContext(ctx, "mail not delivered yet", "mail_id", id, "attempts", a.owed.Attempts)
+		return errors.New("the relay did not take the mail")
+	}
+	return m.ends.do(t, a, func(all []*attempt) error { return m.settle(ctx, t, all) })
+}
+
+// claim counts attempts and stores what is kept of their secrets, of as many
+// mails as there are, in one transaction.
+func (m *Mailer) claim(ctx context.Context, t tenant.ID, all []*attempt) error {
 	facts, err := m.Saga.Tenants.LookupTenant(ctx, &directorypb.LookupTenantRequest{TenantId: t.String()})
 	if err != nil {
 		return err
 	}
-	o, msg, err := m.prepare(ctx, t, id, facts)
-	if err != nil || msg == nil {
-		return err
+	ids, byID := make([]uuid.UUID, len(all)), make(map[uuid.UUID]*attempt, len(all))
+	for i, a := range all {
+		ids[i], byID[a.id], a.facts = a.id, a, facts
 	}
-	now := m.Saga.Clock.Now()
-	err = m.Relay.Send(ctx, *msg, now)
-	var permanent smtp.Permanent
-	switch {
-	case err == nil:
-		return m.settle(ctx, t, o, store.Sent, nil)
-	case errors.As(err, &permanent), now.Sub(o.CreatedAt) >= mailLife, o.Kind == store.PasscodeMail && now.After(o.code.ExpiresAt):
-		// The text of a relay may repeat addresses; the log gets the kind.
-		m.Log.WarnContext(ctx, "mail given up", "mail_id", id, "attempts", o.Attempts, "permanent", errors.As(err, &permanent))
-		return m.settle(ctx, t, o, store.Undelivered, err)
-	default:
-		m.Log.WarnContext(ctx, "mail not delivered yet", "mail_id", id, "attempts", o.Attempts)
-		return errors.New("the relay did not take the mail")
-	}
-}
-
-// prepare claims a mail and composes it. A nil message says that nothing is
-// to be sent any more.
-func (m *Mailer) prepare(ctx context.Context, t tenant.ID, id uuid.UUID, facts *directorypb.TenantFacts) (owed, *mail.Message, error) {
-	var o owed
-	var key ticket.Ticket
-	var code passcode.Code
-	var err error
-	if key, err = ticket.New(m.Saga.Random); err != nil {
-		return o, nil, err
-	}
-	if code, err = passcode.New(m.Saga.Random); err != nil {
-		return o, nil, err
-	}
-	wanted := true
-	err = m.Saga.Store.Write(ctx, t, func(tx store.Tx) error {
+	return m.Saga.Store.Write(ctx, t, func(tx store.Tx) error {
+		for _, a := range all {
+			a.wanted = false
+		}
 		now := m.Saga.Clock.Now()
-		var err error
-		if o.Mail, err = tx.ClaimMail(id); err != nil {
-			return err
-		}
-		if o.invited, err = tx.Invitation(o.Invitation); err != nil {
-			return err
-		}
-		if o.set, err = tx.Settings(); err != nil {
-			return err
-		}
-		switch o.Kind {
-		case store.InvitationMail:
-			if wanted = o.invited.At(now) == invitation.Pending; wanted {
-				tx.AddTicket(o.Invitation, ticket.Mail, key.Sum(o.Invitation), now)
-			}
-		case store.CopyMail, store.NoticeMail:
-			state := o.invited.At(now)
-			wanted = state == invitation.Pending || state == invitation.Redeeming || state == invitation.Completed
-		case store.PasscodeMail:
-			wanted, err = m.mint(tx, &o, code, now)
-		}
+		found, err := tx.ClaimMails(ids)
 		if err != nil {
 			return err
 		}
-		if !wanted {
-			return tx.SettleMail(id, store.Undelivered, now)
+		for _, o := range found {
+			a := byID[o.ID]
+			a.owed = o
+			if err := m.weigh(ctx, tx, a, now); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
-	if errors.Is(err, store.ErrNone) {
-		return o, nil, nil // settled already
+}
+
+// weigh says whether a mail is still wanted, and stores its secret if so.
+func (m *Mailer) weigh(ctx context.Context, tx store.Tx, a *attempt, now time.Time) (err error) {
+	invited, end := a.owed.Invited, store.Undelivered
+	switch a.owed.Kind {
+	case store.InvitationMail:
+		a.wanted = invited.At(now) == invitation.Pending
+	case store.CopyMail, store.NoticeMail:
+		state := invited.At(now)
+		a.wanted = state == invitation.Pending || state == invitation.Redeeming || state == invitation.Completed
+	case store.PasscodeMail:
+		if a.wanted, err = m.mint(tx, a, now); err != nil {
+			return err
+		}
 	}
-	if err != nil || !wanted {
-		return o, nil, err
+	if a.wanted && a.owed.Blocked && a.owed.Kind != store.PasscodeMail { // since it became owed
+		a.wanted, end = false, store.Withheld
+		if err := m.Saga.RecordWithheld(ctx, tx, invited); err != nil {
+			return err
+		}
 	}
-	msg, err := m.compose(ctx, t, o, facts, key, code)
-	return o, &msg, err
+	switch {
+	case !a.wanted:
+		tx.QueueSettle(a.id, end, now)
+	case a.owed.Kind == store.InvitationMail:
+		tx.AddTicket(invited.ID, ticket.Mail, a.key.Sum(invited.ID), now)
+	}
+	return nil
 }
 
 // mint stores what is kept of a fresh code. The validity starts now.
-func (m *Mailer) mint(tx store.Tx, o *owed, code passcode.Code, now time.Time) (bool, error) {
+func (m *Mailer) mint(tx store.Tx, a *attempt, now time.Time) (bool, error) {
 	var err error
-	if o.code, err = tx.Passcode(o.Passcode); err != nil {
+	if a.code, err = tx.Passcode(a.owed.Passcode); err != nil {
 		return false, err
 	}
-	if !o.code.UsedAt.IsZero() || !o.code.VoidedAt.IsZero() || !now.Before(o.code.ExpiresAt) {
+	if !a.code.UsedAt.IsZero() || !a.code.VoidedAt.IsZero() || !now.Before(a.code.ExpiresAt) {
 		return false, nil
 	}
-	if o.Attempts == 1 {
-		o.code.ExpiresAt = now.Add(m.Saga.CodeValidity(o.set))
+	if a.set, err = tx.Settings(); err != nil {
+		return false, err
 	}
-	mac := passcode.MAC(m.Saga.Keys.Passcode, code, passcode.Scope{Flow: o.code.Flow, Address: o.code.Address, Purpose: o.code.Purpose})
-	if err := tx.MintPasscode(o.code.ID, mac[:], o.code.ExpiresAt); errors.Is(err, store.ErrStale) {
+	if a.owed.Attempts == 1 {
+		a.code.ExpiresAt = now.Add(m.Saga.CodeValidity(a.set))
+	}
+	mac := passcode.MAC(m.Saga.Keys.Passcode, a.fresh, passcode.Scope{Flow: a.code.Flow, Address: a.code.Address, Purpose: a.code.Purpose})
+	if err := tx.MintPasscode(a.code.ID, mac[:], a.code.ExpiresAt); errors.Is(err, store.ErrStale) {
 		return false, nil
 	} else if err != nil {
 		return false, err
@@ -172,38 +198,43 @@ func (m *Mailer) mint(tx store.Tx, o *owed, code passcode.Code, now time.Time) (
 	return true, nil
 }
 
-func (m *Mailer) compose(ctx context.Context, t tenant.ID, o owed, facts *directorypb.TenantFacts, key ticket.Ticket, code passcode.Code) (mail.Message, error) {
-	org := mail.Tenant{Name: facts.DisplayName, Domain: facts.DefaultDomain, Verified: facts.HasCustomDomain, Privacy: facts.PrivacyStatementUrl}
-	if o.Kind == store.PasscodeMail {
+func (m *Mailer) compose(ctx context.Context, t tenant.ID, a *attempt) (mail.Message, error) {
+	invited, kind, preferred := a.owed.Invited, a.owed.Kind, a.facts.PreferredLanguage
+	org := mail.Tenant{Name: a.facts.DisplayName, Domain: a.facts.DefaultDomain, Verified: a.facts.HasCustomDomain, Privacy: a.facts.PrivacyStatementUrl}
+	if kind == store.PasscodeMail {
 		return m.Compose.Passcode(mail.Passcode{
-			ID: o.ID.String(), Language: tags(o.code.Language, facts.PreferredLanguage), Tenant: org, To: o.invited.Address.Mailbox(),
-			Code: code.Text(), Validity: m.Saga.CodeValidity(o.set), AskedAt: o.code.AskedAt, Network: o.code.Network,
+			ID: a.id.String(), Language: tags(a.code.Language, preferred), Tenant: org, To: invited.Address.Mailbox(),
+			Code: a.fresh.Text(), Validity: m.Saga.CodeValidity(a.set), AskedAt: a.code.AskedAt, Network: a.code.Network,
 		})
 	}
-	guest, err := m.Saga.Guest(ctx, t, o.invited)
-	if err != nil {
-		return mail.Message{}, err
+	language := a.owed.Language
+	if !a.owed.Asked {
+		guest, err := m.Saga.Guest(ctx, t, invited)
+		if err != nil {
+			return mail.Message{}, err
+		}
+		language = guest.Language
 	}
 	i := mail.Invite{
-		ID: o.ID.String(), Language: tags(o.invited.Language, guest.Language, facts.PreferredLanguage), Tenant: org,
-		Inviter: o.invited.Inviter.Name, Sender: mail.FromMember, ReplyTo: o.invited.Inviter.Mail, To: o.invited.Address.Mailbox(),
-		Message: o.invited.Message, Host: o.invited.Redirect.Host(), Block: m.Saga.BlockLink(t, o.Invitation),
+		ID: a.id.String(), Language: tags(invited.Language, language, preferred), Tenant: org,
+		Inviter: invited.Inviter.Name, Sender: mail.FromMember, ReplyTo: invited.Inviter.Mail, To: invited.Address.Mailbox(),
+		Message: invited.Message, Host: invited.Redirect.Host(), Block: m.Saga.BlockLink(t, invited.ID),
 	}
 	switch {
-	case o.invited.Inviter.Kind != invitation.ByUser:
+	case invited.Inviter.Kind != invitation.ByUser:
 		i.Sender = mail.FromApp
-	case o.invited.Inviter.Guest:
+	case invited.Inviter.Guest:
 		i.Sender = mail.FromGuest
 	}
-	switch o.Kind {
+	switch kind {
 	case store.CopyMail:
-		i.To = o.invited.CC.Mailbox()
-		return m.Compose.Copy(i, o.invited.Address.Typed())
+		i.To = invited.CC.Mailbox()
+		return m.Compose.Copy(i, invited.Address.Typed())
 	case store.NoticeMail:
-		i.Link = o.invited.Redirect.String()
+		i.Link = invited.Redirect.String()
 		return m.Compose.Notice(i)
 	default:
-		i.Link = ticket.Link{Tenant: t, Invitation: o.Invitation, Ticket: key}.URL(m.Saga.LoginOrigin)
+		i.Link = ticket.Link{Tenant: t, Invitation: invited.ID, Ticket: a.key}.URL(m.Saga.LoginOrigin)
 		return m.Compose.Invitation(i)
 	}
 }
@@ -219,18 +250,36 @@ func tags(texts ...string) []language.Tag {
 	return all
 }
 
-func (m *Mailer) settle(ctx context.Context, t tenant.ID, o owed, s store.MailState, failed error) error {
-	err := m.Saga.Store.Write(ctx, t, func(tx store.Tx) error {
-		if err := tx.SettleMail(o.ID, s, m.Saga.Clock.Now()); err != nil {
-			return err
-		}
-		if o.Kind == store.PasscodeMail {
-			return nil
-		}
-		return m.Saga.RecordMail(ctx, tx, o.invited, failed != nil)
-	})
-	if errors.Is(err, store.ErrStale) {
-		return nil
+// settle ends mails with their records, as many as there are in one
+// transaction. It does not wait for the disk: what a crash takes back is a
+// mail that is owed, and sent again under the same message id.
+func (m *Mailer) settle(ctx context.Context, t tenant.ID, all []*attempt) error {
+	ids := make(map[store.MailState][]uuid.UUID)
+	for _, a := range all {
+		ids[a.state] = append(ids[a.state], a.id)
 	}
-	return err
+	return m.Saga.Store.Write(ctx, t, func(tx store.Tx) error {
+		tx.Loosely()
+		now := m.Saga.Clock.Now()
+		ended := make(map[uuid.UUID]bool)
+		for _, s := range []store.MailState{store.Sent, store.Undelivered} {
+			if len(ids[s]) == 0 {
+				continue
+			}
+			settled, err := tx.SettleMails(ids[s], s, now)
+			if err != nil {
+				return err
+			}
+			maps.Copy(ended, settled)
+		}
+		for _, a := range all {
+			if !ended[a.id] || a.owed.Kind == store.PasscodeMail {
+				continue
+			}
+			if err := m.Saga.RecordMail(ctx, tx, a.owed.Invited, a.state == store.Undelivered); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

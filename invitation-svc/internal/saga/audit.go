@@ -125,6 +125,12 @@ func (s *Saga) RecordMail(ctx context.Context, tx store.Tx, i invitation.Invitat
 	return s.Record(ctx, tx, event(actMail, i.User, why, detail("InvitationId", i.ID.String())))
 }
 
+// RecordWithheld leaves the record of an invitation mail that is not sent
+// because the holder of the address has blocked the organization.
+func (s *Saga) RecordWithheld(ctx context.Context, tx store.Tx, i invitation.Invitation) error {
+	return s.Record(ctx, tx, event(actNotSent, i.User, nil, detail("InvitationId", i.ID.String())))
+}
+
 // RecordBadLink leaves the record of a link that was refused and why, which
 // its holder was not told.
 func (s *Saga) RecordBadLink(ctx context.Context, t tenant.ID, id uuid.UUID, why string) error {

@@ -29,16 +29,17 @@ func (s *Saga) Invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 		return Made{}, err
 	}
 	now, limits := s.Clock.Now(), s.counted(t, by, r)
-	settings, used, err := s.Store.Before(ctx, t, limits, now)
+	ahead, err := s.Store.Before(ctx, t, blockKey(r), limits, now)
 	if err != nil {
 		return Made{}, err
 	}
+	settings := ahead.Settings
 	d, wrong := invitation.Check(r, settings)
 	f, decision, err := s.lookUp(ctx, t, by, d, wrong)
 	if err != nil {
 		return Made{}, err
 	}
-	f.Quota = quota(limits, used, now)
+	f.Quota = quota(limits, ahead.Used, now)
 	plan, err := invitation.Admit(d, f)
 	if err != nil {
 		return Made{}, s.refused(ctx, t, by, r, err)
@@ -54,13 +55,30 @@ func (s *Saga) Invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 	omitted := d.Message != "" && i.Message == ""
 	switch plan.Action {
 	case invitation.Known:
-		return s.known(ctx, t, i)
+		return s.accepted(ctx, t, i)
 	case invitation.Create:
 		if i.HomeTenant, i.HomeObject, err = s.homeAccount(ctx, d, decision); err != nil {
 			return Made{}, err
 		}
 	}
-	return s.begin(ctx, t, i, omitted)
+	return s.begin(ctx, t, i, known{blocked: &ahead.Blocked, omitted: omitted})
+}
+
+// blockKey is the address whose holder may have blocked the organization;
+// empty when no mail is asked for.
+func blockKey(r invitation.Request) string {
+	address, wrong := invitation.ParseAddress(r.Address, false)
+	if !r.SendMessage || wrong != "" {
+		return ""
+	}
+	return address.Key()
+}
+
+// known is what the handler of an invitation knows when it is finished; who
+// finishes it after a kill knows none of it.
+type known struct {
+	blocked *bool // the holder of the address wants no mail; nil where nobody has looked
+	omitted bool  // the message of the inviter is left out
 }
 
 // refused leaves the record of a refusal (INV-25) and answers it.
@@ -74,14 +92,12 @@ func (s *Saga) refused(ctx context.Context, t tenant.ID, by invitation.Inviter, 
 	return why
 }
 
-// known answers for somebody who has accepted long ago: no ticket, no mail,
+// accepted answers for somebody who has accepted long ago: no ticket, no mail,
 // a link straight to the resource (INV-19).
-func (s *Saga) known(ctx context.Context, t tenant.ID, i invitation.Invitation) (Made, error) {
+func (s *Saga) accepted(ctx context.Context, t tenant.ID, i invitation.Invitation) (Made, error) {
 	i.State, i.CompletedAt, i.SendMessage = invitation.Completed, i.CreatedAt, false
 	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
-		if err := tx.AddInvitation(i); err != nil {
-			return err
-		}
+		tx.AddInvitation(i)
 		s.spend(tx, t, i)
 		return s.recordInvite(ctx, tx, i, nil)
 	})
@@ -90,11 +106,14 @@ func (s *Saga) known(ctx context.Context, t tenant.ID, i invitation.Invitation) 
 
 // begin makes the invitation durable before anything else happens, so that
 // whatever follows is found again after a kill.
-func (s *Saga) begin(ctx context.Context, t tenant.ID, i invitation.Invitation, omitted bool) (Made, error) {
+func (s *Saga) begin(ctx context.Context, t tenant.ID, i invitation.Invitation, k known) (Made, error) {
 	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
-		if err := tx.AddInvitation(i); err != nil {
-			return err
+		if s.OneDatabase {
+			// The directory commits its part to the same log after this, and waits
+			// for the disk: there is no user on disk without its invitation.
+			tx.Loosely()
 		}
+		tx.AddInvitation(i)
 		tx.SetTimer(store.SagaTimer, i.ID, i.CreatedAt.Add(SagaGrace))
 		s.spend(tx, t, i)
 		return nil
@@ -102,7 +121,7 @@ func (s *Saga) begin(ctx context.Context, t tenant.ID, i invitation.Invitation, 
 	if err != nil {
 		return Made{}, err
 	}
-	made, err := s.finish(ctx, t, i, omitted)
+	made, err := s.finish(ctx, t, i, k)
 	if err == nil {
 		return made, nil
 	}
@@ -111,7 +130,7 @@ func (s *Saga) begin(ctx context.Context, t tenant.ID, i invitation.Invitation, 
 
 // finish takes an invitation from Creating to what it is to become. It may be
 // repeated: the directory knows the invitation by its id.
-func (s *Saga) finish(ctx context.Context, t tenant.ID, i invitation.Invitation, omitted bool) (Made, error) {
+func (s *Saga) finish(ctx context.Context, t tenant.ID, i invitation.Invitation, k known) (Made, error) {
 	user, err := s.directoryStep(ctx, t, i)
 	if err != nil {
 		return Made{}, err
@@ -150,16 +169,14 @@ func (s *Saga) finish(ctx context.Context, t tenant.ID, i invitation.Invitation,
 			}
 			made.RedeemURL = ticket.Link{Tenant: t, Invitation: n.ID, Ticket: key}.URL(s.LoginOrigin)
 		}
-		// What is read or compared comes first; the rest travels with the commit.
-		if err := tx.SaveInvitation(n, i.State); err != nil {
-			return err
-		}
+		// All of it travels with the commit.
+		tx.QueueSave(n, i.State)
 		if happened == invitation.UserCreated {
 			tx.AddTicket(n.ID, ticket.API, key.Sum(n.ID), now)
 			tx.SetTimer(store.ExpiryTimer, n.ID, n.ExpiresAt)
 		}
 		tx.ClearTimer(store.SagaTimer, n.ID)
-		blocked, err := s.oweMails(ctx, tx, n)
+		blocked, err := s.oweMails(ctx, tx, n, k.blocked, user.language)
 		if err != nil {
 			return err
 		}
@@ -168,7 +185,7 @@ func (s *Saga) finish(ctx context.Context, t tenant.ID, i invitation.Invitation,
 			n.SendMessage = false
 		}
 		var more []audit.KeyValue
-		if omitted {
+		if k.omitted {
 			more = append(more, detail("customBodyOmitted", "true"))
 		}
 		if happened == invitation.BornAccepted {
@@ -201,6 +218,7 @@ func (s *Saga) takeOver(tx store.Tx, i invitation.Invitation) error {
 type madeUser struct {
 	id       uuid.UUID
 	accepted bool
+	language *string // which the user prefers, empty for none; nil where nobody told
 }
 
 // directoryStep has the directory do what the action needs.
@@ -225,7 +243,8 @@ func (s *Saga) directoryStep(ctx context.Context, t tenant.ID, i invitation.Invi
 	if err != nil {
 		return madeUser{}, errors.New("the directory answered a user without an id")
 	}
-	return madeUser{id: id, accepted: answer.User.GetExternalUserState() == directorypb.User_Accepted}, nil
+	language := answer.User.GetPreferredLanguage()
+	return madeUser{id: id, accepted: answer.User.GetExternalUserState() == directorypb.User_Accepted, language: &language}, nil
 }
 
 func creation(t tenant.ID, i invitation.Invitation) *directorypb.CreateExternalUserRequest {
@@ -321,7 +340,7 @@ func (s *Saga) Settle(ctx context.Context, t tenant.ID, id uuid.UUID) error {
 	if i.Abandoned {
 		return s.compensate(ctx, t, i)
 	}
-	_, err = s.finish(ctx, t, i, false)
+	_, err = s.finish(ctx, t, i, known{})
 	if err == nil || errors.Is(err, store.ErrStale) {
 		return nil
 	}
@@ -397,11 +416,15 @@ func (s *Saga) clear(ctx context.Context, t tenant.ID, k store.TimerKind, id uui
 
 // oweMails queues the mails of an invitation. Somebody who has blocked the
 // organization gets none (INV-48), which is said in the answer and recorded.
-func (s *Saga) oweMails(ctx context.Context, tx store.Tx, i invitation.Invitation) (blocked bool, err error) {
+// seen is what was read of that already, language what the guest prefers, both
+// nil where nobody knows. Whoever blocks it later is found at delivery.
+func (s *Saga) oweMails(ctx context.Context, tx store.Tx, i invitation.Invitation, seen *bool, language *string) (blocked bool, err error) {
 	if !i.SendMessage {
 		return false, nil
 	}
-	if blocked, err = tx.Blocked(i.Address.Key()); err != nil {
+	if seen != nil {
+		blocked = *seen
+	} else if blocked, err = tx.Blocked(i.Address.Key()); err != nil {
 		return false, err
 	}
 	kind := store.InvitationMail
@@ -414,9 +437,9 @@ func (s *Saga) oweMails(ctx context.Context, tx store.Tx, i invitation.Invitatio
 			return true, err
 		}
 		tx.AddMail(store.Mail{ID: id, Kind: kind, Invitation: i.ID, State: store.Withheld, CreatedAt: s.Clock.Now()})
-		return true, s.Record(ctx, tx, event(actNotSent, i.User, nil, detail("InvitationId", i.ID.String())))
+		return true, s.RecordWithheld(ctx, tx, i)
 	}
-	if err := s.OweMail(tx, kind, i.ID, uuid.Nil); err != nil {
+	if err := s.OweMail(tx, kind, i.ID, uuid.Nil, language); err != nil {
 		return false, err
 	}
 	for _, l := range s.Limits.MailsTo {
@@ -425,17 +448,22 @@ func (s *Saga) oweMails(ctx context.Context, tx store.Tx, i invitation.Invitatio
 		}
 	}
 	if !i.CC.IsZero() {
-		return false, s.OweMail(tx, store.CopyMail, i.ID, uuid.Nil)
+		return false, s.OweMail(tx, store.CopyMail, i.ID, uuid.Nil, language)
 	}
 	return false, nil
 }
 
-// OweMail queues one mail with the job that delivers it.
-func (s *Saga) OweMail(tx store.Tx, kind store.MailKind, invited, code uuid.UUID) error {
+// OweMail queues one mail with the job that delivers it. language is what its
+// reader prefers; nil has the directory asked when it is composed.
+func (s *Saga) OweMail(tx store.Tx, kind store.MailKind, invited, code uuid.UUID, language *string) error {
 	id, err := s.newID()
 	if err != nil {
 		return err
 	}
-	tx.AddMail(store.Mail{ID: id, Kind: kind, Invitation: invited, Passcode: code, State: store.Queued, CreatedAt: s.Clock.Now()})
+	m := store.Mail{ID: id, Kind: kind, Invitation: invited, Passcode: code, State: store.Queued, CreatedAt: s.Clock.Now()}
+	if language != nil {
+		m.Language, m.Asked = *language, true
+	}
+	tx.AddMail(m)
 	return s.Jobs.Enqueue(tx.Tx, MailJob{Tenant: tx.Tenant.String(), Mail: id, Code: kind == store.PasscodeMail}, time.Time{})
 }

@@ -55,7 +55,7 @@ func (s *Saga) resend(ctx context.Context, t tenant.ID, id uuid.UUID) error {
 	if !guest.Pending || !guest.Enabled {
 		return fault.Precondition(errorspb.Reason_CONFLICT, "The invited user is not waiting for an invitation.")
 	}
-	return s.again(ctx, t, i)
+	return s.again(ctx, t, i, guest.Language)
 }
 
 // Renew is Resend for whoever holds an old link: it does nothing at all when
@@ -68,7 +68,7 @@ func (s *Saga) Renew(ctx context.Context, t tenant.ID, id uuid.UUID) error {
 	return err
 }
 
-func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation) error {
+func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation, language string) error {
 	id, err := s.newID()
 	if err != nil {
 		return err
@@ -100,11 +100,9 @@ func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation
 		if err := s.takeOver(tx, n); err != nil {
 			return err
 		}
-		if err := tx.AddInvitation(n); err != nil {
-			return err
-		}
+		tx.AddInvitation(n)
 		tx.SetTimer(store.ExpiryTimer, n.ID, n.ExpiresAt)
-		if _, err := s.oweMails(ctx, tx, n); err != nil {
+		if _, err := s.oweMails(ctx, tx, n, nil, &language); err != nil {
 			return err
 		}
 		return s.recordInvite(ctx, tx, n, nil, detail("resend", "true"))

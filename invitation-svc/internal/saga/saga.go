@@ -70,6 +70,9 @@ type Config struct {
 	LinkLifetime     time.Duration
 	PasscodeValidity time.Duration
 	Limits           Limits
+	// OneDatabase says that the directory's tables are in the same database as
+	// ours, so that what it commits after us is on disk only if ours is.
+	OneDatabase bool
 }
 
 // Saga runs the acts.

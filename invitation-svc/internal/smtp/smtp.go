@@ -27,27 +27,29 @@ type Config struct {
 	Hello  string // name given to the relay; empty for the host's
 }
 
-// Relay delivers mails. It is safe for concurrent use; each mail has a
-// connection of its own.
+// Relay delivers mails. It is safe for concurrent use. Mails that follow each
+// other closely share a connection.
 type Relay struct {
-	host string
-	opts []gomail.Option
+	client *gomail.Client
+	lines  pool
 }
 
 const timeout = 20 * time.Second
 
 // New checks the settings; it does not connect.
 func New(cfg Config) (*Relay, error) {
-	r := &Relay{host: cfg.Host, opts: []gomail.Option{gomail.WithPort(cfg.Port), gomail.WithTimeout(timeout)}}
+	// NOOP before and RSET after each mail say nothing that the mail's own
+	// commands do not say.
+	opts := []gomail.Option{gomail.WithPort(cfg.Port), gomail.WithTimeout(timeout), gomail.WithoutNoop(), gomail.WithoutRset()}
 	switch cfg.TLS {
 	case "required", "":
-		r.opts = append(r.opts, gomail.WithTLSPolicy(gomail.TLSMandatory))
+		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSMandatory))
 	case "optional":
-		r.opts = append(r.opts, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
+		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
 	case "implicit":
-		r.opts = append(r.opts, gomail.WithSSL())
+		opts = append(opts, gomail.WithSSL())
 	case "none":
-		r.opts = append(r.opts, gomail.WithTLSPolicy(gomail.NoTLS))
+		opts = append(opts, gomail.WithTLSPolicy(gomail.NoTLS))
 	default:
 		return nil, fmt.Errorf("smtp: TLS is %q, not required, optional, implicit or none", cfg.TLS)
 	}
@@ -60,18 +62,19 @@ func New(cfg Config) (*Relay, error) {
 		if !pool.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("smtp: %s holds no certificate", cfg.CAFile)
 		}
-		r.opts = append(r.opts, gomail.WithTLSConfig(&tls.Config{RootCAs: pool, ServerName: cfg.Host, MinVersion: tls.VersionTLS12}))
+		opts = append(opts, gomail.WithTLSConfig(&tls.Config{RootCAs: pool, ServerName: cfg.Host, MinVersion: tls.VersionTLS12}))
 	}
 	if cfg.Username != "" {
-		r.opts = append(r.opts, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(cfg.Username), gomail.WithPassword(cfg.Password))
+		opts = append(opts, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(cfg.Username), gomail.WithPassword(cfg.Password))
 	}
 	if cfg.Hello != "" {
-		r.opts = append(r.opts, gomail.WithHELO(cfg.Hello))
+		opts = append(opts, gomail.WithHELO(cfg.Hello))
 	}
-	if _, err := gomail.NewClient(cfg.Host, r.opts...); err != nil {
+	client, err := gomail.NewClient(cfg.Host, opts...)
+	if err != nil {
 		return nil, fmt.Errorf("smtp: %w", err)
 	}
-	return r, nil
+	return &Relay{client: client, lines: pool{tokens: make(chan struct{}, mostLines), dial: client.DialToSMTPClientWithContext}}, nil
 }
 
 // Permanent is a refusal that no further attempt will change.
@@ -90,18 +93,49 @@ func (r *Relay) Send(ctx context.Context, m mail.Message, at time.Time) error {
 	if err != nil {
 		return Permanent{err}
 	}
-	client, err := gomail.NewClient(r.host, r.opts...)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	l, err := r.lines.take(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	err = client.DialAndSendWithContext(ctx, msg)
+	err = r.client.SendWithSMTPClient(l.Client, msg)
+	if l.used && hungUp(err) {
+		// The relay had ended the connection meanwhile; it has seen nothing of
+		// this mail.
+		r.lines.drop(l)
+		if l, err = r.lines.take(ctx); err != nil {
+			return err
+		}
+		err = r.client.SendWithSMTPClient(l.Client, msg)
+	}
 	var refused *gomail.SendError
-	if errors.As(err, &refused) && refused.ErrorCode() >= 500 && refused.ErrorCode() < 600 {
+	code := 0
+	if errors.As(err, &refused) {
+		code = refused.ErrorCode()
+	}
+	if err == nil || code > 0 && code != 421 { // it was said by a relay that goes on listening
+		r.lines.put(l)
+	} else {
+		r.lines.drop(l)
+	}
+	if code >= 500 && code < 600 {
 		return Permanent{err}
 	}
 	return err
+}
+
+// Close ends the connections that wait for a mail.
+func (r *Relay) Close() { r.lines.close() }
+
+// hungUp reports that a mail failed at its first command, without an answer.
+func hungUp(err error) bool {
+	var failed *gomail.SendError
+	if !errors.As(err, &failed) {
+		return false
+	}
+	code := failed.ErrorCode()
+	return (failed.Reason == gomail.ErrConnCheck || failed.Reason == gomail.ErrSMTPMailFrom) && (code == 0 || code == 421)
 }
 
 // message is the mail in the library's form. The library encodes headers by

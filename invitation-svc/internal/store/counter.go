@@ -19,23 +19,46 @@ type Counted struct {
 
 const usedSQL = `select coalesce(sum(events), 0), min(bucket) from counters where subject = $1 and bucket >= $2`
 
-// Before reads in one round trip what an invitation is checked against: the
-// tenant's settings, and what was counted for each of the limits.
-func (s *Store) Before(ctx context.Context, t tenant.ID, all []Counted, now time.Time) (invitation.Settings, []throttle.Used, error) {
-	var set invitation.Settings
-	used := make([]throttle.Used, len(all))
+// usedAllSQL is usedSQL for many subjects, each with the start of its window.
+const usedAllSQL = `select u.events, u.oldest from unnest($1::bytea[], $2::timestamptz[]) with ordinality w (subject, since, place),
+	lateral (select coalesce(sum(events), 0) as events, min(bucket) as oldest from counters c where c.subject = w.subject and c.bucket >= w.since) u
+	order by w.place`
+
+// Ahead is what an invitation is checked against before it is made.
+type Ahead struct {
+	Settings invitation.Settings
+	Used     []throttle.Used // of each limit asked for
+	Blocked  bool            // the holder of the address wants no invitations
+}
+
+// Before reads all of Ahead in one round trip.
+func (s *Store) Before(ctx context.Context, t tenant.ID, address string, all []Counted, now time.Time) (Ahead, error) {
+	a := Ahead{Used: make([]throttle.Used, 0, len(all))}
 	batch := &pgx.Batch{}
 	batch.Queue(settingsSQL, t).QueryRow(func(row pgx.Row) (err error) {
-		set, err = scanSettings(row)
+		a.Settings, err = scanSettings(row)
 		return err
 	})
-	for i, c := range all {
-		batch.Queue(usedSQL, c.Subject[:], c.Limit.Since(now)).QueryRow(func(row pgx.Row) (err error) {
-			used[i], err = scanUsed(row)
-			return err
+	if address != "" {
+		batch.Queue(blockedSQL, t, address).QueryRow(func(row pgx.Row) error { return row.Scan(&a.Blocked) })
+	}
+	if len(all) > 0 {
+		subjects, since := make([][]byte, len(all)), make([]time.Time, len(all))
+		for i, c := range all {
+			subjects[i], since[i] = c.Subject[:], c.Limit.Since(now)
+		}
+		batch.Queue(usedAllSQL, subjects, since).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				u, err := scanUsed(rows)
+				if err != nil {
+					return err
+				}
+				a.Used = append(a.Used, u)
+			}
+			return rows.Err()
 		})
 	}
-	return set, used, s.db.ReadBatch(ctx, t, batch)
+	return a, s.db.ReadBatch(ctx, t, batch)
 }
 
 func scanUsed(row pgx.Row) (throttle.Used, error) {

@@ -84,9 +84,15 @@ func (tx Tx) invitations() *gorm.DB {
 }
 
 // AddInvitation queues a new invitation.
-func (tx Tx) AddInvitation(i invitation.Invitation) error {
-	row := invitationToRow(tx.Tenant, i)
-	return tx.QueueCreate(&row)
+func (tx Tx) AddInvitation(i invitation.Invitation) {
+	r := invitationToRow(tx.Tenant, i)
+	tx.Queue(`insert into invitations (tenant_id, id, user_id, state, action, address, address_key, display_name, user_type, redirect_url,
+		send_message, language, message, cc, sponsors, inviter_kind, inviter_id, inviter_name, inviter_mail, inviter_guest,
+		home_tenant_id, home_object_id, created_at, expires_at, completed_at, redemption_id, redeeming_since, abandoned)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`,
+		r.TenantID, r.ID, r.UserID, r.State, r.Action, r.Address, r.AddressKey, r.DisplayName, r.UserType, r.RedirectURL,
+		r.SendMessage, r.Language, r.Message, r.Cc, append([]uuid.UUID{}, i.Sponsors...), r.InviterKind, r.InviterID, r.InviterName, r.InviterMail, r.InviterGuest,
+		r.HomeTenantID, r.HomeObjectID, r.CreatedAt, r.ExpiresAt, r.CompletedAt, r.RedemptionID, r.RedeemingSince, r.Abandoned)
 }
 
 // Invitation reads one; ErrNone when the tenant has no such id.
@@ -122,11 +128,23 @@ func (tx Tx) LatestInvitation(user uuid.UUID) (invitation.Invitation, error) {
 // SaveInvitation writes what changes in the life of an invitation, if its
 // state is still from; ErrStale otherwise.
 func (tx Tx) SaveInvitation(i invitation.Invitation, from invitation.State) error {
-	return tx.changed(`update invitations set state = $4, user_id = $5, home_tenant_id = $6, home_object_id = $7, completed_at = $8,
-		redemption_id = $9, redeeming_since = $10, abandoned = $11
-		where tenant_id = $1 and id = $2 and state = $3`,
-		tx.Tenant, i.ID, int8(from), int8(i.State), nullID(i.User), i.HomeTenant, nullID(i.HomeObject), nullTime(i.CompletedAt),
-		nullID(i.Redemption), nullTime(i.RedeemingSince), i.Abandoned)
+	return tx.changed(saveSQL, saveArgs(tx.Tenant, i, from)...)
+}
+
+const saveSQL = `update invitations set state = $4, user_id = $5, home_tenant_id = $6, home_object_id = $7, completed_at = $8,
+	redemption_id = $9, redeeming_since = $10, abandoned = $11
+	where tenant_id = $1 and id = $2 and state = $3`
+
+func saveArgs(t tenant.ID, i invitation.Invitation, from invitation.State) []any {
+	return []any{t, i.ID, int8(from), int8(i.State), nullID(i.User), i.HomeTenant, nullID(i.HomeObject), nullTime(i.CompletedAt),
+		nullID(i.Redemption), nullTime(i.RedeemingSince), i.Abandoned}
+}
+
+// QueueSave is SaveInvitation that travels with the next round trip: when the
+// state is no longer from, the division by the number of rows ends the
+// transaction, and Write answers ErrStale.
+func (tx Tx) QueueSave(i invitation.Invitation, from invitation.State) {
+	tx.Queue(`with saved as (`+saveSQL+` returning 1) select 1 / count(*) from saved`, saveArgs(tx.Tenant, i, from)...)
 }
 
 // Supersede ends every pending invitation of a user but one.

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"fmt"
 	"time"
 
+	"entente.dev/invitation-svc/internal/invitation"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 )
 
 // MailKind says which mail is to be composed.
@@ -52,31 +55,98 @@ type Mail struct {
 	State      MailState
 	Attempts   int
 	CreatedAt  time.Time
+	// Language is what the guest preferred when the mail became owed; Asked
+	// says that this is known, if only that there is no preference.
+	Language string
+	Asked    bool
+}
+
+// Claimed is a Mail with what else is read when it is claimed.
+type Claimed struct {
+	Mail
+	Invited invitation.Invitation
+	Blocked bool // the holder of the address has blocked the organization
+}
+
+type claimRow struct {
+	Row     invitationRow `gorm:"embedded"`
+	Blocked bool
 }
 
 // AddMail queues the row of a mail that is owed.
 func (tx Tx) AddMail(m Mail) {
-	tx.Queue(`insert into mails (tenant_id, id, kind, invitation_id, passcode_id, state, created_at) values ($1, $2, $3, $4, $5, $6, $7)`,
-		tx.Tenant, m.ID, int8(m.Kind), m.Invitation, nullID(m.Passcode), int8(m.State), m.CreatedAt)
+	tx.Queue(`insert into mails (tenant_id, id, kind, invitation_id, passcode_id, state, created_at, language) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		tx.Tenant, m.ID, int8(m.Kind), m.Invitation, nullID(m.Passcode), int8(m.State), m.CreatedAt, nullText(m.Language, m.Asked))
 }
 
-// ClaimMail counts an attempt at a queued mail and answers it, locked until
-// the transaction ends; ErrNone when nothing is owed any more.
-func (tx Tx) ClaimMail(id uuid.UUID) (Mail, error) {
+func nullText(s string, known bool) *string {
+	if !known {
+		return nil
+	}
+	return &s
+}
+
+// ClaimMails counts an attempt at each of the mails that are still queued and
+// answers those, locked until the transaction ends, in the order of their ids.
+func (tx Tx) ClaimMails(ids []uuid.UUID) ([]Claimed, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), `update mails m set attempts = attempts + 1
+		from (select id from mails where tenant_id = $1 and id = any ($2) and state = $3 order by id for update) owed
+		where m.tenant_id = $1 and m.id = owed.id
+		returning m.id, m.kind, m.invitation_id, m.passcode_id, m.state, m.attempts, m.created_at, m.language`, tx.Tenant, ids, int8(Queued))
+	if err != nil {
+		return nil, err
+	}
+	var all []Claimed
+	var invited []uuid.UUID
 	var m Mail
 	var kind, state int8
 	var code *uuid.UUID
-	err := tx.Pgx().QueryRow(tx.Context(), `update mails set attempts = attempts + 1 where tenant_id = $1 and id = $2 and state = $3
-		returning id, kind, invitation_id, passcode_id, state, attempts, created_at`, tx.Tenant, id, int8(Queued)).
-		Scan(&m.ID, &kind, &m.Invitation, &code, &state, &m.Attempts, &m.CreatedAt)
-	m.Kind, m.State, m.Passcode = MailKind(kind), MailState(state), plain(code)
-	return m, none(err)
+	var language *string
+	_, err = pgx.ForEachRow(rows, []any{&m.ID, &kind, &m.Invitation, &code, &state, &m.Attempts, &m.CreatedAt, &language}, func() error {
+		m.Kind, m.State, m.Passcode, m.Language, m.Asked = MailKind(kind), MailState(state), plain(code), plain(language), language != nil
+		all, invited = append(all, Claimed{Mail: m}), append(invited, m.Invitation)
+		return nil
+	})
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	var found []claimRow
+	err = tx.Gorm().Table("invitations").
+		Select("invitations.*, exists (select from blocked_addresses b where b.tenant_id = invitations.tenant_id and b.address_key = invitations.address_key) as blocked").
+		Where("tenant_id = ? and id in ?", tx.Tenant, invited).Find(&found).Error
+	if err != nil {
+		return nil, fmt.Errorf("read invitations of mails: %w", err)
+	}
+	for i := range all {
+		for _, row := range found {
+			if row.Row.ID == all[i].Invitation {
+				all[i].Invited, all[i].Blocked = invitationFromRow(row.Row), row.Blocked
+			}
+		}
+	}
+	return all, nil
 }
 
-// SettleMail ends a mail that is owed; ErrStale when it was settled before.
-func (tx Tx) SettleMail(id uuid.UUID, s MailState, now time.Time) error {
-	return tx.changed(`update mails set state = $3, settled_at = $4 where tenant_id = $1 and id = $2 and state = $5`,
-		tx.Tenant, id, int8(s), now, int8(Queued))
+// SettleMails ends mails that are owed and answers which of them were; the
+// others had been settled before.
+func (tx Tx) SettleMails(ids []uuid.UUID, s MailState, now time.Time) (map[uuid.UUID]bool, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), `update mails set state = $3, settled_at = $4 where tenant_id = $1 and id = any ($2) and state = $5 returning id`,
+		tx.Tenant, ids, int8(s), now, int8(Queued))
+	if err != nil {
+		return nil, err
+	}
+	settled := make(map[uuid.UUID]bool)
+	var id uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		settled[id] = true
+		return nil
+	})
+	return settled, err
+}
+
+// QueueSettle queues the end of a mail that the transaction has claimed.
+func (tx Tx) QueueSettle(id uuid.UUID, s MailState, now time.Time) {
+	tx.Queue(`update mails set state = $3, settled_at = $4 where tenant_id = $1 and id = $2`, tx.Tenant, id, int8(s), now)
 }
 
 // Block records that the holder of an address wants no invitations of the
@@ -87,9 +157,11 @@ func (tx Tx) Block(address string, now time.Time) (bool, error) {
 	return tag.RowsAffected() == 1, err
 }
 
+const blockedSQL = `select exists (select from blocked_addresses where tenant_id = $1 and address_key = $2)`
+
 // Blocked reports whether the holder of an address wants no invitations.
 func (tx Tx) Blocked(address string) (bool, error) {
 	var blocked bool
-	err := tx.Pgx().QueryRow(tx.Context(), `select exists (select from blocked_addresses where tenant_id = $1 and address_key = $2)`, tx.Tenant, address).Scan(&blocked)
+	err := tx.Pgx().QueryRow(tx.Context(), blockedSQL, tx.Tenant, address).Scan(&blocked)
 	return blocked, err
 }

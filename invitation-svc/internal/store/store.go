@@ -45,11 +45,22 @@ func (s *Store) Write(ctx context.Context, t tenant.ID, fn func(Tx) error) error
 	const attempts = 10
 	for attempt := 1; ; attempt++ {
 		err := s.db.Write(ctx, t, func(tx *pg.Tx) error { return fn(Tx{tx}) })
+		if pg.SQLState(err) == divisionByZero {
+			return ErrStale
+		}
 		if attempt == attempts || !repeatable(err) {
 			return err
 		}
 	}
 }
+
+// divisionByZero is how a queued compare-and-set fails; nothing else divides.
+const divisionByZero = "22012"
+
+// Loosely lets the commit return before it is on disk. It is for what a crash
+// of the database may take back, because what follows takes it back as well or
+// repeats it.
+func (tx Tx) Loosely() { tx.Queue("set local synchronous_commit = off") }
 
 // repeatable are collisions with a row that the next attempt will see.
 func repeatable(err error) bool {

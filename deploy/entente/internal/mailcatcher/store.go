@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"entente.dev/deploy/entente/internal/atomicfile"
 	"github.com/google/uuid"
 )
 
@@ -58,15 +57,16 @@ func OpenStore(dir string, limit int) (*Store, error) {
 	return s, nil
 }
 
-// Add keeps one mail and answers its id. The mail is on disk when it returns.
+// Add keeps one mail and answers its id. The mail outlives the process from
+// then on; it does not wait for the disk, which the database beside it needs.
 func (s *Store) Add(from string, to []string, body []byte) (string, error) {
 	next, err := uuid.NewV7()
 	if err != nil {
 		return "", fmt.Errorf("name mail: %w", err)
 	}
 	id := next.String()
-	if err := atomicfile.Write(s.path(id), slices.Concat(envelope(from, to), body), 0o600); err != nil {
-		return "", err
+	if err := place(s.path(id), slices.Concat(envelope(from, to), body)); err != nil {
+		return "", fmt.Errorf("keep mail: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,6 +83,15 @@ func (s *Store) Add(from string, to []string, body []byte) (string, error) {
 		delete(s.to, oldest)
 	}
 	return id, nil
+}
+
+// place writes a file that nobody ever sees in part.
+func place(path string, data []byte) error {
+	unfinished := path + ".new"
+	if err := os.WriteFile(unfinished, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, path)
 }
 
 // Query narrows a listing.

@@ -15,7 +15,7 @@ func (s *installation) invitationConfig(login cluster.Service) (service.Config, 
 	if err != nil {
 		return c, err
 	}
-	c.DSN, c.OwnerDSN, c.ServeRole = login.DSN, login.OwnerDSN, login.Role
+	c.DSN, c.OwnerDSN, c.ServeRole, c.OneDatabase = login.DSN, login.OwnerDSN, login.Role, true
 	c.LoginOrigin, c.MailFrom, c.Key = s.graphURL, s.options.MailFrom, s.keys.InvitationKey()
 	c.SMTPUsername, c.SMTPPassword, c.SMTPTLS = s.options.SMTPUsername, s.options.SMTPPassword, s.options.SMTPTLS
 	relay := s.options.SMTP
