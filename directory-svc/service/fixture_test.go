@@ -38,8 +38,8 @@ type suite struct {
 	svc      *service.Service
 	clock    *clocktest.Fake
 	operator *ecdsa.PrivateKey
-	dial     func(as string) *grpc.ClientConn
-	gateway  *grpc.ClientConn
+	dial     func(as string) grpc.ClientConnInterface
+	gateway  grpc.ClientConnInterface
 }
 
 func start(t testing.TB) *suite {
@@ -62,7 +62,7 @@ func startOn(t testing.TB, dsn string, fake *clocktest.Fake, clk clock.Clock) *s
 	}
 	s := &suite{t: t, svc: svc, clock: fake, operator: operator}
 	listener, dial := rpc.Local(service.Name)
-	s.dial = func(as string) *grpc.ClientConn {
+	s.dial = func(as string) grpc.ClientConnInterface {
 		conn, err := dial(as, rpc.ClientConfig{})
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
-	"entente.dev/servicekit/odata"
 	"github.com/google/uuid"
 )
 
@@ -109,31 +108,19 @@ func (s *Objects) ListTransitiveMemberOf(ctx context.Context, req *pb.ListTransi
 	if err != nil {
 		return nil, err
 	}
-	route := "transitiveMemberOf/" + req.Id + "/" + req.Cast
-	page, err := s.Tokens.Page(caller.From(ctx), route, req.Query)
-	if err != nil {
-		return nil, err
-	}
-	out := &pb.ListDirectoryObjectsResponse{}
+	var out *pb.ListDirectoryObjectsResponse
 	err = s.memberships(ctx, req.Id, false, func(tx *store.Tx, who caller.Caller, t *store.Tenant, link store.Link, groups []uuid.UUID) error {
 		links, err := s.holders(tx, link, groups, types)
 		if err != nil {
 			return err
 		}
-		if page.After != nil {
-			links = slices.DeleteFunc(links, func(l store.Link) bool { return l.ID.String() <= page.After.ID })
-		}
-		if len(links) > page.Size {
-			links = links[:page.Size]
-			out.NextPageToken = s.Tokens.Next(who, route, req.Query, page, odata.Position{ID: links[page.Size-1].ID.String()})
-		}
-		out.Value, err = s.objects(tx, who, t, links)
+		out, err = s.pageOf(tx, who, t, "transitiveMemberOf/"+req.Id+"/"+req.Cast, req.Query, links)
 		return err
 	})
 	return out, err
 }
 
-// holders are the groups and the activated roles of an object, by id.
+// holders are the groups and the activated roles of an object.
 func (s *Objects) holders(tx *store.Tx, link store.Link, groups []uuid.UUID, types []object.Type) ([]store.Link, error) {
 	var out []store.Link
 	if len(types) == 0 || types[0] == object.Group {
@@ -156,7 +143,6 @@ func (s *Objects) holders(tx *store.Tx, link store.Link, groups []uuid.UUID, typ
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b store.Link) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	return out, nil
 }
 

@@ -16,6 +16,8 @@ var refusedActs = map[string]audit.Event{
 	"UserService/DeleteUser":                         record("Delete user", userManagement, "Delete"),
 	"UserService/SetManager":                         record("Set user manager", userManagement, "Update"),
 	"UserService/RemoveManager":                      record("Update user", userManagement, "Update"),
+	"UserService/AddSponsor":                         record("Update user", userManagement, "Update"),
+	"UserService/RemoveSponsor":                      record("Update user", userManagement, "Update"),
 	"DirectoryObjectService/RestoreDeletedItem":      record("Restore user", userManagement, "Update"),
 	"DirectoryObjectService/PurgeDeletedItem":        record("Hard Delete user", userManagement, "Delete"),
 	"GroupService/CreateGroup":                       record("Add group", groupManagement, "Add"),

@@ -10,9 +10,12 @@ import (
 	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 var userDescriptor = (&pb.User{}).ProtoReflect().Descriptor()
@@ -134,11 +137,20 @@ func userSelect(text string) ([]string, error) {
 				names[i], found = f.JSONName(), true
 			}
 		}
+		if notHeld(userDescriptor, name) {
+			return nil, fault.Unimplemented(errorspb.Reason_NOT_IMPLEMENTED, "The property '%s' is not held by this product.", clip(name)).WithMeta("property", clip(name))
+		}
 		if !found && !strings.HasPrefix(name, "extension_") {
 			return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "Could not find a property named '%s' on type 'microsoft.graph.user'.", clip(name))
 		}
 	}
 	return names, nil
+}
+
+// notHeld tells that a property is one of Graph's and none of ours (DIR-36).
+func notHeld(resource protoreflect.MessageDescriptor, name string) bool {
+	r, _ := proto.GetExtension(resource.Options(), optionspb.E_Resource).(*optionspb.Resource)
+	return slices.ContainsFunc(r.GetNotHeld(), func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // CountUsers counts users (DIR-205).

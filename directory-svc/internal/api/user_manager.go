@@ -7,6 +7,7 @@ import (
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/audit"
@@ -54,29 +55,37 @@ func (s *Users) SetManager(ctx context.Context, req *pb.SetManagerRequest) (*emp
 	if err != nil {
 		return nil, err
 	}
-	return s.manage(ctx, req.Id, "Set user manager", func(tx *store.Tx, report uuid.UUID, _ *uuid.UUID) (*uuid.UUID, error) {
-		if id == report {
-			return nil, fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "A user cannot be the own manager.")
+	return s.relink(ctx, req.Id, "manager", "Set user manager", func(tx *store.Tx, u user.User) (user.User, linking, error) {
+		if id == u.ID {
+			return u, linking{}, fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "A user cannot be the own manager.")
 		}
-		if _, err := tx.User(store.UserID(id)); err != nil {
-			return nil, err
-		}
-		return &id, nil
+		_, err := tx.User(store.UserID(id))
+		u.ManagerID = &id
+		return u, linking{store.Linked, id, object.User}, err
 	})
 }
 
 // RemoveManager removes the manager of a user (DIR-47).
 func (s *Users) RemoveManager(ctx context.Context, req *pb.RemoveManagerRequest) (*emptypb.Empty, error) {
-	return s.manage(ctx, req.Id, "Update user", func(_ *store.Tx, _ uuid.UUID, present *uuid.UUID) (*uuid.UUID, error) {
-		if present == nil {
-			return nil, property.NotFound("manager")
+	return s.relink(ctx, req.Id, "manager", "Update user", func(_ *store.Tx, u user.User) (user.User, linking, error) {
+		if u.ManagerID == nil {
+			return u, linking{}, property.NotFound("manager")
 		}
-		return nil, nil
+		former := *u.ManagerID
+		u.ManagerID = nil
+		return u, linking{store.Unlinked, former, object.User}, nil
 	})
 }
 
-// manage changes the manager of a user to what decide answers.
-func (s *Users) manage(ctx context.Context, key, activity string, decide func(tx *store.Tx, report uuid.UUID, present *uuid.UUID) (*uuid.UUID, error)) (*emptypb.Empty, error) {
+// linking is what happened to a relation of a user, and with whom.
+type linking struct {
+	kind store.ChangeKind
+	id   uuid.UUID
+	typ  object.Type
+}
+
+// relink changes a relation of a user that is kept with it.
+func (s *Users) relink(ctx context.Context, key, relation, activity string, change func(*store.Tx, user.User) (user.User, linking, error)) (*emptypb.Empty, error) {
 	who, t, err := s.home(ctx)
 	if err != nil {
 		return nil, err
@@ -88,11 +97,11 @@ func (s *Users) manage(ctx context.Context, key, activity string, decide func(tx
 			return err
 		}
 		ev.Targets = []audit.Target{userTarget(old)}
-		if err := access.Update(who, access.Target{ID: old.ID}, rights(t), []string{"manager"}); err != nil {
+		if err := access.Update(who, access.Target{ID: old.ID}, rights(t), []string{relation}); err != nil {
 			return err
 		}
-		u := *old
-		if u.ManagerID, err = decide(tx, old.ID, old.ManagerID); err != nil {
+		u, l, err := change(tx, *old)
+		if err != nil {
 			return err
 		}
 		d := store.Differ(old, &u)
@@ -100,12 +109,8 @@ func (s *Users) manage(ctx context.Context, key, activity string, decide func(tx
 			return nil
 		}
 		tx.SaveUser(old, &u, d)
-		kind, related := store.Linked, u.ManagerID
-		if related == nil {
-			kind, related = store.Unlinked, old.ManagerID
-		}
-		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: kind, Properties: d.Properties, Related: related})
-		ev.Targets = append(ev.Targets, audit.Target{ID: related.String(), Type: object.User.Title()})
+		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: l.kind, Properties: d.Properties, Related: &l.id})
+		ev.Targets = append(ev.Targets, audit.Target{ID: l.id.String(), Type: l.typ.Title()})
 		return s.audit(ctx, tx, ev)
 	})
 	if err != nil {

@@ -38,6 +38,12 @@ func Conflict(name string) *fault.Error {
 	return f.WithViolation(name, f.Message, "ObjectConflict")
 }
 
+// ReferenceExists refuses a link of a relation that is there already.
+func ReferenceExists(relation string) *fault.Error {
+	return fault.Exists(errorspb.Reason_REFERENCE_EXISTS,
+		"One or more added object references already exist for the following modified properties: '%s'.", relation)
+}
+
 // NotFound says that the key names no object of the caller's tenant. It is
 // the same for a foreign id and for one that never existed (DIR-3).
 func NotFound(key string) *fault.Error {

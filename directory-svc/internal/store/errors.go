@@ -25,8 +25,8 @@ var refusals = map[string]*fault.Error{
 	"domains_verified":              property.Conflict("id"),
 	"users_invitation":              fault.Aborted(errorspb.Reason_CONFLICT, "The invitation is being carried out by another call."),
 	"users_alternative_security_id": fault.Exists(errorspb.Reason_IDENTITY_BOUND, "The account is bound to another user of the tenant."),
-	"group_members_pkey":            referenceExists("members"),
-	"object_owners_pkey":            referenceExists("owners"),
+	"group_members_pkey":            property.ReferenceExists("members"),
+	"object_owners_pkey":            property.ReferenceExists("owners"),
 	"group_members_acyclic":         fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "The membership would make the group a member of itself."),
 	"last_administrator":            fault.Precondition(errorspb.Reason_LAST_ADMINISTRATOR, "The last enabled Global Administrator of the tenant cannot be removed, disabled or deleted."),
 	"role_assignments_unique": fault.Exists(errorspb.Reason_CONFLICTING_OBJECT,
@@ -36,11 +36,6 @@ var refusals = map[string]*fault.Error{
 	"app_role_assignments_unique": fault.Exists(errorspb.Reason_ASSIGNMENT_EXISTS, "Permission being assigned already exists on the object"),
 	"service_principals_app_id": fault.Exists(errorspb.Reason_ALREADY_EXISTS,
 		"The service principal cannot be created because the service principal name is already in use."),
-}
-
-func referenceExists(relation string) *fault.Error {
-	return fault.Exists(errorspb.Reason_REFERENCE_EXISTS,
-		"One or more added object references already exist for the following modified properties: '%s'.", relation)
 }
 
 // translate makes a fault of a broken constraint that has a meaning.

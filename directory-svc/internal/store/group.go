@@ -223,13 +223,19 @@ type Link struct {
 }
 
 // Relation is a table of links from an object to others.
-type Relation struct{ table, from, to, kind string }
+type Relation struct{ table, from, to, kind, awake string }
+
+// awake is the condition on links whose objects are live.
+const awake = "not link.dormant"
 
 // The relations that can be listed.
 var (
-	Members  = Relation{"group_members", "group_id", "member_id", "member_type"}
-	Owners   = Relation{"object_owners", "object_id", "owner_id", "owner_type"}
-	MemberOf = Relation{"group_members", "member_id", "group_id", "2::smallint"}
+	Members       = Relation{"group_members", "group_id", "member_id", "link.member_type", awake}
+	Owners        = Relation{"object_owners", "object_id", "owner_id", "link.owner_type", awake}
+	OwnedObjects  = Relation{"object_owners", "owner_id", "object_id", "link.object_type", awake}
+	DirectReports = Relation{"users", "manager_id", "id", "1::smallint", "link.deleted_at is null"}
+	MemberOf      = Relation{"group_members", "member_id", "group_id", "2::smallint",
+		awake + " and exists (select from groups g where g.tenant_id = link.tenant_id and g.id = link.group_id and g.deleted_at is null)"}
 )
 
 // LinkColumns are the columns that filters on relations may use.
@@ -240,16 +246,11 @@ func (r Relation) LinkColumns() odata.Columns {
 // ListLinks reads a page of the objects an object is related to, by id. types
 // restricts them; none means all.
 func (s *Store) ListLinks(ctx context.Context, t tenant.ID, r Relation, from uuid.UUID, types []object.Type, l Listing) (Page[Link], error) {
-	where, args := "link.tenant_id = ? and link."+r.from+" = ? and not link.dormant", []any{[16]byte(from)}
-	kind := "link." + r.kind
-	if r == MemberOf {
-		kind = r.kind
-		where += " and exists (select from groups g where g.tenant_id = link.tenant_id and g.id = link.group_id and g.deleted_at is null)"
-	}
+	where, args := "link.tenant_id = ? and link."+r.from+" = ? and "+r.awake, []any{[16]byte(from)}
 	if len(types) > 0 {
-		where, args = where+" and "+kind+" = any(?)", append(args, numbersOf(types))
+		where, args = where+" and "+r.kind+" = any(?)", append(args, numbersOf(types))
 	}
-	return page(ctx, s, t, source[Link]{columns: "link." + r.to + ", " + kind, from: r.table + " link", where: where, args: args,
+	return page(ctx, s, t, source[Link]{columns: "link." + r.to + ", " + r.kind, from: r.table + " link", where: where, args: args,
 		scan: func(row scanner, key **string) (Link, uuid.UUID, error) {
 			var out Link
 			err := row.Scan((*[16]byte)(&out.ID), (*int16)(&out.Type), key)

@@ -174,7 +174,7 @@ func buildUserColumns() []userColumn {
 		moment("last_password_change_at", func(u *user.User) **time.Time { return &u.LastPasswordChange }, "lastPasswordChangeDateTime"),
 		moment("sessions_valid_from", func(u *user.User) **time.Time { return &u.SessionsValidFrom }, "signInSessionsValidFromDateTime", "refreshTokensValidFromDateTime"),
 		userColumn{name: "manager_id", properties: []string{"manager"}, arg: func(u *user.User) any { return idOf(u.ManagerID) }, dest: func(s *userScan) any { return &s.u.ManagerID }},
-		userColumn{name: "sponsor_ids", dest: func(s *userScan) any { return &s.u.Sponsors }, arg: func(u *user.User) any {
+		userColumn{name: "sponsor_ids", properties: []string{"sponsors"}, dest: func(s *userScan) any { return &s.u.Sponsors }, arg: func(u *user.User) any {
 			if len(u.Sponsors) == 0 {
 				return nil
 			}

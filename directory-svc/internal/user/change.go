@@ -196,3 +196,21 @@ func Restore(u User, newName string, t *organization.Tenant, now time.Time) (Use
 	u.Deleted, u.SyncDeleted = nil, false
 	return u, nil
 }
+
+// AddSponsor adds a user or group that answers for u (DIR-49).
+func AddSponsor(u User, id uuid.UUID) (User, error) {
+	if slices.Contains(u.Sponsors, id) {
+		return User{}, property.ReferenceExists("sponsors")
+	}
+	u.Sponsors = append(slices.Clip(u.Sponsors), id)
+	return u, checkSponsors(&u)
+}
+
+// RemoveSponsor takes a sponsor away (DIR-49).
+func RemoveSponsor(u User, id uuid.UUID) (User, error) {
+	if !slices.Contains(u.Sponsors, id) {
+		return User{}, property.NotFound(id.String())
+	}
+	u.Sponsors = slices.DeleteFunc(slices.Clone(u.Sponsors), func(s uuid.UUID) bool { return s == id })
+	return u, nil
+}

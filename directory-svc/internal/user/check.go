@@ -38,6 +38,10 @@ func Check(u *User) error {
 			return property.Invalid(resource, name)
 		}
 	}
+	return checkSponsors(u)
+}
+
+func checkSponsors(u *User) error {
 	if len(u.Sponsors) > maxSponsors {
 		return property.Refused("sponsors", "A user has at most %d sponsors.", maxSponsors)
 	}
