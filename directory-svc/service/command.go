@@ -79,7 +79,7 @@ func ServeCommand(ctx context.Context, args []string) error {
 // serveSelf serves the listener inside the process. The drain of the public
 // listener stops the server as a whole: that is no failure, and the rest of
 // the background work ends in its own time.
-func serveSelf(ctx context.Context, server *grpc.Server, local net.Listener) error {
+func serveSelf(ctx context.Context, server *rpc.Server, local net.Listener) error {
 	defer context.AfterFunc(ctx, server.Stop)()
 	if err := server.Serve(local); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return err

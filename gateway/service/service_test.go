@@ -98,7 +98,7 @@ func (*users) OpenLink(context.Context, *invitationpb.OpenLinkRequest) (*invitat
 }
 
 // dialUsers serves the fake behind the interceptors of the suite.
-func dialUsers(t testing.TB) *grpc.ClientConn {
+func dialUsers(t testing.TB) *rpc.Conn {
 	t.Helper()
 	l, dial := rpc.Local("directory-svc")
 	srv := rpc.NewServer(rpc.ServerConfig{Service: "directory-svc", Verifier: verifier{}})

@@ -24,7 +24,6 @@ import (
 	"entente.dev/servicekit/rpc"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -76,10 +75,10 @@ type suite struct {
 	tenant  tenant.ID
 	other   tenant.ID
 	cfg     service.Config
-	gateway *grpc.ClientConn
+	gateway *rpc.Conn
 }
 
-func serve(t *testing.T, srv *grpc.Server, name string) rpc.Dialer {
+func serve(t *testing.T, srv *rpc.Server, name string) rpc.Dialer {
 	t.Helper()
 	l, dial := rpc.Local(name)
 	done := make(chan error, 1)
@@ -91,7 +90,7 @@ func serve(t *testing.T, srv *grpc.Server, name string) rpc.Dialer {
 	return dial
 }
 
-func connect(t *testing.T, dial rpc.Dialer, as string) *grpc.ClientConn {
+func connect(t *testing.T, dial rpc.Dialer, as string) *rpc.Conn {
 	t.Helper()
 	c, err := dial(as, rpc.ClientConfig{})
 	if err != nil {
@@ -220,13 +219,13 @@ func TestAccessIsDeniedByDefault(t *testing.T) {
 					continue
 				}
 				name := "/" + string(svc.FullName()) + "/" + string(m.Name())
-				call := func(conn *grpc.ClientConn, ctx context.Context) error {
+				call := func(conn *rpc.Conn, ctx context.Context) error {
 					in, out := message(t, m.Input()), message(t, m.Output())
 					fill(in.ProtoReflect(), made.Id)
 					return conn.Invoke(ctx, name, in, out)
 				}
 				if access.Anonymous {
-					for who, conn := range map[string]*grpc.ClientConn{"no service": direct, "sync-svc": sync} {
+					for who, conn := range map[string]*rpc.Conn{"no service": direct, "sync-svc": sync} {
 						if err := call(conn, nobody); !denied(err) {
 							t.Errorf("%s lets in %s: %v", m.Name(), who, err)
 						}

@@ -48,7 +48,7 @@ func (administrator) Verify(context.Context, string) (caller.Caller, error) {
 }
 
 // serve runs an in-process server and answers connections to it.
-func serve(t *testing.T, name string, cfg rpc.ServerConfig, register func(grpc.ServiceRegistrar)) func(as string) *grpc.ClientConn {
+func serve(t *testing.T, name string, cfg rpc.ServerConfig, register func(grpc.ServiceRegistrar)) func(as string) *rpc.Conn {
 	t.Helper()
 	cfg.Service = name
 	srv := rpc.NewServer(cfg)
@@ -57,7 +57,7 @@ func serve(t *testing.T, name string, cfg rpc.ServerConfig, register func(grpc.S
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	t.Cleanup(func() { srv.Stop(); <-done })
-	return func(as string) *grpc.ClientConn {
+	return func(as string) *rpc.Conn {
 		conn, err := dial(as, rpc.ClientConfig{})
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func database(t *testing.T) cluster.Service {
 }
 
 // replica runs one policy-svc on a database.
-func replica(t *testing.T, db cluster.Service) func(as string) *grpc.ClientConn {
+func replica(t *testing.T, db cluster.Service) func(as string) *rpc.Conn {
 	t.Helper()
 	dir := serve(t, "directory-svc", rpc.ServerConfig{Verifier: administrator{}}, func(r grpc.ServiceRegistrar) {
 		directorypb.RegisterTenantDirectoryServiceServer(r, directory{})

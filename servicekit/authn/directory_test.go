@@ -18,7 +18,6 @@ import (
 	"entente.dev/servicekit/rpc"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
-	"google.golang.org/grpc"
 )
 
 // directory is directory-svc as far as verification needs it.
@@ -60,7 +59,7 @@ func (d *directory) GetPrincipal(ctx context.Context, req *directorypb.GetPrinci
 		Roles: []*directorypb.Principal_Role{{TemplateId: uuid.NewString(), DisplayName: "Global Reader", Scope: "/"}}}, nil
 }
 
-func serve(t *testing.T, d *directory) *grpc.ClientConn {
+func serve(t *testing.T, d *directory) *rpc.Conn {
 	t.Helper()
 	srv := rpc.NewServer(rpc.ServerConfig{Service: "directory-svc"})
 	directorypb.RegisterTokenServiceServer(srv, d)

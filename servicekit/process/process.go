@@ -68,7 +68,7 @@ func (p *Process) Close() {
 }
 
 // NewServer makes the gRPC server of the process.
-func (p *Process) NewServer(v rpc.Verifier) (*grpc.Server, error) {
+func (p *Process) NewServer(v rpc.Verifier) (*rpc.Server, error) {
 	creds, err := rpc.ServerTLS(p.Config.CertFile, p.Config.KeyFile, p.Config.CAFile)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (p *Process) Dial(service, target string) (*grpc.ClientConn, error) {
 // Serve listens and works until ctx ends or a signal arrives, then drains:
 // health says NOT_SERVING, running calls finish within DrainTimeout, and
 // background, which may be nil, ends last.
-func (p *Process) Serve(ctx context.Context, srv *grpc.Server, background func(context.Context) error) error {
+func (p *Process) Serve(ctx context.Context, srv *rpc.Server, background func(context.Context) error) error {
 	l, err := net.Listen("tcp", p.Config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -113,13 +113,13 @@ func (p *Process) Serve(ctx context.Context, srv *grpc.Server, background func(c
 }
 
 // ServeOn serves one listener until ctx ends, then drains.
-func (p *Process) ServeOn(ctx context.Context, srv *grpc.Server, l net.Listener) error {
+func (p *Process) ServeOn(ctx context.Context, srv *rpc.Server, l net.Listener) error {
 	return Drain(ctx, srv, l, p.Health, p.Config.DrainTimeout)
 }
 
 // Drain serves srv on l until ctx ends; then health turns to NOT_SERVING, and
 // calls have until limit to finish before they are cut off.
-func Drain(ctx context.Context, srv *grpc.Server, l net.Listener, h *health.Server, limit time.Duration) error {
+func Drain(ctx context.Context, srv *rpc.Server, l net.Listener, h *health.Server, limit time.Duration) error {
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	select {

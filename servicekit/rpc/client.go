@@ -42,14 +42,11 @@ func Dial(cfg ClientConfig) (*grpc.ClientConn, error) {
 }
 
 func dialWith(cfg ClientConfig, more ...grpc.DialOption) (*grpc.ClientConn, error) {
-	c := client{deadline: cfg.Deadline}
-	if c.deadline == 0 {
-		c.deadline = defaultDeadline
-	}
+	c := newClient(cfg)
 	opts := []grpc.DialOption{
 		grpc.WithTransportCredentials(cfg.Creds),
 		grpc.WithAuthority(cfg.Service), // ClientTLS compares it with the certificate
-		grpc.WithUserAgent("entente"),
+		grpc.WithUserAgent(userAgent),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(maxAnswer)),
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -67,7 +64,17 @@ func dialWith(cfg ClientConfig, more ...grpc.DialOption) (*grpc.ClientConn, erro
 	return grpc.NewClient(cfg.Target, append(opts, more...)...)
 }
 
+// userAgent begins how connections of the suite name themselves.
+const userAgent = "entente"
+
 type client struct{ deadline time.Duration }
+
+func newClient(cfg ClientConfig) client {
+	if cfg.Deadline == 0 {
+		cfg.Deadline = defaultDeadline
+	}
+	return client{cfg.Deadline}
+}
 
 func (c client) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if _, ok := ctx.Deadline(); !ok {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -26,29 +27,47 @@ const (
 // Dialer connects to the server behind a local listener. as names the service
 // that calls; the server takes it as the peer's identity. cfg's target and
 // credentials are not used.
-type Dialer func(as string, cfg ClientConfig) (*grpc.ClientConn, error)
+type Dialer func(as string, cfg ClientConfig) (*Conn, error)
 
 // Local makes a listener inside the process for the server of service, and
 // the only way to reach it. The server sees the same interceptors and peer
 // identities as over TCP; the same server may serve TCP listeners as well.
+// Unary calls go without frames while a server serves the listener, unless
+// one of the ends makes spans: those are the transport's.
 func Local(service string) (net.Listener, Dialer) {
-	l := bufconn.Listen(localBuffer)
-	dial := func(as string, cfg ClientConfig) (*grpc.ClientConn, error) {
+	l := &localListener{Listener: bufconn.Listen(localBuffer)}
+	dial := func(as string, cfg ClientConfig) (*Conn, error) {
+		if len(as) > maxName {
+			return nil, errLongName
+		}
 		cfg.Target, cfg.Service, cfg.Creds = "passthrough:///"+service, service, localCreds{as: as}
-		return dialWith(cfg, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		conn, err := dialWith(cfg, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return l.DialContext(ctx)
 		}))
+		if err != nil {
+			return nil, err
+		}
+		return &Conn{ClientConn: conn, client: newClient(cfg), framed: cfg.Tracer != nil, listener: l,
+			peer: &peer.Peer{Addr: l.Addr(), AuthInfo: localInfo{CommonAuthInfo: private, service: as}}}, nil
 	}
-	return localListener{l}, dial
+	return l, dial
 }
+
+// maxName bounds the name of a service, which goes with its length in a byte.
+const maxName = 255
+
+var errLongName = errors.New("name of the service is too long")
 
 // localListener marks its connections: a name sent over any other connection
 // is never believed.
-type localListener struct{ *bufconn.Listener }
+type localListener struct {
+	*bufconn.Listener
+	server atomic.Pointer[Server] // that serves it
+}
 
 type localConn struct{ net.Conn }
 
-func (l localListener) Accept() (net.Conn, error) {
+func (l *localListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -68,8 +87,8 @@ func (localInfo) AuthType() string { return "local" }
 type localCreds struct{ as string }
 
 func (c localCreds) ClientHandshake(_ context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	if len(c.as) > 255 {
-		return nil, nil, errors.New("name of the service is too long")
+	if len(c.as) > maxName {
+		return nil, nil, errLongName
 	}
 	_, err := conn.Write(append([]byte{byte(len(c.as))}, c.as...))
 	return conn, localInfo{CommonAuthInfo: private, service: ""}, err

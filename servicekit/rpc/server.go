@@ -68,7 +68,7 @@ type ServerConfig struct {
 
 // NewServer makes a server; services are registered on it, then it serves
 // Local and TCP listeners alike.
-func NewServer(cfg ServerConfig) *grpc.Server {
+func NewServer(cfg ServerConfig) *Server {
 	s := &server{cfg: cfg, metrics: newMetrics(cfg.Registry)}
 	if s.cfg.Log == nil {
 		s.cfg.Log = slog.New(slog.DiscardHandler)
@@ -92,7 +92,9 @@ func NewServer(cfg ServerConfig) *grpc.Server {
 		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(
 			otelgrpc.WithTracerProvider(cfg.Tracer), otelgrpc.WithPropagators(propagation.TraceContext{}))))
 	}
-	srv := grpc.NewServer(opts...)
+	srv := &Server{Server: grpc.NewServer(opts...), unary: s.unary, framed: cfg.Tracer != nil,
+		methods: make(map[string]method), idle: make(chan struct{})}
+	srv.ctx, srv.stop = context.WithCancel(context.Background())
 	if cfg.Health == nil {
 		cfg.Health = health.NewServer()
 	}

@@ -139,7 +139,7 @@ type env struct {
 	policies  policypb.CrossTenantAccessPolicyServiceClient
 	settings  policypb.CollaborationPolicyServiceClient
 	audits    auditpb.AuditServiceClient
-	gateway   *grpc.ClientConn
+	gateway   *rpc.Conn
 	// invitations and syncs are the decision point as those services see it.
 	invitations, syncs policypb.DecisionServiceClient
 }
@@ -171,7 +171,7 @@ func start(t testing.TB) *env {
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(listener) }()
 	t.Cleanup(func() { srv.Stop(); <-served })
-	connect := func(as string) *grpc.ClientConn {
+	connect := func(as string) *rpc.Conn {
 		conn, err := dial(as, rpc.ClientConfig{})
 		if err != nil {
 			t.Fatal(err)

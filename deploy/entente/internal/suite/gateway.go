@@ -20,7 +20,7 @@ func (s *installation) gatewayPart(ctx context.Context, hosts map[string]*host) 
 	if err != nil {
 		return lifecycle.Part{}, func() {}, err
 	}
-	var conns []*grpc.ClientConn
+	var conns []*rpc.Conn
 	closeAll := func() {
 		for _, c := range conns {
 			c.Close()

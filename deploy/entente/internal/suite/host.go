@@ -39,10 +39,10 @@ type host struct {
 	local   net.Listener
 	dial    rpc.Dialer
 	tcp     net.Listener
-	server  *grpc.Server
+	server  *rpc.Server
 	health  *health.Server
 	service made
-	conns   []*grpc.ClientConn // to its siblings
+	conns   []*rpc.Conn // to its siblings
 }
 
 // newHost opens the in-process listener, so that siblings can be given
