@@ -183,7 +183,8 @@ func TestThroughTheInterceptors(t *testing.T) {
 			if rec.Header().Get("request-id") == "" || rec.Header().Get("client-request-id") == "" {
 				t.Error("request ids are missing")
 			}
-			if strings.Contains(rec.Body.String(), "type.googleapis.com") || rec.Header().Get("Grpc-Metadata-Content-Type") != "" {
+			// The OpenAPI document describes google.protobuf.Any, which is no answer.
+			if c.name != "openapi" && strings.Contains(rec.Body.String(), "type.googleapis.com") || rec.Header().Get("Grpc-Metadata-Content-Type") != "" {
 				t.Errorf("gRPC shows: %v", rec.Header())
 			}
 		})

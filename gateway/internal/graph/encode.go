@@ -3,6 +3,7 @@ package graph
 import (
 	"encoding/base64"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,23 @@ type View struct {
 	Link func(token string, delta bool) string
 	// Typed writes @odata.type on the object itself.
 	Typed bool
+	// Metadata is how many annotations are written.
+	Metadata Metadata
+	// Relation is what $expand added, nil without it.
+	Relation *Relation
+}
+
+// Relation is one navigation property and what it leads to.
+type Relation struct {
+	// Name is the property.
+	Name string
+	// Select are the canonical names of the $select inside of $expand.
+	Select string
+	// Many is true for a list. Else the objects are a chain: each is the
+	// relation of the one before it.
+	Many bool
+	// Objects are found by the id of the object that they belong to.
+	Objects map[string][]proto.Message
 }
 
 // Append writes m as Graph JSON to dst: a page when m has `value`, else one
@@ -70,7 +88,7 @@ func (e *encoder) key(key string) {
 // context opens the outermost object with its @odata.context.
 func (e *encoder) context(p *plan, single bool) {
 	e.first = true
-	if e.view.Base == "" {
+	if e.view.Base == "" || e.view.Metadata == MetadataNone {
 		return
 	}
 	fragment, suffix := e.view.Context, ""
@@ -101,23 +119,7 @@ func (e *encoder) context(p *plan, single bool) {
 func (e *encoder) page(m protoreflect.Message, p *plan) {
 	e.buf = append(e.buf, '{')
 	e.context(p, false)
-	for _, f := range p.fields {
-		switch f {
-		case p.value:
-		case p.count:
-			if m.Has(f.fd) {
-				e.key(f.key)
-				e.buf = strconv.AppendInt(e.buf, m.Get(f.fd).Int(), 10)
-			}
-		case p.next, p.delta:
-			if token := m.Get(f.fd).String(); token != "" && e.view.Link != nil {
-				e.key(f.key)
-				e.buf = appendString(e.buf, e.view.Link(token, f == p.delta))
-			}
-		default:
-			e.member(m, f)
-		}
-	}
+	e.pageLinks(m, p)
 	e.key(p.value.key)
 	list := m.Get(p.value.fd).List()
 	if p.value.kind != kindMessage {
@@ -137,11 +139,32 @@ func (e *encoder) page(m protoreflect.Message, p *plan) {
 		if elem.union {
 			e.object(list.Get(i).Message(), elem, false, true)
 		} else {
-			e.projected(list.Get(i).Message(), elem, pr, elem.typed)
+			e.outer(list.Get(i).Message(), elem, pr, elem.typed)
 		}
 		e.buf = append(e.buf, '}')
 	}
 	e.buf = append(e.buf, ']', '}')
+}
+
+// pageLinks writes what a page has beside its elements.
+func (e *encoder) pageLinks(m protoreflect.Message, p *plan) {
+	for _, f := range p.fields {
+		switch f {
+		case p.value:
+		case p.count:
+			if m.Has(f.fd) {
+				e.key(f.key)
+				e.buf = strconv.AppendInt(e.buf, m.Get(f.fd).Int(), 10)
+			}
+		case p.next, p.delta:
+			if token := m.Get(f.fd).String(); token != "" && e.view.Link != nil {
+				e.key(f.key)
+				e.buf = appendString(e.buf, e.view.Link(token, f == p.delta))
+			}
+		default:
+			e.member(m, f)
+		}
+	}
 }
 
 // object writes the members of a resource, of a union those of its content.
@@ -153,15 +176,100 @@ func (e *encoder) object(m protoreflect.Message, p *plan, single, typed bool) {
 		}
 		m, p, typed = m.Get(fd).Message(), p.byName[fd.JSONName()].elem, true
 	}
-	e.projected(m, p, p.projection(e.view.Select, e.view.Expand, e.view.Beta, single), typed)
+	e.outer(m, p, p.projection(e.view.Select, e.view.Expand, e.view.Beta, single), typed)
+}
+
+// outer writes a resource that is no part of another one: with the annotations
+// of the whole and what $expand added.
+func (e *encoder) outer(m protoreflect.Message, p *plan, pr *projection, typed bool) {
+	if e.view.Metadata == MetadataFull {
+		e.tags(m, p, typed)
+		typed = false
+	}
+	e.projected(m, p, pr, typed)
+	if e.view.Relation != nil {
+		e.relation(idOf(m, p))
+	}
+}
+
+// tags writes @odata.type where it is wanted, and with full annotations where
+// the object is found.
+func (e *encoder) tags(m protoreflect.Message, p *plan, typed bool) {
+	full := e.view.Metadata == MetadataFull
+	if typed || full {
+		e.typeTag(p)
+	}
+	id := idOf(m, p)
+	if !full || p.set == "" || id == "" || e.view.Base == "" {
+		return
+	}
+	path := p.set + "/" + url.PathEscape(id)
+	e.key(`"@odata.id":`)
+	e.buf = appendString(e.buf, e.view.Base+"/"+path)
+	e.key(`"@odata.editLink":`)
+	e.buf = appendString(e.buf, path)
+}
+
+// typeTag writes @odata.type of a Graph type.
+func (e *encoder) typeTag(p *plan) {
+	if p.typeName == "" || p.byName["@odata.type"] != nil || e.view.Metadata == MetadataNone {
+		return
+	}
+	e.key(`"@odata.type":"#microsoft.graph.`)
+	e.buf = append(append(e.buf, p.typeName...), '"')
+}
+
+// relation writes what $expand asked for about the object with that id. A
+// relation to one that leads nowhere is absent.
+func (e *encoder) relation(id string) {
+	r := e.view.Relation
+	objects, ok := r.Objects[id]
+	if !ok || !r.Many && len(objects) == 0 {
+		return
+	}
+	e.key(string(appendString(nil, r.Name)) + ":")
+	if !r.Many {
+		e.related(objects[0], objects[1:])
+		e.first = false
+		return
+	}
+	e.buf = append(e.buf, '[')
+	for i, o := range objects {
+		if i > 0 {
+			e.buf = append(e.buf, ',')
+		}
+		e.related(o, nil)
+	}
+	e.buf = append(e.buf, ']')
+	e.first = false
+}
+
+// related writes one object of a relation, and inside of it the rest of the
+// chain.
+func (e *encoder) related(o proto.Message, chain []proto.Message) {
+	r := e.view.Relation
+	e.buf = append(e.buf, '{')
+	e.first = true
+	if m, p := content(o.ProtoReflect(), planOf(o.ProtoReflect().Descriptor())); p != nil {
+		e.tags(m, p, true)
+		e.projected(m, p, p.projection(r.Select, "", e.view.Beta, false), false)
+		if len(chain) > 0 {
+			e.key(string(appendString(nil, r.Name)) + ":")
+			e.related(chain[0], chain[1:])
+		}
+	}
+	e.buf = append(e.buf, '}')
+	e.first = false
 }
 
 func (e *encoder) projected(m protoreflect.Message, p *plan, pr *projection, typed bool) {
-	if typed && p.typeName != "" && p.byName["@odata.type"] == nil {
-		e.key(`"@odata.type":"#microsoft.graph.`)
-		e.buf = append(append(e.buf, p.typeName...), '"')
+	if typed {
+		e.typeTag(p)
 	}
 	for _, f := range pr.fields {
+		if e.view.Metadata == MetadataNone && strings.HasPrefix(f.name, "@odata.") {
+			continue
+		}
 		e.member(m, f)
 	}
 	if p.extensions != nil && (pr.all || len(pr.extensions) > 0) {

@@ -107,7 +107,9 @@ func WriteError(w http.ResponseWriter, err error, now time.Time, requestID, clie
 	status, _, _ := Say(f)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Del("Location")
+	if status != http.StatusGone {
+		h.Del("Location") // where to start over goes with 410 alone (DIR-212)
+	}
 	switch status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="", authorization_uri="/common/oauth2/v2.0/authorize", error="invalid_token"`)

@@ -19,6 +19,8 @@ type Options struct {
 	// Plain are the parameters without a dollar sign, which only native paths
 	// read.
 	Plain url.Values
+	// Format is the value of $format.
+	Format string
 
 	given []option
 }
@@ -127,6 +129,7 @@ func (o *Options) set(name, value string) error {
 		if v := strings.ToLower(value); v != "json" && !strings.HasPrefix(v, "application/json") {
 			return badQuery("The value of query option '$format' must be json.")
 		}
+		o.Format = value
 	}
 	return nil
 }

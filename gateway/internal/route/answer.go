@@ -11,9 +11,12 @@ import (
 	"sync"
 
 	"entente.dev/gateway/internal/graph"
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/rpc"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -91,24 +94,76 @@ func (x *exchange) encode(m proto.Message) []byte {
 		return nil
 	}
 	if x.op.count {
-		r := m.ProtoReflect()
-		if fd := r.Descriptor().Fields().ByName("value"); fd != nil && fd.Kind() == protoreflect.Int32Kind {
-			return strconv.AppendInt(nil, r.Get(fd).Int(), 10)
-		}
+		return strconv.AppendInt(nil, countOf(m.ProtoReflect()), 10)
+	}
+	if file, ok := m.(*httpbody.HttpBody); ok {
+		return file.GetData()
 	}
 	// Answers of one operation are much alike: the size of the last one spares
 	// the copies of growing.
-	body := graph.Append(make([]byte, 0, max(512, x.op.size.Load()*9/8)), m, x.view())
+	body := make([]byte, 0, max(512, x.op.size.Load()*9/8))
+	delta, isDelta := m.(*directorypb.ListDeltaResponse)
+	switch {
+	case x.op.form == formReferences:
+		body = graph.AppendReferences(body, m, x.view(), x.op.relationPath(x.values))
+	case isDelta:
+		body = graph.AppendDelta(body, delta, x.view())
+	default:
+		body = graph.Append(body, m, x.view())
+	}
 	x.op.size.Store(int64(len(body)))
 	return body
 }
 
+// countOf is the number in the answer of an RPC that counts, or of a list that
+// was asked for its count.
+func countOf(m protoreflect.Message) int64 {
+	fields := m.Descriptor().Fields()
+	if fd := fields.ByName("odata_count"); fd != nil && m.Has(fd) {
+		return m.Get(fd).Int()
+	}
+	switch fd := fields.ByName("value"); {
+	case fd == nil:
+		return 0
+	case fd.IsList():
+		return int64(m.Get(fd).List().Len())
+	default:
+		return m.Get(fd).Int()
+	}
+}
+
+// relationPath is the path of the relation whose references are answered,
+// beneath the version.
+func (o *Operation) relationPath(values []string) string {
+	return strings.TrimPrefix(o.path(values), "/v1.0/")
+}
+
 func (x *exchange) view() graph.View {
-	v := graph.View{Select: x.selected, Expand: x.expanded, Beta: x.beta() || !x.path.Graph(), Link: x.next}
+	v := graph.View{Select: x.selected, Expand: x.expanded, Beta: x.beta() || !x.path.Graph(), Link: x.next, Relation: x.related}
 	if !x.op.answer.GetPlain() && x.path.Graph() {
-		v.Base, v.Context = x.base(), x.op.answer.GetContext()
+		v.Base, v.Context, v.Metadata = x.base(), x.op.answer.GetContext(), x.metadataLevel()
+	}
+	if x.op.delta {
+		v.Context = x.op.deltaContext()
 	}
 	return v
+}
+
+// metadataLevel is how many annotations the client wants: by $format, else by
+// Accept.
+func (x *exchange) metadataLevel() graph.Metadata {
+	if x.options.Format != "" {
+		return graph.ParseMetadata(x.options.Format)
+	}
+	return graph.ParseMetadata(x.r.Header.Get("Accept"))
+}
+
+// contentType is the media type of an answer in JSON.
+func (x *exchange) contentType() string {
+	if !x.path.Graph() {
+		return graph.ContentType
+	}
+	return x.metadataLevel().ContentType()
 }
 
 // answerHeaders are what a service may say beside its message: the version of
@@ -129,6 +184,9 @@ func writeStatus(ctx context.Context, w http.ResponseWriter, m proto.Message) er
 			}
 		}
 	}
+	if x.path.Graph() {
+		w.Header()["X-Ms-Resource-Unit"] = x.units()
+	}
 	status := int(x.op.answer.GetStatus())
 	if _, ok := m.(*emptypb.Empty); ok {
 		if status == 0 {
@@ -137,6 +195,10 @@ func writeStatus(ctx context.Context, w http.ResponseWriter, m proto.Message) er
 		w.Header().Del("Content-Type")
 	} else if x.op.count {
 		w.Header().Set("Content-Type", "text/plain")
+	} else if file, ok := m.(*httpbody.HttpBody); ok {
+		writeFile(w.Header(), file)
+	} else if level := x.contentType(); level != graph.ContentType {
+		w.Header().Set("Content-Type", level)
 	}
 	if t := x.op.answer.GetLocation(); t != "" {
 		w.Header().Set("Location", x.location(t, m.ProtoReflect()))
@@ -173,7 +235,7 @@ func (rt *Router) fail(w http.ResponseWriter, call *graph.Call, err error) {
 }
 
 func (rt *Router) handleError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
-	rt.fail(w, graph.CallFrom(ctx), err)
+	rt.fail(w, graph.CallFrom(ctx), exchangeFrom(ctx).restart(fault.From(rpc.FromStatus(err))))
 }
 
 // handleRouting is reached only if a generated pattern disagrees with the

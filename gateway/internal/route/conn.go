@@ -34,7 +34,31 @@ func (c conn) Invoke(ctx context.Context, method string, args, reply any, opts .
 	if err := x.fill(req); err != nil {
 		return err
 	}
-	return c.ClientConnInterface.Invoke(metadata.NewOutgoingContext(ctx, x.metadata()), method, args, reply, opts...)
+	ctx = metadata.NewOutgoingContext(ctx, x.metadata())
+	if err := c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...); err != nil {
+		return err
+	}
+	m, ok := reply.(proto.Message)
+	switch {
+	case !ok:
+		return nil
+	case x.op.form == formCount:
+		return x.countable(m.ProtoReflect())
+	case x.expansion != nil:
+		return x.resolve(ctx, m)
+	}
+	return nil
+}
+
+// countable refuses to count what neither says how many there are nor has come
+// whole.
+func (x *exchange) countable(m protoreflect.Message) error {
+	fields := m.Descriptor().Fields()
+	count, next := fields.ByName("odata_count"), fields.ByName("next_page_token")
+	if count != nil && m.Has(count) || next == nil || m.Get(next).String() == "" {
+		return nil
+	}
+	return fault.Invalid(errorspb.Reason_UNSUPPORTED_QUERY, "$count is not supported by this relation.")
 }
 
 // NewStream refuses: streams are not served over REST.
@@ -145,7 +169,18 @@ func (x *exchange) fillQuery(m protoreflect.Message) error {
 	} else {
 		q := x.options.Query
 		q.Select, q.Advanced = x.selected, x.advanced()
+		switch {
+		case x.op.form == formReferences:
+			q.Select = "id"
+		case x.op.form == formCount:
+			q.Count, q.Top = proto.Bool(true), proto.Int32(1)
+		case x.expansion != nil:
+			x.expansion.adjust(q, x.op.out)
+		}
 		m.Set(x.op.query, protoreflect.ValueOfMessage(q.ProtoReflect()))
+	}
+	if x.op.delta {
+		x.fillDelta(m)
 	}
 	if x.path.Graph() || x.op.Method != "GET" {
 		return nil
@@ -155,8 +190,16 @@ func (x *exchange) fillQuery(m protoreflect.Message) error {
 
 // choose checks $select and $expand against the type of the answer.
 func (x *exchange) choose(out protoreflect.MessageDescriptor) error {
-	if out.FullName() == "google.protobuf.Empty" || x.op.count {
+	switch {
+	case x.op.form != formPlain:
+		if len(x.options.Select) > 0 && x.op.form == formReferences || x.options.Query.GetExpand() != "" {
+			return fault.Invalid(errorspb.Reason_UNSUPPORTED_QUERY, "References and counts have no properties to select or expand.")
+		}
 		return nil
+	case x.op.count || out.FullName() == "google.protobuf.Empty" || out.FullName() == "google.api.HttpBody":
+		return nil
+	case x.op.delta:
+		return x.chooseDelta()
 	}
 	if len(x.options.Select) > 0 {
 		names, err := graph.CheckSelect(out, x.options.Select, x.beta())
@@ -165,12 +208,10 @@ func (x *exchange) choose(out protoreflect.MessageDescriptor) error {
 		}
 		x.selected = strings.Join(names, ",")
 	}
-	if x.options.Query.GetExpand() == "" {
-		return nil
+	if expand := x.options.Query.GetExpand(); expand != "" {
+		return x.expand(expand)
 	}
-	var err error
-	x.expanded, err = graph.CheckExpand(out, x.options.Query.GetExpand())
-	return err
+	return nil
 }
 
 // fillPlain sets filters of native lists, for instance ?state=active. Fields

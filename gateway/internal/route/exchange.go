@@ -11,6 +11,7 @@ import (
 
 // exchange is one request on its way through the generated handlers.
 type exchange struct {
+	rt      *Router
 	w       http.ResponseWriter
 	r       *http.Request
 	call    *graph.Call
@@ -23,6 +24,9 @@ type exchange struct {
 	// selected and expanded are the canonical names of $select and $expand,
 	// joined by commas.
 	selected, expanded string
+	// expansion is what the gateway expands itself, related what it found.
+	expansion *expansion
+	related   *graph.Relation
 }
 
 type exchangeKey struct{}

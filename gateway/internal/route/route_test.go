@@ -185,7 +185,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"no JSON", "POST", "/v1.0/users", "{", 400, "Request_BadRequest", "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."},
 		{"nothing", "POST", "/v1.0/users", "", 400, "Request_BadRequest", "Empty Payload. JSON content expected."},
 		{"unknown property", "POST", "/v1.0/users", `{"colour":1}`, 400, "Request_BadRequest", "Invalid property 'colour'."},
-		{"read-only property", "PATCH", "/v1.0/users/x", `{"createdDateTime":"2024-01-01T00:00:00Z"}`, 400, "Request_BadRequest", "Property 'createdDateTime' is read-only and cannot be set."},
+		{"read-only property", "POST", "/v1.0/users", `{"createdDateTime":"2024-01-01T00:00:00Z"}`, 400, "Request_BadRequest", "Property 'createdDateTime' is read-only and cannot be set."},
 		{"oversize body", "POST", "/v1.0/users", `{"displayName":"` + strings.Repeat("a", 1<<20) + `"}`, 413, "RequestEntityTooLarge", "The request body exceeds the limit of 1048576 bytes."},
 		{"oversize invitation", "POST", "/v1.0/invitations", `{"x":"` + strings.Repeat("a", 64<<10) + `"}`, 413, "RequestEntityTooLarge", "The request body exceeds the limit of 65536 bytes."},
 		{"me of an application", "GET", "/v1.0/me", "", 400, "BadRequest", "/me request is only valid with delegated authentication flow."},

@@ -49,6 +49,7 @@ type Router struct {
 	clock  clock.Clock
 	tree   node
 	all    []*Operation
+	gets   map[string]*Operation // by normal path in lower case, for $expand
 	audits audits
 }
 
@@ -66,10 +67,17 @@ func New(ctx context.Context, cfg Config) (*Router, error) {
 			return nil, fmt.Errorf("register %s: %w", s.descriptor.FullName(), err)
 		}
 		for _, op := range ops {
-			op.mux = mux
-			rt.tree.add(op)
+			op.mux, op.conn = mux, s.conn
+			if op.stream {
+				op.serve = rt.download(op, s.conn)
+			}
+			rt.add(op)
 		}
-		rt.all = append(rt.all, ops...)
+	}
+	rt.index()
+	rt.derive()
+	if err := rt.addUpload(cfg.Conns.Directory); err != nil {
+		return nil, err
 	}
 	return rt, rt.addAudits(cfg)
 }
@@ -90,8 +98,7 @@ func (rt *Router) addAudits(cfg Config) error {
 		if op.steps, err = parseTemplate(op.Template); err != nil {
 			return err
 		}
-		rt.tree.add(op)
-		rt.all = append(rt.all, op)
+		rt.add(op)
 	}
 	return nil
 }
@@ -128,7 +135,7 @@ func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.C
 	if err != nil {
 		return nil, err
 	}
-	x := &exchange{w: w, r: r, call: call, path: path}
+	x := &exchange{rt: rt, w: w, r: r, call: call, path: path}
 	if err := x.resolveMe(); err != nil {
 		return nil, err
 	}
@@ -156,6 +163,12 @@ func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.C
 	}
 	if x.options, err = graph.ParseOptions(r.URL.RawQuery, x.beta()); err != nil {
 		return nil, err
+	}
+	if op.form == formCount && op.directory() && !x.advanced() {
+		return nil, fault.Invalid(errorspb.Reason_INVALID_REQUEST, "$count is not currently supported.")
+	}
+	if op.upload {
+		return x, nil
 	}
 	x.body, err = readBody(w, r, x.limit())
 	return x, err

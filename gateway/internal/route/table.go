@@ -2,7 +2,6 @@ package route
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -10,6 +9,7 @@ import (
 	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -26,6 +26,7 @@ type Operation struct {
 	target []step            // what the generated handler knows the operation by
 	mux    *runtime.ServeMux // the handlers of the RPC's service
 	serve  func(*exchange)   // of composed operations
+	conn   grpc.ClientConnInterface
 
 	in, out protoreflect.MessageDescriptor
 	// open operations need no token.
@@ -39,6 +40,11 @@ type Operation struct {
 	hidden                         []protoreflect.Name
 	castValue                      string
 	count                          bool // ends in $count: text/plain
+	form                           form
+	delta                          bool // change tracking
+	stream                         bool // the service answers in parts
+	upload                         bool // the body is a file and not read beforehand
+	units                          int  // cost, see unitsOf
 
 	size atomic.Int64 // of the last answer
 }
@@ -63,6 +69,10 @@ func parseTemplate(template string) ([]step, error) {
 			}
 			steps = append(steps, step{variable: name})
 		case strings.HasSuffix(part, "()"):
+			steps = append(steps, step{literal: part, function: true})
+		case part == "delta":
+			// A function of Graph that is called with and without parentheses,
+			// with and without its namespace (WIRE-42).
 			steps = append(steps, step{literal: part, function: true})
 		default:
 			steps = append(steps, step{literal: part})
@@ -101,11 +111,8 @@ func (o *Operation) casts() []*Operation {
 	}
 	var ops []*Operation
 	for _, name := range graph.MemberTypes(o.out) {
-		c := &Operation{
-			Method: o.Method, Template: o.Template + "/microsoft.graph." + name, RPC: o.RPC, target: o.target, in: o.in, out: o.out,
-			open: o.open, answer: o.answer, mask: o.mask, query: o.query, cast: o.cast, hidden: o.hidden, castValue: "microsoft.graph." + name,
-		}
-		c.steps = append(slices.Clone(o.steps), step{literal: c.castValue})
+		c := o.variant("microsoft.graph."+name, formPlain)
+		c.castValue = "microsoft.graph." + name
 		ops = append(ops, c)
 	}
 	return ops
@@ -116,7 +123,9 @@ func newOperation(md protoreflect.MethodDescriptor, r *annotations.HttpRule) (*O
 		RPC: "/" + string(md.Parent().FullName()) + "/" + string(md.Name()),
 		in:  md.Input(), out: md.Output(),
 	}
-	op.answer, _ = proto.GetExtension(md.Options(), optionspb.E_Answer).(*optionspb.Answer)
+	op.answer = answerOf(md)
+	op.delta = op.out.FullName() == "entente.directory.v1.ListDeltaResponse"
+	op.stream = md.IsStreamingServer()
 	if a, ok := proto.GetExtension(md.Options(), optionspb.E_Access).(*optionspb.Access); ok {
 		op.open = a.GetAnonymous()
 	}
@@ -181,6 +190,11 @@ func newOperation(md protoreflect.MethodDescriptor, r *annotations.HttpRule) (*O
 	}
 	op.count = op.steps[len(op.steps)-1].literal == "$count"
 	return op, nil
+}
+
+func answerOf(md protoreflect.MethodDescriptor) *optionspb.Answer {
+	answer, _ := proto.GetExtension(md.Options(), optionspb.E_Answer).(*optionspb.Answer)
+	return answer
 }
 
 // path writes the template with values, for the pattern of the generated

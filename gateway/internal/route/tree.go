@@ -42,6 +42,20 @@ func (n *node) add(op *Operation) {
 	n.operations[op.Method] = op
 }
 
+// has reports whether the path of op has an operation of its method.
+func (n *node) has(op *Operation) bool {
+	for _, s := range op.steps {
+		next := n.variable
+		if s.variable == "" {
+			next = n.literals[strings.ToLower(strings.TrimSuffix(s.literal, "()"))]
+		}
+		if n = next; n == nil {
+			return false
+		}
+	}
+	return n.operations[op.Method] != nil
+}
+
 // match is what a path means.
 type match struct {
 	node   *node

@@ -1,0 +1,157 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/fault"
+	"google.golang.org/genproto/googleapis/api/httpbody"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Bounds of a file that comes in (DIR-216).
+const (
+	maxUpload   = 20 << 20
+	uploadChunk = 256 << 10
+)
+
+// addUpload adds the one operation whose body is a file: it goes to the
+// service in chunks as it comes.
+func (rt *Router) addUpload(conn grpc.ClientConnInterface) error {
+	client := directorypb.NewBulkOperationServiceClient(conn)
+	md := directorypb.File_entente_directory_v1_bulk_operation_proto.Services().ByName("BulkOperationService").Methods().ByName("StartBulkOperation")
+	op := &Operation{Method: "POST", Template: "/entente/v1/bulkOperations", in: md.Input(), out: md.Output(), upload: true}
+	op.answer = answerOf(md)
+	op.serve = func(x *exchange) {
+		rt.respond(x, func(ctx context.Context) (proto.Message, error) { return x.upload(ctx, client) })
+	}
+	var err error
+	if op.steps, err = parseTemplate(op.Template); err != nil {
+		return err
+	}
+	op.target = op.steps
+	rt.add(op)
+	return nil
+}
+
+// upload sends the body of the request on.
+func (x *exchange) upload(ctx context.Context, client directorypb.BulkOperationServiceClient) (proto.Message, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := client.StartBulkOperation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = stream.Send(&directorypb.StartBulkOperationRequest{Kind: x.options.Plain.Get("kind"), GroupId: x.options.Plain.Get("groupId")})
+	body := http.MaxBytesReader(x.w, x.r.Body, maxUpload)
+	chunk := make([]byte, uploadChunk)
+	for err == nil {
+		n, end := io.ReadFull(body, chunk)
+		if n > 0 {
+			err = stream.Send(&directorypb.StartBulkOperationRequest{Content: chunk[:n]})
+		}
+		var over *http.MaxBytesError
+		switch {
+		case errors.As(end, &over):
+			return nil, fault.Invalid(errorspb.Reason_TOO_LARGE, "The request body exceeds the limit of %d bytes.", int64(maxUpload))
+		case errors.Is(end, io.EOF), errors.Is(end, io.ErrUnexpectedEOF):
+			return stream.CloseAndRecv()
+		case end != nil:
+			return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "The request body could not be read.").WithCause(end)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		// The service has ended the stream; its answer says why.
+		return stream.CloseAndRecv()
+	}
+	return nil, err
+}
+
+// respond answers what a composed operation found, as the generated handlers
+// do.
+func (rt *Router) respond(x *exchange, do func(context.Context) (proto.Message, error)) {
+	m, err := do(metadata.NewOutgoingContext(x.r.Context(), x.metadata()))
+	if err == nil {
+		x.w.Header().Set("Content-Type", x.contentType())
+		if err = writeStatus(x.r.Context(), x.w, m); err == nil {
+			_, _ = x.w.Write(x.encode(m))
+			return
+		}
+	}
+	rt.fail(x.w, x.call, err)
+}
+
+// download answers a stream of parts of one file. An error before the first
+// part has the usual envelope, a later one breaks the connection off, so that
+// nobody takes a part for the whole.
+func (rt *Router) download(op *Operation, conn grpc.ClientConnInterface) func(*exchange) {
+	return func(x *exchange) {
+		ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(x.r.Context(), x.metadata()))
+		defer cancel()
+		stream, part, err := x.open(ctx, op, conn)
+		if err != nil {
+			rt.fail(x.w, x.call, err)
+			return
+		}
+		writeFile(x.w.Header(), part)
+		for err == nil {
+			if _, err = x.w.Write(part.GetData()); err != nil {
+				return // the client has left
+			}
+			part.Reset()
+			err = stream.RecvMsg(part)
+		}
+		if !errors.Is(err, io.EOF) {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// open sends the request and waits for the first part.
+func (x *exchange) open(ctx context.Context, op *Operation, conn grpc.ClientConnInterface) (grpc.ClientStream, *httpbody.HttpBody, error) {
+	req, err := newMessage(op.in)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range op.steps {
+		if s.variable != "" {
+			req.ProtoReflect().Set(op.in.Fields().ByName(protoreflect.Name(s.variable)), protoreflect.ValueOfString(x.value(s.variable)))
+		}
+	}
+	if err := x.fill(req); err != nil {
+		return nil, nil, err
+	}
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, op.RPC)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := stream.SendMsg(req); err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, err
+	}
+	if err := stream.CloseSend(); err != nil {
+		return nil, nil, err
+	}
+	part := &httpbody.HttpBody{}
+	if err := stream.RecvMsg(part); err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, err
+	}
+	return stream, part, nil
+}
+
+// writeFile names the type of a file; a browser saves it and never shows it.
+func writeFile(h http.Header, part *httpbody.HttpBody) {
+	contentType := part.GetContentType()
+	if contentType == "" || strings.ContainsAny(contentType, "\r\n") {
+		contentType = "application/octet-stream"
+	}
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Disposition", "attachment")
+}
