@@ -203,7 +203,7 @@ func Write(ctx context.Context, tx *pg.Tx, clk clock.Clock, e Event) error {
 	if err != nil {
 		return fmt.Errorf("audit record: %w", err)
 	}
-	tx.Queue(insert, tx.Tenant, id, e.Time.UTC().Truncate(time.Microsecond), e.Activity, e.Category, e.Service, e.OperationType, result, e.Reason, e.Correlation,
+	tx.Queue(insert, [16]byte(tx.Tenant), [16]byte(id), e.Time.UTC().Truncate(time.Microsecond), e.Activity, e.Category, e.Service, e.OperationType, result, e.Reason, e.Correlation,
 		docs[0], docs[1], docs[2], ids, names)
 	return nil
 }

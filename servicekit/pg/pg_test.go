@@ -31,6 +31,12 @@ create table journal (id bigint generated always as identity, text text not null
 comment on table journal is 'What happened. @append-only';
 create table registry (tenant_id uuid primary key, domain text not null);
 comment on table registry is 'Domains of all tenants. @global';
+create function refuse_late() returns trigger language plpgsql as $$
+begin
+	raise exception 'too late' using errcode = '23514', constraint = 'late';
+end $$;
+create constraint trigger things_late after insert on things deferrable initially deferred
+	for each row when (new.name = 'late') execute function refuse_late();
 `
 
 var source = pg.Source{Name: "sample", FS: fstest.MapFS{"0001_first.sql": {Data: []byte(first)}}}
@@ -131,6 +137,51 @@ func TestNothingRemainsOfAFailedWrite(t *testing.T) {
 	}()
 	if n := count(t, db, id); n != 0 {
 		t.Errorf("%d rows remain", n)
+	}
+}
+
+// TestQueuedWriteStandsOrFallsWhole writes by queued statements alone, which
+// travel without BEGIN and COMMIT: one that fails, at once or when the
+// transaction ends, takes the others with it, and the tenant is forgotten.
+func TestQueuedWriteStandsOrFallsWhole(t *testing.T) {
+	t.Parallel()
+	db, id := pgtest.Open(t, "sample", source), tenant.New()
+	insert := "insert into things (tenant_id, id, name) values ($1, gen_random_uuid(), $2)"
+	write := func(names ...string) error {
+		done := false
+		err := db.Write(t.Context(), id, func(tx *pg.Tx) error {
+			for _, name := range names {
+				tx.Queue(insert, id, name)
+			}
+			tx.AfterCommit(func() { done = true })
+			return nil
+		})
+		if done != (err == nil) {
+			t.Errorf("after commit %v, %v", done, err)
+		}
+		return err
+	}
+	for range 20 {
+		if err := write("a", "late"); pg.Constraint(err) != "late" {
+			t.Fatal("refused at its end:", err)
+		}
+		if err := write("a", "b", "b", "c"); pg.Constraint(err) != "things_name" {
+			t.Fatal("refused in the middle:", err)
+		}
+	}
+	if n := count(t, db, id); n != 0 {
+		t.Errorf("%d rows remain of failed writes", n)
+	}
+	if err := write("a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, db, id); n != 2 {
+		t.Errorf("%d rows", n)
+	}
+	var seen int64
+	err := db.Global(t.Context(), func(tx *pg.Tx) error { return tx.Gorm().Model(&thing{}).Count(&seen).Error })
+	if err != nil || seen != 0 {
+		t.Errorf("no tenant sees %d rows, %v", seen, err)
 	}
 }
 

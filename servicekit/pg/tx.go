@@ -145,12 +145,11 @@ func (tx *Tx) beginText() string {
 // pending takes what is to be sent before anything else: the beginning of the
 // transaction, unless it has begun, and what is queued.
 func (tx *Tx) pending() *pgx.Batch {
-	batch := &pgx.Batch{}
+	n := tx.queue.Len() + 2
+	batch := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, n)}
 	if !tx.begun {
 		batch.Queue(tx.beginText())
-		if !tx.Tenant.IsZero() {
-			batch.Queue("select set_config('app.tenant_id', $1, true)", tx.Tenant.String())
-		}
+		tx.bind(batch)
 	}
 	batch.QueuedQueries = append(batch.QueuedQueries, tx.queue.QueuedQueries...)
 	tx.queue = pgx.Batch{}
@@ -158,19 +157,37 @@ func (tx *Tx) pending() *pgx.Batch {
 	return batch
 }
 
+// bind queues what binds the transaction to its tenant.
+func (tx *Tx) bind(batch *pgx.Batch) {
+	if !tx.Tenant.IsZero() {
+		batch.Queue("select set_config('app.tenant_id', $1, true)", tx.Tenant.String())
+	}
+}
+
 // flush sends what is queued in one round trip, beginning first and
-// committing last where asked.
+// committing last where asked. A transaction that is all of it has neither
+// BEGIN nor COMMIT: what arrives before one Sync is a transaction, and takes
+// effect with it.
 func (tx *Tx) flush(ctx context.Context, commit bool) error {
-	batch := tx.pending()
-	if commit {
-		batch.Queue("commit")
+	var batch *pgx.Batch
+	whole := commit && !tx.begun
+	if whole {
+		batch = &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, 1+tx.queue.Len())}
+		tx.bind(batch)
+		batch.QueuedQueries = append(batch.QueuedQueries, tx.queue.QueuedQueries...)
+		tx.queue, tx.begun = pgx.Batch{}, true
+	} else {
+		batch = tx.pending()
+		if commit {
+			batch.Queue("commit")
+		}
 	}
 	results := tx.pgx.SendBatch(ctx, batch)
 	var err error
 	for i := 0; i < batch.Len() && err == nil; i++ {
 		tag, execErr := results.Exec()
 		err = execErr
-		if err == nil && commit && i == batch.Len()-1 && tag.String() != "COMMIT" {
+		if err == nil && commit && !whole && i == batch.Len()-1 && tag.String() != "COMMIT" {
 			err = pgx.ErrTxCommitRollback
 		}
 	}
