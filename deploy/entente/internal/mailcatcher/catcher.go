@@ -113,6 +113,7 @@ func (c *Catcher) Run(ctx context.Context) error {
 	for range waiting {
 		err = errors.Join(err, <-failed)
 	}
+	c.store.Close()
 	if err != nil {
 		return fmt.Errorf("mail catcher: %w", err)
 	}

@@ -2,12 +2,9 @@ package mailcatcher
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/mail"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,17 +17,17 @@ import (
 // for any session by hand, and a bound on what a load test leaves behind.
 const DefaultLimit = 10_000
 
-const suffix = ".eml"
-
-// Store keeps mails as files in one folder, in order of arrival. It is safe
-// for concurrent use within one process.
+// Store keeps mails in one folder, in order of arrival. It is safe for
+// concurrent use within one process.
 type Store struct {
 	dir   string
 	limit int
 
-	mu  sync.Mutex
-	ids []string            // oldest first
-	to  map[string][]string // recipients by id, filled when first asked
+	mu     sync.Mutex
+	ids    []string            // oldest first
+	places map[string]place    // by id
+	to     map[string][]string // recipients by id, filled when first asked
+	volume *volume             // that takes new mails; nil before the first
 }
 
 // OpenStore opens the folder, making it when it is missing, and indexes what
@@ -42,16 +39,14 @@ func OpenStore(dir string, limit int) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open mail folder: %w", err)
 	}
-	entries, err := os.ReadDir(dir)
+	s := &Store{dir: dir, limit: limit, places: make(map[string]place), to: make(map[string][]string)}
+	err := readVolumes(dir, func(id string, at place) {
+		s.ids = append(s.ids, id)
+		s.places[id] = at
+	})
 	if err != nil {
+		s.Close()
 		return nil, fmt.Errorf("open mail folder: %w", err)
-	}
-	s := &Store{dir: dir, limit: limit, to: make(map[string][]string)}
-	for _, e := range entries {
-		id, isMail := strings.CutSuffix(e.Name(), suffix)
-		if isMail && isID(id) {
-			s.ids = append(s.ids, id)
-		}
 	}
 	slices.Sort(s.ids) // v7 ids sort by time
 	return s, nil
@@ -60,38 +55,55 @@ func OpenStore(dir string, limit int) (*Store, error) {
 // Add keeps one mail and answers its id. The mail outlives the process from
 // then on; it does not wait for the disk, which the database beside it needs.
 func (s *Store) Add(from string, to []string, body []byte) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	next, err := uuid.NewV7()
 	if err != nil {
 		return "", fmt.Errorf("name mail: %w", err)
 	}
 	id := next.String()
-	if err := place(s.path(id), slices.Concat(envelope(from, to), body)); err != nil {
+	if s.volume == nil || s.volume.added == max(1, s.limit/volumesPerLimit) {
+		if s.volume, err = newVolume(s.dir, id); err != nil {
+			return "", fmt.Errorf("keep mail: %w", err)
+		}
+	}
+	at, err := s.volume.add(id, slices.Concat(envelope(from, to), body))
+	if err != nil {
+		s.volume = nil // its end is not known
 		return "", fmt.Errorf("keep mail: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// Two mails may arrive at once and be written in either order.
-	at, _ := slices.BinarySearch(s.ids, id)
-	s.ids = slices.Insert(s.ids, at, id)
-	s.to[id] = slices.Clone(to)
+	s.ids, s.places[id], s.to[id] = append(s.ids, id), at, slices.Clone(to)
 	for len(s.ids) > s.limit {
 		oldest := s.ids[0]
-		if err := os.Remove(s.path(oldest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.places[oldest].drop(); err != nil {
 			return "", fmt.Errorf("drop oldest mail: %w", err)
 		}
 		s.ids = slices.Delete(s.ids, 0, 1)
 		delete(s.to, oldest)
+		delete(s.places, oldest)
 	}
 	return id, nil
 }
 
-// place writes a file that nobody ever sees in part.
-func place(path string, data []byte) error {
-	unfinished := path + ".new"
-	if err := os.WriteFile(unfinished, data, 0o600); err != nil {
-		return err
+// Close closes the files.
+func (s *Store) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.places {
+		_ = p.volume.Close()
 	}
-	return os.Rename(unfinished, path)
+}
+
+// read answers a mail as it was kept; ok is false when there is none.
+func (s *Store) read(id string) (raw []byte, ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.places[strings.ToLower(id)]
+	if !ok {
+		return nil, false, nil
+	}
+	raw, err = at.read()
+	return raw, err == nil, err
 }
 
 // Query narrows a listing.
@@ -135,20 +147,12 @@ func (s *Store) List(q Query) ([]Message, error) {
 
 // Message answers one mail; ok is false when there is none with this id.
 func (s *Store) Message(id string) (m Message, ok bool, err error) {
-	if !isID(id) { // an id becomes a file name
-		return Message{}, false, nil
-	}
-	raw, err := os.ReadFile(s.path(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Message{}, false, nil
-	}
-	if err != nil {
-		return Message{}, false, fmt.Errorf("read mail: %w", err)
+	raw, ok, err := s.read(id)
+	if !ok || err != nil {
+		return Message{}, false, err
 	}
 	return parse(id, raw, arrival(id)), true, nil
 }
-
-func isID(text string) bool { return uuid.Validate(text) == nil }
 
 // isTo says whether a mail is for the address, reading its recipients when
 // they are not known yet, as after a restart.
@@ -157,12 +161,9 @@ func (s *Store) isTo(id, address string) (bool, error) {
 	to, known := s.to[id]
 	s.mu.Unlock()
 	if !known {
-		raw, err := os.ReadFile(s.path(id))
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("read mail: %w", err)
+		raw, ok, err := s.read(id)
+		if !ok || err != nil {
+			return false, err
 		}
 		if parsed, err := mail.ReadMessage(bytes.NewReader(raw)); err == nil {
 			to = parsed.Header[fieldRecipient]
@@ -173,8 +174,6 @@ func (s *Store) isTo(id, address string) (bool, error) {
 	}
 	return slices.ContainsFunc(to, func(rcpt string) bool { return strings.EqualFold(rcpt, address) }), nil
 }
-
-func (s *Store) path(id string) string { return filepath.Join(s.dir, strings.ToLower(id)+suffix) }
 
 // arrival reads the time of arrival out of a version 7 id.
 func arrival(id string) time.Time {
