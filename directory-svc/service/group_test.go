@@ -73,6 +73,10 @@ func TestAC39Membership(t *testing.T) {
 	if err != nil || len(all.Value) != 2 {
 		t.Errorf("%v %v", all, err)
 	}
+	all, err = h.groups().ListTransitiveMembers(h.ctx, &pb.ListGroupRelationRequest{Id: a.Id, Query: &odatapb.Query{Count: ptr(true), Top: ptr(int32(1)), Advanced: true}})
+	if err != nil || len(all.Value) != 1 || all.GetOdataCount() != 3 {
+		t.Errorf("counted %v %v", all, err)
+	}
 	of, err := h.users().ListMemberOf(h.ctx, &pb.ListUserMemberOfRequest{Id: u.Id})
 	if err != nil || len(of.Value) != 1 || of.Value[0].GetGroup().GetId() != a.Id {
 		t.Errorf("%v %v", of, err)

@@ -122,6 +122,13 @@ func (s *Groups) ListTransitiveMembers(ctx context.Context, req *pb.ListGroupRel
 			links = links[:page.Size]
 			out.NextPageToken = s.Tokens.Next(who, route, req.Query, page, odata.Position{ID: links[page.Size-1].ID.String()})
 		}
+		if page.Count {
+			n, err := tx.CountTransitiveMembers(id, types)
+			if err != nil {
+				return err
+			}
+			out.OdataCount = &n
+		}
 		out.Value, err = s.objects(tx, who, t, links)
 		return err
 	})

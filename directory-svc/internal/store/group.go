@@ -270,12 +270,24 @@ func numbersOf(types []object.Type) []int16 {
 	return numbers
 }
 
-// transitiveMembers walks down from a group; $2 is the group.
-const transitiveMembers = `with recursive below (id, type) as (
+// below walks down from a group; $2 is the group.
+const below = `with recursive below (id, type) as (
 		select m.member_id, m.member_type from group_members m where m.tenant_id = $1 and m.group_id = $2 and not m.dormant
 		union
 		select m.member_id, m.member_type from below b join group_members m on m.tenant_id = $1 and m.group_id = b.id and not m.dormant where b.type = 2
-	) select id, type from below where id > $3 and ($5::smallint[] is null or type = any($5)) order by id limit $4`
+	) `
+
+const (
+	transitiveMembers     = below + `select id, type from below where id > $3 and ($5::smallint[] is null or type = any($5)) order by id limit $4`
+	transitiveMemberCount = below + `select count(*) from below where $3::smallint[] is null or type = any($3)`
+)
+
+// CountTransitiveMembers counts everything inside a group; types restricts it.
+func (tx *Tx) CountTransitiveMembers(id uuid.UUID, types []object.Type) (int32, error) {
+	var n int32
+	err := tx.Pgx().QueryRow(tx.Context(), transitiveMemberCount, [16]byte(tx.Tenant), [16]byte(id), numbersOf(types)).Scan(&n)
+	return n, err
+}
 
 // TransitiveMembers reads a page of everything inside a group, by id; types
 // restricts it.
