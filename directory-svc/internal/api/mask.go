@@ -2,6 +2,7 @@ package api
 
 import (
 	"strings"
+	"sync"
 
 	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"google.golang.org/protobuf/proto"
@@ -59,13 +60,22 @@ func mergeField(now, in protoreflect.Message, f protoreflect.FieldDescriptor) {
 	}
 }
 
+// known are the options of the fields that were asked for: reading one
+// takes reflection, and every write asks for several.
+var known sync.Map // of *optionspb.Property by protoreflect.FieldDescriptor
+
 // propertyOf is the property option of a field, nil where there is none.
 func propertyOf(f protoreflect.FieldDescriptor) *optionspb.Property {
+	if held, ok := known.Load(f); ok {
+		p, _ := held.(*optionspb.Property)
+		return p
+	}
 	options, ok := f.Options().(*descriptorpb.FieldOptions)
 	if !ok || options == nil {
 		return nil
 	}
 	p, _ := proto.GetExtension(options, optionspb.E_Property).(*optionspb.Property)
+	known.Store(f, p)
 	return p
 }
 

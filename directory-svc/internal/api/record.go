@@ -21,6 +21,7 @@ const (
 	roleManagement        = "RoleManagement"
 	applicationManagement = "ApplicationManagement"
 	directoryManagement   = "DirectoryManagement"
+	administrativeUnit    = "AdministrativeUnit"
 )
 
 // record describes an act for the audit log.
@@ -61,6 +62,8 @@ func values(m proto.Message, f protoreflect.FieldDescriptor) *string {
 	if r := m.ProtoReflect(); r.Has(f) {
 		v := r.Get(f)
 		switch {
+		case f.Kind() == protoreflect.StringKind && !f.IsList() && plain(v.String()):
+			return ptr(`["` + v.String() + `"]`)
 		case f.IsMap():
 			return nil
 		case f.IsList():
@@ -72,6 +75,16 @@ func values(m proto.Message, f protoreflect.FieldDescriptor) *string {
 		}
 	}
 	return audit.JSON(list)
+}
+
+// plain reports that text is the same inside a string of JSON.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func value(f protoreflect.FieldDescriptor, v protoreflect.Value) any {
