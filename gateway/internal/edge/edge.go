@@ -84,6 +84,13 @@ func New(cfg Config) (*Edge, error) {
 	return e, nil
 }
 
+// Values of headers that every answer has; they are shared and never written
+// to.
+var (
+	noSniff = []string{"nosniff"}
+	noStore = []string{"no-store"}
+)
+
 // ServeHTTP answers any request.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.cfg.Clock.Now()
@@ -96,7 +103,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	scrub(r.Header)
 	h := w.Header()
 	call.SetIDs(h)
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["X-Content-Type-Options"] = noSniff
 	if call.Secure {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
@@ -140,11 +147,11 @@ func (e *Edge) dispatch(w http.ResponseWriter, r *http.Request, call *graph.Call
 		e.cfg.Handlers.OAuth.ServeHTTP(w, r)
 		return "oauth"
 	case strings.HasSuffix(strings.ToLower(path), "/$batch"):
-		w.Header().Set("Cache-Control", "no-store")
+		w.Header()["Cache-Control"] = noStore
 		e.graph.ServeHTTP(w, r)
 		return "batch"
 	}
-	w.Header().Set("Cache-Control", "no-store")
+	w.Header()["Cache-Control"] = noStore
 	e.graph.ServeHTTP(w, r)
 	return "api"
 }
@@ -197,6 +204,9 @@ func (e *Edge) done(r *http.Request, rec *recorder, call *graph.Call, part strin
 	level := slog.LevelInfo
 	if status >= 500 {
 		level = slog.LevelError
+	}
+	if !e.cfg.Log.Enabled(r.Context(), level) {
+		return
 	}
 	e.cfg.Log.LogAttrs(r.Context(), level, "request", slog.String("method", method(r.Method)), slog.String("part", part), slog.String("route", call.Route),
 		slog.Int("status", status), slog.Duration("took", took), slog.Int64("bytes", rec.bytes),

@@ -31,7 +31,7 @@ func scrub(h http.Header) {
 // clientRequestID echoes the client's id if it is one that can be written to
 // logs and headers, else it is a new one.
 func clientRequestID(h http.Header) string {
-	id := h.Get("client-request-id")
+	id := h.Get("Client-Request-Id")
 	if id == "" || len(id) > 64 {
 		return uuid.NewString()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,10 +18,19 @@ import (
 // status.
 type metrics struct {
 	took *prometheus.HistogramVec
+
+	mu    sync.RWMutex
+	known map[series]prometheus.Observer
+}
+
+// series is one pair of label values; there are a few dozen at most.
+type series struct {
+	part  string
+	class int
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	m := &metrics{took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	m := &metrics{known: map[series]prometheus.Observer{}, took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "entente_http_request_seconds", Help: "Time to answer HTTP requests.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 	}, []string{"part", "class"})}
@@ -31,7 +41,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 func (m *metrics) observe(part string, status int, took time.Duration) {
-	m.took.WithLabelValues(part, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
+	key := series{part, status / 100}
+	m.mu.RLock()
+	o := m.known[key]
+	m.mu.RUnlock()
+	if o == nil {
+		o = m.took.WithLabelValues(part, strconv.Itoa(key.class)+"xx")
+		m.mu.Lock()
+		m.known[key] = o
+		m.mu.Unlock()
+	}
+	o.Observe(took.Seconds())
 }
 
 // spans wrap requests; the connections to the services continue them.

@@ -39,6 +39,5 @@ func CallFrom(ctx context.Context) *Call {
 
 // SetIDs writes the ids that every answer carries (WIRE-58).
 func (c *Call) SetIDs(h http.Header) {
-	h.Set("request-id", c.RequestID)
-	h.Set("client-request-id", c.ClientRequestID)
+	h["Request-Id"], h["Client-Request-Id"] = []string{c.RequestID}, []string{c.ClientRequestID}
 }

@@ -32,7 +32,7 @@ func (noQuery) Parse(proto.Message, url.Values, *utilities.DoubleArray) error { 
 var setNoQuery sync.Once
 
 // newMux makes the mux for the generated handlers of one service.
-func (rt *Router) newMux() *runtime.ServeMux {
+func (rt *Router) newMux(more ...runtime.ServeMuxOption) *runtime.ServeMux {
 	options := []runtime.ServeMuxOption{
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
@@ -47,7 +47,7 @@ func (rt *Router) newMux() *runtime.ServeMux {
 	}
 	// The parser is a variable of that package, the same for every mux.
 	setNoQuery.Do(func() { options = append(options, runtime.SetQueryParameterParser(noQuery{})) })
-	return runtime.NewServeMux(options...)
+	return runtime.NewServeMux(append(options, more...)...)
 }
 
 // answer is a response message with the exchange that shows it.

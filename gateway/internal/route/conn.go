@@ -66,13 +66,18 @@ func (conn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOpt
 	return nil, fault.Unimplemented(errorspb.Reason_NOT_IMPLEMENTED, "Streams are served over gRPC only.")
 }
 
+// mdKeys is the most keys that metadata sets.
+const mdKeys = 9
+
 // metadata is what goes along with a call. It is built from nothing: headers
 // of the client pass only where they are named here.
 func (x *exchange) metadata() metadata.MD {
-	md := metadata.MD{}
+	// The values share one array: this runs for every request.
+	md, values := make(metadata.MD, mdKeys), make([]string, 0, mdKeys)
 	set := func(key, value string) {
 		if value != "" && printable(value) {
-			md[key] = []string{value}
+			values = append(values, value)
+			md[key] = values[len(values)-1 : len(values) : len(values)]
 		}
 	}
 	set(rpc.MDAuthorization, x.r.Header.Get("Authorization"))
@@ -92,7 +97,7 @@ func (x *exchange) metadata() metadata.MD {
 }
 
 func (x *exchange) advanced() bool {
-	return strings.EqualFold(strings.TrimSpace(x.r.Header.Get("ConsistencyLevel")), "eventual")
+	return strings.EqualFold(strings.TrimSpace(x.r.Header.Get("Consistencylevel")), "eventual") // the canonical spelling costs nothing to find
 }
 
 func printable(s string) bool {

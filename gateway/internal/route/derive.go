@@ -21,7 +21,7 @@ const (
 // variant is the same RPC under another path and in another form.
 func (o *Operation) variant(literal string, f form) *Operation {
 	v := &Operation{
-		Method: o.Method, Template: o.Template + "/" + literal, RPC: o.RPC, target: o.target, mux: o.mux, conn: o.conn, in: o.in, out: o.out,
+		Method: o.Method, Template: o.Template + "/" + literal, RPC: o.RPC, target: o.target, handler: o.handler, conn: o.conn, in: o.in, out: o.out,
 		open: o.open, answer: o.answer, mask: o.mask, query: o.query, cast: o.cast, hidden: o.hidden, castValue: o.castValue,
 		form: f, count: f == formCount,
 	}

@@ -91,6 +91,22 @@ func jsonName(md protoreflect.MessageDescriptor, name string) string {
 	return name
 }
 
+// variables are the values in the path by the names in the template.
+func (x *exchange) variables() map[string]string {
+	if len(x.values) == 0 {
+		return nil
+	}
+	values := make(map[string]string, len(x.values))
+	i := 0
+	for _, s := range x.op.steps {
+		if s.variable != "" {
+			values[s.variable] = x.values[i]
+			i++
+		}
+	}
+	return values
+}
+
 // value is the value of a path variable, empty if the path has none of that
 // name.
 func (x *exchange) value(name string) string {

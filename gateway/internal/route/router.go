@@ -17,6 +17,7 @@ import (
 	"entente.dev/servicekit/clock"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 )
 
@@ -62,16 +63,28 @@ func New(ctx context.Context, cfg Config) (*Router, error) {
 		if err != nil {
 			return nil, err
 		}
-		mux := rt.newMux()
+		// The tree knows the operation already: the handlers are called as
+		// they come, in the order of the descriptor, and mux searches nothing.
+		var handlers []runtime.HandlerFunc
+		mux := rt.newMux(runtime.WithMiddlewares(func(h runtime.HandlerFunc) runtime.HandlerFunc {
+			handlers = append(handlers, h)
+			return h
+		}))
 		if err := s.register(ctx, mux, conn{s.conn}); err != nil {
 			return nil, fmt.Errorf("register %s: %w", s.descriptor.FullName(), err)
 		}
-		for _, op := range ops {
-			op.mux, op.conn = mux, s.conn
+		if len(handlers) != len(ops) {
+			return nil, fmt.Errorf("%s has %d handlers for %d paths", s.descriptor.FullName(), len(handlers), len(ops))
+		}
+		for i, op := range ops {
+			op.handler, op.conn = handlers[i], s.conn
 			if op.stream {
 				op.serve = rt.download(op, s.conn)
 			}
 			rt.add(op)
+			for _, c := range op.casts() {
+				rt.add(c)
+			}
 		}
 	}
 	rt.index()
@@ -121,12 +134,12 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.op.serve(x)
 		return
 	}
-	// The handlers see the path of the template, no headers and no body:
-	// whatever they need beyond the path, conn fills in.
+	// The handlers see the variables of the path and nothing else: whatever
+	// they need beyond, conn fills in.
 	inner := *x.r
-	inner.URL = &url.URL{Path: x.op.path(x.values)}
-	inner.Header, inner.Body, inner.Form = noHeader, http.NoBody, noForm
-	x.op.mux.ServeHTTP(w, &inner)
+	inner.Host, inner.RemoteAddr = "", ""
+	inner.Header, inner.Body, inner.Form, inner.PostForm = noHeader, http.NoBody, noForm, noForm
+	x.op.handler(w, &inner, x.variables())
 }
 
 // exchange reads path, query and body of a request.

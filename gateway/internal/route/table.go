@@ -22,11 +22,11 @@ type Operation struct {
 	// operations that the gateway composes itself.
 	RPC string
 
-	steps  []step            // of Template
-	target []step            // what the generated handler knows the operation by
-	mux    *runtime.ServeMux // the handlers of the RPC's service
-	serve  func(*exchange)   // of composed operations
-	conn   grpc.ClientConnInterface
+	steps   []step              // of Template
+	target  []step              // what the proto calls the path
+	handler runtime.HandlerFunc // as generated
+	serve   func(*exchange)     // of composed operations
+	conn    grpc.ClientConnInterface
 
 	in, out protoreflect.MessageDescriptor
 	// open operations need no token.
@@ -96,7 +96,6 @@ func operations(sd protoreflect.ServiceDescriptor) ([]*Operation, error) {
 				return nil, fmt.Errorf("%s: %w", md.FullName(), err)
 			}
 			ops = append(ops, op)
-			ops = append(ops, op.casts()...)
 		}
 	}
 	return ops, nil
