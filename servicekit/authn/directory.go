@@ -119,7 +119,7 @@ func (k *directoryKeys) fetch(ctx context.Context) error {
 type directoryPrincipals struct {
 	client directorypb.PrincipalServiceClient
 	flight singleflight.Group
-	known  *cache[principalID, Principal]
+	known  *cache[principalID, *Principal]
 	now    func() time.Time
 }
 
@@ -133,10 +133,10 @@ type principalID struct {
 // does not exist is not remembered.
 func PrincipalsFromDirectory(conn grpc.ClientConnInterface) Principals {
 	return &directoryPrincipals{client: directorypb.NewPrincipalServiceClient(conn),
-		known: newCache[principalID, Principal](20_000), now: time.Now}
+		known: newCache[principalID, *Principal](20_000), now: time.Now}
 }
 
-func (d *directoryPrincipals) Principal(ctx context.Context, t tenant.ID, object uuid.UUID) (Principal, error) {
+func (d *directoryPrincipals) Principal(ctx context.Context, t tenant.ID, object uuid.UUID) (*Principal, error) {
 	id := principalID{t, object}
 	if p, ok := d.known.get(id, d.now()); ok {
 		return p, nil
@@ -147,7 +147,7 @@ func (d *directoryPrincipals) Principal(ctx context.Context, t tenant.ID, object
 		defer cancel()
 		resp, err := d.client.GetPrincipal(own, &directorypb.GetPrincipalRequest{TenantId: t.String(), ObjectId: object.String()})
 		if err != nil {
-			return Principal{}, err
+			return nil, err
 		}
 		p, err := principalFromProto(resp)
 		if err == nil {
@@ -157,17 +157,17 @@ func (d *directoryPrincipals) Principal(ctx context.Context, t tenant.ID, object
 	})
 	select {
 	case <-ctx.Done():
-		return Principal{}, ctx.Err()
+		return nil, ctx.Err()
 	case r := <-res:
 		if r.Err != nil {
-			return Principal{}, fmt.Errorf("look up caller: %w", r.Err)
+			return nil, fmt.Errorf("look up caller: %w", r.Err)
 		}
-		return r.Val.(Principal), nil
+		return r.Val.(*Principal), nil
 	}
 }
 
-func principalFromProto(in *directorypb.Principal) (Principal, error) {
-	p := Principal{
+func principalFromProto(in *directorypb.Principal) (*Principal, error) {
+	p := &Principal{
 		Application: in.Type == "servicePrincipal", Enabled: in.Enabled, TenantActive: in.TenantActive, DisplayName: in.DisplayName,
 		UserPrincipalName: in.UserPrincipalName, Guest: in.Guest, Permissions: in.Permissions,
 	}
@@ -177,13 +177,13 @@ func principalFromProto(in *directorypb.Principal) (Principal, error) {
 	var err error
 	if in.AppId != "" {
 		if p.AppID, err = uuid.Parse(in.AppId); err != nil {
-			return p, fmt.Errorf("principal: %w", err)
+			return nil, fmt.Errorf("principal: %w", err)
 		}
 	}
 	for _, r := range in.Roles {
 		id, err := uuid.Parse(r.TemplateId)
 		if err != nil {
-			return p, fmt.Errorf("principal: role template: %w", err)
+			return nil, fmt.Errorf("principal: role template: %w", err)
 		}
 		p.Roles = append(p.Roles, caller.Role{Template: r.DisplayName, TemplateID: id, Scope: r.Scope})
 	}

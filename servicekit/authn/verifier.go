@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -40,8 +41,8 @@ type Keys interface {
 // Principals knows users and service principals as they are now.
 type Principals interface {
 	// Principal answers a fault NOT_FOUND for an object that does not exist or
-	// is deleted.
-	Principal(ctx context.Context, t tenant.ID, objectID uuid.UUID) (Principal, error)
+	// is deleted. Nobody changes a Principal once it was answered.
+	Principal(ctx context.Context, t tenant.ID, objectID uuid.UUID) (*Principal, error)
 }
 
 // Principal is the state of a user or service principal.
@@ -81,7 +82,7 @@ type Config struct {
 // Verifier verifies bearer tokens. It is safe for concurrent use.
 type Verifier struct {
 	cfg   Config
-	known *cache[[sha256.Size]byte, verified]
+	known *cache[[sha256.Size]byte, *verified]
 }
 
 // verified is a token whose signature and claims were checked, but for what
@@ -89,6 +90,17 @@ type Verifier struct {
 type verified struct {
 	claims   claims
 	operator bool
+	tenant   tenant.ID
+	object   uuid.UUID
+	app      uuid.UUID
+	scopes   []string
+	// latest is the caller by the state of the account that was seen last.
+	latest atomic.Pointer[derived]
+}
+
+type derived struct {
+	from   *Principal
+	caller caller.Caller
 }
 
 // New checks the settings.
@@ -104,7 +116,7 @@ func New(cfg Config) (*Verifier, error) {
 	case cfg.Clock == nil:
 		return nil, errors.New("token verification needs a clock")
 	}
-	return &Verifier{cfg: cfg, known: newCache[[sha256.Size]byte, verified](20_000)}, nil
+	return &Verifier{cfg: cfg, known: newCache[[sha256.Size]byte, *verified](20_000)}, nil
 }
 
 // claims are the claims of both kinds of tokens that are looked at.
@@ -159,57 +171,67 @@ func (v *Verifier) Verify(ctx context.Context, bearer string) (caller.Caller, er
 	if tok.operator {
 		return caller.Caller{Kind: caller.Operator, DisplayName: tok.claims.Subject, TokenID: tok.claims.TokenID}, nil
 	}
-	return v.caller(ctx, tok.claims)
+	return v.caller(ctx, tok)
 }
 
 // check verifies all that never changes about a token.
-func (v *Verifier) check(ctx context.Context, bearer string) (verified, error) {
+func (v *Verifier) check(ctx context.Context, bearer string) (*verified, error) {
 	jws, err := jose.ParseSignedCompact(bearer, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
-		return verified{}, errMalformed
+		return nil, errMalformed
 	}
 	var c claims
 	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &c); err != nil {
-		return verified{}, errMalformed
+		return nil, errMalformed
 	}
 	header := jws.Signatures[0].Protected
 	if !plain(header) {
-		return verified{}, errInvalid
+		return nil, errInvalid
 	}
 	operator := c.Issuer == OperatorIssuer
 	key, alg, err := v.key(ctx, operator, header.KeyID)
 	if err != nil {
-		return verified{}, err
+		return nil, err
 	}
 	if header.Algorithm != alg {
-		return verified{}, errInvalid
+		return nil, errInvalid
 	}
 	if _, err := jws.Verify(key); err != nil {
-		return verified{}, errInvalid
+		return nil, errInvalid
 	}
 	var audience string // an array is refused: one token, one audience
 	if err := json.Unmarshal(c.Audience, &audience); err != nil {
-		return verified{}, errAudience
+		return nil, errAudience
 	}
 	if c.Expires == nil || c.NotYet == nil && !operator || c.Issued == nil {
-		return verified{}, errInvalid
+		return nil, errInvalid
 	}
 	if operator {
 		if audience != OperatorAudience {
-			return verified{}, errAudience
+			return nil, errAudience
 		}
-		return verified{c, true}, nil
+		return &verified{claims: c, operator: true}, nil
 	}
 	if !slices.Contains(v.cfg.Audiences, audience) {
-		return verified{}, errAudience
+		return nil, errAudience
 	}
-	if id, err := tenant.Parse(c.Tenant); err != nil || c.Issuer != v.cfg.LoginOrigin+"/"+id.String()+"/v2.0" {
-		return verified{}, errInvalid
+	tok := &verified{claims: c}
+	if tok.tenant, err = tenant.Parse(c.Tenant); err != nil || c.Issuer != v.cfg.LoginOrigin+"/"+tok.tenant.String()+"/v2.0" {
+		return nil, errInvalid
 	}
 	if app := c.Type == "app"; app && c.Scopes != nil || !app && (c.Scopes == nil || len(c.Roles) > 0) {
-		return verified{}, errInvalid // neither an application's token nor a user's
+		return nil, errInvalid // neither an application's token nor a user's
 	}
-	return verified{c, false}, nil
+	var err1, err2 error
+	tok.object, err1 = uuid.Parse(c.Object)
+	tok.app, err2 = uuid.Parse(c.App)
+	if err1 != nil || err2 != nil {
+		return nil, errInvalid
+	}
+	if c.Scopes != nil {
+		tok.scopes = strings.Fields(*c.Scopes)
+	}
+	return tok, nil
 }
 
 // plain accepts headers that bring no key of their own and say what they are.
@@ -251,7 +273,7 @@ func (v *Verifier) key(ctx context.Context, operator bool, kid string) (crypto.P
 }
 
 // current checks what changes with time.
-func (c claims) current(now time.Time) error {
+func (c *claims) current(now time.Time) error {
 	at := func(sec int64) time.Time { return time.Unix(sec, 0) }
 	if !now.Before(at(*c.Expires).Add(skew)) || at(*c.Issued).After(now.Add(skew)) {
 		return errLifetime
@@ -263,36 +285,41 @@ func (c claims) current(now time.Time) error {
 }
 
 // caller looks the account up as it is now.
-func (v *Verifier) caller(ctx context.Context, c claims) (caller.Caller, error) {
-	t, err := tenant.Parse(c.Tenant)
-	if err != nil {
-		return caller.Caller{}, errInvalid
-	}
-	object, err1 := uuid.Parse(c.Object)
-	app, err2 := uuid.Parse(c.App)
-	if err1 != nil || err2 != nil {
-		return caller.Caller{}, errInvalid
-	}
-	p, err := v.cfg.Principals.Principal(ctx, t, object)
+func (v *Verifier) caller(ctx context.Context, tok *verified) (caller.Caller, error) {
+	p, err := v.cfg.Principals.Principal(ctx, tok.tenant, tok.object)
 	if kind, failed := fault.Of(err); failed {
 		if kind == fault.KindNotFound {
 			return caller.Caller{}, errRevoked
 		}
 		return caller.Caller{}, err
 	}
+	if d := tok.latest.Load(); d != nil && d.from == p {
+		return d.caller, nil
+	}
+	c, err := tok.derive(p)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	tok.latest.Store(&derived{p, c})
+	return c, nil
+}
+
+// derive is who calls with the token of an account in that state.
+func (tok *verified) derive(p *Principal) (caller.Caller, error) {
+	c := &tok.claims
 	isApp := c.Type == "app"
 	switch {
 	case !p.TenantActive:
 		return caller.Caller{}, fault.Unauthenticated(errorspb.Reason_TENANT_SUSPENDED, "The tenant of the access token is not active.")
-	case !p.Enabled, p.Application != isApp, isApp && p.AppID != app:
+	case !p.Enabled, p.Application != isApp, isApp && p.AppID != tok.app:
 		return caller.Caller{}, errRevoked
 	case *c.Issued < p.SessionsValidFrom.Unix() && !p.SessionsValidFrom.IsZero():
 		return caller.Caller{}, errRevoked
 	}
-	out := caller.Caller{Kind: caller.User, Tenant: t, ObjectID: object, AppID: app, AppDisplayName: c.AppName, DisplayName: p.DisplayName,
-		UserPrincipalName: p.UserPrincipalName, Guest: p.Guest, Roles: p.Roles, TokenID: c.TokenID}
+	out := caller.Caller{Kind: caller.User, Tenant: tok.tenant, ObjectID: tok.object, AppID: tok.app, AppDisplayName: c.AppName, DisplayName: p.DisplayName,
+		UserPrincipalName: p.UserPrincipalName, Guest: p.Guest, Roles: slices.Clip(p.Roles), TokenID: c.TokenID}
 	if !isApp {
-		out.Permissions = strings.Fields(*c.Scopes)
+		out.Permissions = slices.Clip(tok.scopes)
 		return out, nil
 	}
 	out.Kind = caller.Application
@@ -306,5 +333,6 @@ func (v *Verifier) caller(ctx context.Context, c claims) (caller.Caller, error) 
 			out.Permissions = append(out.Permissions, role)
 		}
 	}
+	out.Permissions = slices.Clip(out.Permissions)
 	return out, nil
 }

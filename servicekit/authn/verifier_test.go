@@ -1,6 +1,7 @@
 package authn_test
 
 import (
+	"context"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -156,7 +157,7 @@ func TestStateCountsAsItIsNow(t *testing.T) {
 		"another app":     {func(p *authn.Principal) { p.AppID = uuid.New() }, errorspb.Reason_UNAUTHENTICATED},
 		"nothing anymore": {func(*authn.Principal) {}, 0},
 	} {
-		changed := p
+		changed := *p
 		tc.change(&changed)
 		iss.Set(here, object, changed)
 		if _, err := v.Verify(t.Context(), token); tc.reason == 0 && err != nil || tc.reason != 0 && !fault.Is(err, tc.reason) {
@@ -164,7 +165,7 @@ func TestStateCountsAsItIsNow(t *testing.T) {
 		}
 	}
 	p.Permissions = []string{"Group.Read.All", "Directory.ReadWrite.All"}
-	iss.Set(here, object, p)
+	iss.Set(here, object, *p)
 	got, err := v.Verify(t.Context(), token)
 	if diff := cmp.Diff([]string{"Group.Read.All"}, got.Permissions); diff != "" || err != nil {
 		t.Errorf("after a permission was withdrawn: %s %v", diff, err)
@@ -195,5 +196,35 @@ func TestConfigRefusesGaps(t *testing.T) {
 	}
 	if _, err := authn.New(good); err != nil {
 		t.Error(err)
+	}
+}
+
+// sameState answers one and the same Principal, as a cache does for a second.
+type sameState struct{ p *authn.Principal }
+
+func (s sameState) Principal(context.Context, tenant.ID, uuid.UUID) (*authn.Principal, error) {
+	return s.p, nil
+}
+
+func TestCallersOfOneTokenShareNothingThatGrows(t *testing.T) {
+	t.Parallel()
+	clk := clocktest.New(start)
+	iss := authntest.New(t, clk)
+	here, object := tenant.New(), uuid.New()
+	token := iss.Application(here, object, "User.Read.All")
+	p, err := iss.Principal(t.Context(), here, object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := authn.New(authn.Config{LoginOrigin: authntest.Origin, Audiences: []string{authntest.Audience}, Keys: iss, Principals: sameState{p}, Clock: clk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err1 := v.Verify(t.Context(), token)
+	_ = append(first.Permissions, "Directory.ReadWrite.All")
+	first.Permissions = append(first.Permissions, "More")
+	second, err2 := v.Verify(t.Context(), token)
+	if err1 != nil || err2 != nil || len(second.Permissions) != 1 || len(second.Permissions[:cap(second.Permissions)]) != 1 {
+		t.Errorf("%v %v, %v %v", first.Permissions, err1, second.Permissions, err2)
 	}
 }

@@ -155,8 +155,31 @@ func (c *call) end(err error, panicked any) error {
 	if open(c.method) && code == codes.OK {
 		return nil
 	}
+	level := levelOf(code)
+	// Most lines are of calls that went well and are not wanted where a log
+	// starts at warnings.
+	if c.server.cfg.Log.Enabled(c.ctx, level) {
+		c.log(level, code, took, err, stack)
+	}
+	if err == nil {
+		return nil
+	}
+	return st.Err()
+}
+
+func levelOf(code codes.Code) slog.Level {
+	switch code {
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		return slog.LevelError
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// log writes the one line of a call. It names nobody but by ids.
+func (c *call) log(level slog.Level, code codes.Code, took time.Duration, err error, stack []byte) {
 	who := &c.facts.caller
-	level := slog.LevelInfo
 	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs, slog.String("method", c.method), slog.String("code", code.String()),
 		slog.Duration("took", took), slog.String("request_id", who.RequestID), slog.String("caller", who.Kind.String()))
@@ -171,25 +194,15 @@ func (c *call) end(err error, panicked any) error {
 			slog.String("app_id", who.AppID.String()))
 	}
 	if err != nil {
-		f := fault.From(err)
-		attrs = append(attrs, slog.String("reason", f.Reason.String()))
-		switch code {
-		case codes.Internal, codes.Unknown, codes.DataLoss:
-			level = slog.LevelError
+		attrs = append(attrs, slog.String("reason", fault.From(err).Reason.String()))
+		if level >= slog.LevelWarn {
 			attrs = append(attrs, slog.String("error", logCause(err)))
-			if stack != nil {
-				attrs = append(attrs, slog.String("stack", string(stack)))
-			}
-		case codes.Unavailable, codes.DeadlineExceeded:
-			level = slog.LevelWarn
-			attrs = append(attrs, slog.String("error", logCause(err)))
+		}
+		if stack != nil {
+			attrs = append(attrs, slog.String("stack", string(stack)))
 		}
 	}
 	c.server.cfg.Log.LogAttrs(c.ctx, level, "rpc", attrs...)
-	if err == nil {
-		return nil
-	}
-	return st.Err()
 }
 
 // SetHeader sends a header of the answer, for instance Location; outside of a

@@ -36,16 +36,22 @@ type facts struct {
 // readFacts takes the facts of an incoming call. From outside the suite only
 // the token, the client's request id and the consistency level are taken.
 func readFacts(ctx context.Context) facts {
-	md, _ := metadata.FromIncomingContext(ctx)
+	// One value at a time: all of the metadata would be copied.
+	get := func(key string) string {
+		if v := metadata.ValueFromIncomingContext(ctx, key); len(v) > 0 {
+			return v[0]
+		}
+		return ""
+	}
 	service, addr := peerService(ctx)
-	f := facts{authorization: first(md, MDAuthorization)}
+	f := facts{authorization: get(MDAuthorization)}
 	c := &f.caller
 	c.Service = service
-	c.Advanced = strings.EqualFold(first(md, MDConsistency), "eventual")
-	c.ClientRequestID = clean(first(md, MDClientRequestID))
+	c.Advanced = strings.EqualFold(get(MDConsistency), "eventual")
+	c.ClientRequestID = clean(get(MDClientRequestID))
 	c.IP = addrOf(addr)
 	if service == "" {
-		c.UserAgent = clean(first(md, "user-agent"))
+		c.UserAgent = clean(get("user-agent"))
 		c.RequestID = uuid.NewString()
 		return f
 	}
@@ -53,14 +59,14 @@ func readFacts(ctx context.Context) facts {
 	if service == gateway {
 		c.Kind = caller.Anonymous // it acts for others, never for itself
 	}
-	c.RequestID = clean(first(md, MDRequestID))
+	c.RequestID = clean(get(MDRequestID))
 	if c.RequestID == "" {
 		c.RequestID = uuid.NewString()
 	}
-	c.UserAgent = clean(first(md, MDUserAgent))
-	c.APIVersion = clean(first(md, MDAPIVersion))
-	f.pathTenant = first(md, MDPathTenant)
-	c.IP, _ = netip.ParseAddr(first(md, MDClientIP))
+	c.UserAgent = clean(get(MDUserAgent))
+	c.APIVersion = clean(get(MDAPIVersion))
+	f.pathTenant = get(MDPathTenant)
+	c.IP, _ = netip.ParseAddr(get(MDClientIP))
 	return f
 }
 
@@ -121,13 +127,6 @@ func forward(ctx context.Context) context.Context {
 		return ctx
 	}
 	return metadata.AppendToOutgoingContext(ctx, pairs...)
-}
-
-func first(md metadata.MD, key string) string {
-	if v := md.Get(key); len(v) > 0 {
-		return v[0]
-	}
-	return ""
 }
 
 // clean bounds text that goes to logs and rows, and refuses control

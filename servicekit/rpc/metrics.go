@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,17 @@ import (
 type metrics struct {
 	total   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
+	known   sync.Map // of counted, by outcome: looking labels up costs more than counting
+}
+
+type outcome struct {
+	method string
+	code   codes.Code
+}
+
+type counted struct {
+	total   prometheus.Counter
+	seconds prometheus.Observer
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -49,6 +61,12 @@ func (m *metrics) observe(method string, code codes.Code, took time.Duration) {
 	if m == nil {
 		return
 	}
-	m.total.WithLabelValues(method, code.String()).Inc()
-	m.seconds.WithLabelValues(method).Observe(took.Seconds())
+	key := outcome{method, code}
+	known, ok := m.known.Load(key)
+	if !ok {
+		known, _ = m.known.LoadOrStore(key, counted{m.total.WithLabelValues(method, code.String()), m.seconds.WithLabelValues(method)})
+	}
+	c, _ := known.(counted)
+	c.total.Inc()
+	c.seconds.Observe(took.Seconds())
 }

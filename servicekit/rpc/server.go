@@ -23,6 +23,7 @@ const (
 	maxRequest      = 4 << 20
 	maxAnswer       = 16 << 20
 	maxStreams      = 250
+	streamWorkers   = 32
 	maxHeader       = 16 << 10
 	keepaliveFloor  = 30 * time.Second
 	defaultDeadline = 10 * time.Second
@@ -81,6 +82,8 @@ func NewServer(cfg ServerConfig) *Server {
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxSendMsgSize(maxAnswer),
 		grpc.MaxConcurrentStreams(maxStreams),
+		// A new goroutine per call grows its stack anew, in several copies.
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxHeaderListSize(maxHeader),
 		grpc.ConnectionTimeout(handshakeMax),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveFloor, PermitWithoutStream: true}),

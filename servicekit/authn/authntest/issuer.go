@@ -157,12 +157,12 @@ func (i *Issuer) Key(_ context.Context, kid string) (crypto.PublicKey, string, e
 }
 
 // Principal implements authn.Principals.
-func (i *Issuer) Principal(_ context.Context, t tenant.ID, objectID uuid.UUID) (authn.Principal, error) {
+func (i *Issuer) Principal(_ context.Context, t tenant.ID, objectID uuid.UUID) (*authn.Principal, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	p, ok := i.principals[principalID{t, objectID}]
 	if !ok {
-		return p, fault.NotFound(errorspb.Reason_NOT_FOUND, "no such principal")
+		return nil, fault.NotFound(errorspb.Reason_NOT_FOUND, "no such principal")
 	}
-	return p, nil
+	return &p, nil
 }
