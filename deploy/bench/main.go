@@ -10,43 +10,54 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"entente.dev/deploy/bench/internal/fill"
 	"entente.dev/deploy/bench/internal/floor"
-	"entente.dev/deploy/bench/internal/load"
 	"entente.dev/deploy/bench/internal/suite"
 	"entente.dev/servicekit/pg/cluster"
 )
 
 // options of one bench.
 type options struct {
-	binary, only string
-	rounds       int
-	length       time.Duration
-	clients      []int
-	syncUsers    int
+	binary, only, json string
+	rounds             int
+	length, patience   time.Duration
+	clients            []int
+	wait               bool
+	// Sizes; 0 leaves the part out.
+	scale, members, partners, syncUsers int
 }
 
 func main() {
 	var o options
 	var clients string
 	flag.StringVar(&o.binary, "entente", "bin/entente", "program to measure")
-	flag.StringVar(&o.only, "only", "", "measure only operations whose name contains this")
-	flag.IntVar(&o.rounds, "rounds", 3, "turns of suite and floor per line")
+	flag.StringVar(&o.only, "only", "", "measure only what has this in its name; beside the operations there are: overhead, arrivals, scale, members, synchronization")
+	flag.StringVar(&o.json, "json", "", "file for the value of each round, as JSON; through make give the whole path")
+	flag.IntVar(&o.rounds, "rounds", 3, "turns of suite and floor per line; of an even number the mean of the middle two is shown")
 	flag.DurationVar(&o.length, "length", 3*time.Second, "length of one turn")
 	flag.StringVar(&clients, "clients", "1,8,32", "concurrencies")
-	flag.IntVar(&o.syncUsers, "sync-users", 10_000, "users of the synchronization run; 0 leaves it out")
+	flag.IntVar(&o.scale, "scale", 0, "users of a tenant to compare with one of 1 000, such as 1000000")
+	flag.IntVar(&o.members, "members", 100_000, "users of the tenant for groups, changes and membership rules")
+	flag.IntVar(&o.partners, "partners", 10_000, "partners of the tenant for policy decisions at a fixed rate")
+	flag.IntVar(&o.syncUsers, "sync-users", 10_000, "users of the synchronization run")
+	flag.DurationVar(&o.patience, "patience", time.Minute, "how long a membership rule may take before it counts as not served")
+	flag.BoolVar(&o.wait, "settle", true, "wait about two minutes for the background work that the demo causes before measuring")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	for c := range strings.SplitSeq(clients, ",") {
 		n, err := strconv.Atoi(c)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "bench: -clients takes numbers and commas:", err)
+		if err != nil || n < 1 {
+			fmt.Fprintf(os.Stderr, "bench: -clients takes positive numbers and commas, not %q\n", c)
 			os.Exit(2)
 		}
 		o.clients = append(o.clients, n)
+	}
+	if o.rounds < 1 {
+		fmt.Fprintln(os.Stderr, "bench: -rounds must be at least 1")
+		os.Exit(2)
 	}
 	if err := bench(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -95,68 +106,66 @@ func bench(ctx context.Context, o options) (err error) {
 		return fmt.Errorf("%w\n%s", err, text)
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
+	ready := time.Since(began).Seconds()
 	idle, err := s.Memory()
 	if err != nil {
 		return err
 	}
-	fmt.Printf("The suite with its demo was ready after %s; resident memory %d MiB.\n\n", time.Since(began).Round(time.Millisecond), idle)
-	f, err := newFixture(ctx, s, strconv.FormatInt(began.Unix(), 36))
+	f, err := newFixture(ctx, o, s, fill.DB{DSN: db.AdminDSN("entente")}, strconv.FormatInt(began.Unix(), 36))
 	if err != nil {
 		return err
 	}
-	rows, err := measure(ctx, o, f, bottom)
-	if err != nil {
-		return err
-	}
-	write(os.Stdout, rows)
-	if o.syncUsers > 0 && strings.Contains("synchronization", o.only) {
-		if err := measureSync(ctx, f, o.syncUsers); err != nil {
+	f.fact("suite with its demo, on an empty database: ready after", "s", "", ready)
+	f.fact("suite with its demo: resident memory", "MiB", "≤ 200", float64(idle))
+	// What was measured before something failed is still worth reading.
+	return errors.Join(f.measureAll(ctx, bottom), f.write())
+}
+
+// measureAll runs every part that was asked for.
+func (f *fixture) measureAll(ctx context.Context, bottom *floor.Bench) error {
+	if f.wait {
+		if err := f.settle(ctx); err != nil {
 			return err
 		}
 	}
-	peak, err := s.PeakMemory()
+	reads, err := f.reads(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nPeak resident memory of the suite: %d MiB.\n", peak)
+	for _, part := range []struct {
+		name string
+		size int
+		run  func() error
+	}{
+		{"", 1, func() error { return f.measure(ctx, bottom, f.pick(reads)) }},
+		{"overhead", 1, func() error { return f.measureOverhead(ctx) }},
+		{"arrivals", 1, func() error { return f.measureArrivals(ctx) }},
+		{"members", f.members, func() error { return f.measureMembers(ctx, bottom) }},
+		{"synchronization", f.syncUsers, func() error { return f.measureSync(ctx) }},
+		{"scale", f.scale, func() error { return f.measureScale(ctx) }},
+		{"", 1, func() error { return f.measure(ctx, bottom, f.pick(f.writes())) }},
+	} {
+		if part.size == 0 || part.name != "" && !f.wanted(part.name) {
+			continue
+		}
+		if err := part.run(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// measure runs suite and floor in turns, so that a busy moment of the machine
-// falls on both.
-func measure(ctx context.Context, o options, f *fixture, bottom *floor.Bench) ([]row, error) {
-	operations, err := f.operations(ctx)
+// write prints the tables and, where asked for, the file.
+func (f *fixture) write() error {
+	if err := f.report.Markdown(os.Stdout); err != nil {
+		return err
+	}
+	if f.json == "" {
+		return nil
+	}
+	file, err := os.Create(f.json)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var sequence atomic.Int64
-	var rows []row
-	for _, op := range operations {
-		if !strings.Contains(op.name, o.only) {
-			continue
-		}
-		for _, c := range o.clients {
-			r := row{operation: op.name, target: op.target, concurrency: c}
-			for range o.rounds {
-				result, err := load.Run(ctx, c, o.length, &sequence, op.op)
-				if err != nil {
-					return nil, fmt.Errorf("%s with %d clients: %w", op.name, c, err)
-				}
-				r.rates = append(r.rates, result.Rate)
-				r.p50 = append(r.p50, result.P50)
-				r.p99 = append(r.p99, result.P99)
-				if op.floor == "" {
-					continue
-				}
-				rate, err := bottom.Run(ctx, op.floor, c, o.length)
-				if err != nil {
-					return nil, err
-				}
-				r.floors = append(r.floors, rate)
-			}
-			rows = append(rows, r)
-			fmt.Fprintf(os.Stderr, "%s, %d clients: %.0f/s\n", op.name, c, median(r.rates))
-		}
-	}
-	return rows, nil
+	return errors.Join(f.report.JSON(file), file.Close())
 }

@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
-	"sync/atomic"
 	"time"
 
+	"entente.dev/deploy/bench/internal/report"
 	"entente.dev/deploy/bench/internal/suite"
 )
 
@@ -20,64 +19,48 @@ type job struct {
 	path   string
 }
 
-// measureSync creates users in the source, synchronizes them all for the first
-// time, and then times one changed user on its way to the target. It works
-// from fabrikam to contoso, the direction that the demo leaves free.
-func measureSync(ctx context.Context, f *fixture, users int) error {
-	source, target := f.other, f.contoso
-	fmt.Fprintf(os.Stderr, "creating %d users to synchronize\n", users)
-	if err := createUsers(ctx, f, source, users); err != nil {
-		return err
-	}
-	if err := consent(ctx, f, source, target); err != nil {
-		return fmt.Errorf("let %s synchronize into %s: %w", source.Name, target.Name, err)
-	}
-	j, err := newJob(ctx, f, source, target)
+// measureSync fills a tenant, synchronizes all of it into an empty one for the
+// first time, and then times changed users on their way to the target.
+func (f *fixture) measureSync(ctx context.Context) error {
+	source, err := f.populate(ctx, "source", f.syncUsers)
 	if err != nil {
 		return err
 	}
+	target, err := f.suite.NewTenant(ctx, "target"+f.run)
+	if err != nil {
+		return err
+	}
+	if err := consent(ctx, f, source.Tenant, target); err != nil {
+		return fmt.Errorf("let %s synchronize into %s: %w", source.Name, target.Name, err)
+	}
+	j, err := newJob(ctx, f, source.Tenant, target)
+	if err != nil {
+		return err
+	}
+	if err := f.suite.ResetPeakMemory(); err != nil {
+		return fmt.Errorf("measure memory anew: %w", err)
+	}
 	began := time.Now()
-	if err := f.suite.Call(ctx, source, http.MethodPost, j.path+"/start", nil, nil); err != nil {
+	if err := f.suite.Call(ctx, source.Tenant, http.MethodPost, j.path+"/start", nil, nil); err != nil {
 		return err
 	}
 	exported, err := j.await(ctx, f)
 	if err != nil {
 		return err
 	}
-	took := time.Since(began)
-	fmt.Printf("\nInitial synchronization: %d users in %s, %.0f users/s, logs and audit included (target ≥ 2 000).\n",
-		exported, took.Round(time.Millisecond), float64(exported)/took.Seconds())
-	return measureChange(ctx, f, source, target)
-}
-
-func createUsers(ctx context.Context, f *fixture, t suite.Tenant, n int) error {
-	var next atomic.Int64
-	failed := make(chan error, 16)
-	for range cap(failed) {
-		go func() {
-			for {
-				i := next.Add(1)
-				if i > int64(n) {
-					failed <- nil
-					return
-				}
-				user := f.newUser(i)
-				name := fmt.Sprintf("source-%s-%d", f.run, i)
-				user["mailNickname"], user["userPrincipalName"], user["mail"] = name, name+"@"+t.Domain, name+"@"+t.Domain
-				if err := f.suite.Call(ctx, t, http.MethodPost, "/v1.0/users", user, nil); err != nil {
-					failed <- err
-					return
-				}
-			}
-		}()
+	took := time.Since(began).Seconds()
+	peak, err := f.suite.PeakMemory()
+	if err != nil {
+		return err
 	}
-	var first error
-	for range cap(failed) {
-		if err := <-failed; err != nil && first == nil {
-			first = err
-		}
+	if exported < source.size {
+		return fmt.Errorf("the first cycle exported %d of %d users", exported, source.size)
 	}
-	return first
+	name := "initial synchronization of " + spaced(exported) + " users"
+	f.fact(name+", logs and audit included", "users/s", "≥ 2 000", float64(exported)/took)
+	f.fact(name+": duration", "s", "< 60 for 100 000", took)
+	f.fact(name+": peak resident memory of the suite", "MiB", "≤ 256", float64(peak))
+	return f.measureChanges(ctx, source, target)
 }
 
 // consent writes both tenants' sides of what synchronization needs.
@@ -133,65 +116,62 @@ func newJob(ctx context.Context, f *fixture, source, target suite.Tenant) (job, 
 
 // await polls the job until its first cycle has ended, and answers how many
 // objects it exported.
-func (j job) await(ctx context.Context, f *fixture) (int64, error) {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
+func (j job) await(ctx context.Context, f *fixture) (exported int64, err error) {
+	_, err = until(ctx, time.Now(), 50*time.Millisecond, func() error {
 		var state struct {
 			Status struct {
 				LastExecution *struct {
 					State         string `json:"state"`
 					CountExported int64  `json:"countExported"`
-					TimeEnded     string `json:"timeEnded"`
 				} `json:"lastExecution"`
-				SteadyState string `json:"steadyStateFirstAchievedTime"`
 			} `json:"status"`
 		}
 		if err := f.suite.Call(ctx, j.source, http.MethodGet, j.path, nil, &state); err != nil {
-			return 0, err
-		}
-		if e := state.Status.LastExecution; e != nil && e.CountExported > 0 && e.State != "" {
-			if e.State != "Succeeded" {
-				return 0, fmt.Errorf("the first cycle ended in state %s", e.State)
-			}
-			return e.CountExported, nil
-		}
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-tick.C:
-		}
-	}
-}
-
-// measureChange changes one source user and waits until the target shows it.
-func measureChange(ctx context.Context, f *fixture, source, target suite.Tenant) error {
-	name := fmt.Sprintf("source-%s-1", f.run)
-	title := "changed " + f.run
-	began := time.Now()
-	if err := f.suite.Call(ctx, source, http.MethodPatch, "/v1.0/users/"+name+"@"+source.Domain, map[string]any{"jobTitle": title}, nil); err != nil {
-		return err
-	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		var page struct {
-			Value []struct {
-				JobTitle string `json:"jobTitle"`
-			} `json:"value"`
-		}
-		if err := f.suite.Call(ctx, target, http.MethodGet,
-			"/v1.0/users?$filter=mail%20eq%20'"+name+"@"+source.Domain+"'&$select=jobTitle", nil, &page); err != nil {
 			return err
 		}
-		if len(page.Value) == 1 && page.Value[0].JobTitle == title {
-			fmt.Printf("One change among them reached the target in %s (target ≤ 1 s).\n", time.Since(began).Round(time.Millisecond))
+		e := state.Status.LastExecution
+		switch {
+		case e == nil || e.CountExported == 0 || e.State == "":
+			return errNotYet
+		case e.State != "Succeeded":
+			return fmt.Errorf("the first cycle ended in state %s", e.State)
+		}
+		exported = e.CountExported
+		return nil
+	})
+	return exported, err
+}
+
+// measureChanges changes source users, one after the other, and waits each
+// time until the target shows it.
+func (f *fixture) measureChanges(ctx context.Context, source population, target suite.Tenant) error {
+	var seen []float64
+	for i := range changes {
+		number, title := source.any(int64(i)), fmt.Sprintf("changed %s %d", f.run, i)
+		began := time.Now()
+		if err := f.suite.Call(ctx, source.Tenant, http.MethodPatch, "/v1.0/users/"+source.id(number), map[string]any{"jobTitle": title}, nil); err != nil {
+			return err
+		}
+		path := filter("mail eq '%s'", source.name(number)) + "&$select=jobTitle"
+		took, err := until(ctx, began, 5*time.Millisecond, func() error {
+			var page struct {
+				Value []struct {
+					JobTitle string `json:"jobTitle"`
+				} `json:"value"`
+			}
+			if err := f.suite.Call(ctx, target, http.MethodGet, path, nil, &page); err != nil {
+				return err
+			}
+			if len(page.Value) != 1 || page.Value[0].JobTitle != title {
+				return errNotYet
+			}
 			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("await a change in the target: %w", err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
+		seen = append(seen, report.Milliseconds(took))
 	}
+	f.fact("one change among "+spaced(source.size)+" users reaches the target", "ms", "≤ 1 000", seen...)
+	return nil
 }

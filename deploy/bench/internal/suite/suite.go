@@ -31,10 +31,20 @@ type Connection struct {
 	Tenants                                      []Tenant
 }
 
+// Refusal is an answer that is no success.
+type Refusal struct {
+	Status int
+	text   string
+}
+
+// Error tells the request and the whole answer.
+func (r *Refusal) Error() string { return r.text }
+
 // Suite is a running program.
 type Suite struct {
 	Connection
 	Dir    string
+	binary string
 	cmd    *exec.Cmd
 	client *http.Client
 	mu     sync.Mutex
@@ -72,7 +82,7 @@ func Start(ctx context.Context, binary, dir, dsn string, log io.Writer, args ...
 		}
 	}()
 	<-ready
-	s := &Suite{Dir: dir, cmd: cmd, tokens: map[string]string{}, client: &http.Client{
+	s := &Suite{Dir: dir, binary: binary, cmd: cmd, tokens: map[string]string{}, client: &http.Client{
 		Timeout:   time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	}}
@@ -91,6 +101,11 @@ func Start(ctx context.Context, binary, dir, dsn string, log io.Writer, args ...
 func (s *Suite) Stop() error {
 	_ = s.cmd.Process.Signal(os.Interrupt)
 	return s.cmd.Wait()
+}
+
+// ResetPeakMemory lets PeakMemory begin anew from the present size.
+func (s *Suite) ResetPeakMemory() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", s.cmd.Process.Pid), []byte("5"), 0)
 }
 
 // PeakMemory is the greatest resident size so far, in MiB.
@@ -184,7 +199,7 @@ func (s *Suite) do(req *http.Request, out any) error {
 		return err
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %d %s", req.Method, req.URL.Path, resp.StatusCode, text)
+		return &Refusal{Status: resp.StatusCode, text: fmt.Sprintf("%s %s: %d %s", req.Method, req.URL.Path, resp.StatusCode, text)}
 	}
 	if out == nil {
 		return nil
