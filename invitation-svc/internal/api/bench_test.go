@@ -13,6 +13,7 @@ import (
 func BenchmarkCreateInvitation(b *testing.B) {
 	w := invitetest.New(b)
 	w.Saga.Limits.PerTenant.Most, w.Saga.Limits.PerAdmin = 0, nil
+	b.ResetTimer()
 	var n atomic.Int64
 	b.SetParallelism(4)
 	b.RunParallel(func(p *testing.PB) {

@@ -415,7 +415,7 @@ func (s *Saga) clear(ctx context.Context, t tenant.ID, k store.TimerKind, id uui
 }
 
 // oweMails queues the mails of an invitation. Somebody who has blocked the
-// organization gets none (INV-48), which is said in the answer and recorded.
+// organization gets none (INV-48), which is said in the answer and recorded:
 // seen is what was read of that already, language what the guest prefers, both
 // nil where nobody knows. Whoever blocks it later is found at delivery.
 func (s *Saga) oweMails(ctx context.Context, tx store.Tx, i invitation.Invitation, seen *bool, language *string) (blocked bool, err error) {

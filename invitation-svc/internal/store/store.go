@@ -60,7 +60,7 @@ const divisionByZero = "22012"
 // Loosely lets the commit return before it is on disk. It is for what a crash
 // of the database may take back, because what follows takes it back as well or
 // repeats it.
-func (tx Tx) Loosely() { tx.Queue("set local synchronous_commit = off") }
+func (tx Tx) Loosely() { tx.Queue("select set_config('synchronous_commit', 'off', true)") }
 
 // repeatable are collisions with a row that the next attempt will see.
 func repeatable(err error) bool {
