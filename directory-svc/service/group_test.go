@@ -77,7 +77,7 @@ func TestAC39Membership(t *testing.T) {
 	if err != nil || len(all.Value) != 1 || all.GetOdataCount() != 3 {
 		t.Errorf("counted %v %v", all, err)
 	}
-	of, err := h.users().ListMemberOf(h.ctx, &pb.ListUserMemberOfRequest{Id: u.Id})
+	of, err := h.users().ListMemberOf(h.ctx, &pb.ListUserRelationRequest{Id: u.Id})
 	if err != nil || len(of.Value) != 1 || of.Value[0].GetGroup().GetId() != a.Id {
 		t.Errorf("%v %v", of, err)
 	}
@@ -380,7 +380,7 @@ func TestRoles(t *testing.T) {
 	if err != nil || len(active.Value) != 1 || active.Value[0].Id == ua {
 		t.Errorf("%v %v", active, err)
 	}
-	of, err := h.users().ListMemberOf(h.ctx, &pb.ListUserMemberOfRequest{Id: u.Id})
+	of, err := h.users().ListMemberOf(h.ctx, &pb.ListUserRelationRequest{Id: u.Id})
 	if err != nil || len(of.Value) != 2 {
 		t.Errorf("%v %v", of, err)
 	}

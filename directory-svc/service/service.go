@@ -108,7 +108,10 @@ func (s *Service) loadKeys(ctx context.Context) error {
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	pb.RegisterUserServiceServer(r, &api.Users{Core: s.core})
 	pb.RegisterOrganizationServiceServer(r, &api.Organizations{Core: s.core})
-	pb.RegisterGroupServiceServer(r, &api.Groups{Core: s.core})
+	groups := &api.Groups{Core: s.core}
+	pb.RegisterGroupServiceServer(r, groups)
+	pb.RegisterAdministrativeUnitServiceServer(r, &api.Units{Core: s.core, Groups: groups})
+	pb.RegisterContactServiceServer(r, &api.Contacts{Core: s.core})
 	pb.RegisterRoleServiceServer(r, &api.Roles{Core: s.core})
 	pb.RegisterApplicationServiceServer(r, &api.Applications{Core: s.core})
 	pb.RegisterServicePrincipalServiceServer(r, &api.ServicePrincipals{Core: s.core})

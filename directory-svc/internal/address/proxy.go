@@ -3,7 +3,53 @@ package address
 import (
 	"slices"
 	"strings"
+
+	"entente.dev/directory-svc/internal/property"
 )
+
+const mostProxies = 400
+
+// Parse reads proxyAddresses of the wire (DIR-119): at most 400 entries of the
+// kinds SMTP, SIP and X500, at most one `SMTP:` in capitals, none twice.
+func Parse(list []string) ([]Proxy, error) {
+	if len(list) > mostProxies {
+		return nil, property.Refused("proxyAddresses", "At most %d addresses are expected.", mostProxies)
+	}
+	out := make([]Proxy, 0, len(list))
+	seen := make(map[string]bool, len(list))
+	primaries := 0
+	for _, entry := range list {
+		kind, text, found := strings.Cut(entry, ":")
+		p := Proxy{Kind: Fold(kind), Address: text, Primary: kind == "SMTP"}
+		ok := found && text != "" && !property.Padded(text)
+		switch p.Kind {
+		case "smtp":
+			ok = ok && IsMail(text) && (kind == "SMTP" || kind == "smtp")
+		case "sip", "x500":
+		default:
+			ok = false
+		}
+		if p.Primary {
+			primaries++
+		}
+		if !ok || seen[p.Key()] || primaries > 1 {
+			return nil, property.Refused("proxyAddresses", "Invalid value specified for property 'proxyAddresses': '%.200s'.", entry)
+		}
+		seen[p.Key()] = true
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// MailOf is the primary mail address of the list, nil where there is none.
+func MailOf(list []Proxy) *string {
+	for _, p := range list {
+		if p.Kind == "smtp" && p.Primary {
+			return &p.Address
+		}
+	}
+	return nil
+}
 
 // Proxy is one entry of proxyAddresses. On the wire it is the kind and the
 // address with a colon between; a primary mail address has the kind in

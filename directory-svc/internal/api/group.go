@@ -20,7 +20,7 @@ func groupToProto(g *group.Group) *pb.Group {
 		MembershipRuleProcessingState: g.RuleState, Classification: g.Classification, Theme: g.Theme, PreferredLanguage: g.PreferredLanguage,
 		PreferredDataLocation: g.PreferredDataLocation, ResourceBehaviorOptions: g.Behaviors, ResourceProvisioningOptions: g.Provisioning,
 		CreatedDateTime: timestamppb.New(g.Created), RenewedDateTime: stamp(g.Renewed), DeletedDateTime: stamp(g.Deleted),
-		SecurityIdentifier: ptr(user.SecurityIdentifier(g.ID)), IsManagementRestricted: ptr(false),
+		SecurityIdentifier: ptr(user.SecurityIdentifier(g.ID)), IsManagementRestricted: &g.Restricted,
 		AllowExternalSenders: &g.AllowExternalSenders, AutoSubscribeNewMembers: &g.AutoSubscribeNewMembers,
 		HideFromAddressLists: &g.HideFromAddressLists, HideFromOutlookClients: &g.HideFromOutlookClients,
 	}

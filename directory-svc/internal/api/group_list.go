@@ -135,9 +135,9 @@ func (s *Groups) ListTransitiveMembers(ctx context.Context, req *pb.ListGroupRel
 	return out, err
 }
 
-// ListMemberOf lists the groups and roles that hold a user directly (DIR-50):
-// the groups a page at a time, the roles on the last page.
-func (s *Users) ListMemberOf(ctx context.Context, req *pb.ListUserMemberOfRequest) (*pb.ListDirectoryObjectsResponse, error) {
+// ListMemberOf lists the groups, units and roles that hold a user directly
+// (DIR-50).
+func (s *Users) ListMemberOf(ctx context.Context, req *pb.ListUserRelationRequest) (*pb.ListDirectoryObjectsResponse, error) {
 	who, t, err := s.home(ctx)
 	if err != nil {
 		return nil, err
@@ -149,24 +149,5 @@ func (s *Users) ListMemberOf(ctx context.Context, req *pb.ListUserMemberOfReques
 	if who.Kind == caller.User && who.ObjectID != u.ID && access.Directory(who, rights(t)) != nil {
 		return nil, property.Denied()
 	}
-	out, err := s.relation(ctx, who, t, "users/memberOf", store.MemberOf, u.ID, "", req.Query)
-	if err != nil || out.NextPageToken != "" || req.Query.GetFilter() != "" {
-		return out, err
-	}
-	return out, s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
-		held, err := tx.RolesOf([]uuid.UUID{u.ID})
-		if err != nil || len(held[u.ID]) == 0 {
-			return err
-		}
-		active, err := tx.ActiveRoles()
-		for _, r := range active {
-			for _, h := range held[u.ID] {
-				if h.Template.ID == r.Template.ID && h.Scope == "/" {
-					out.Value = append(out.Value, &pb.DirectoryObject{Object: &pb.DirectoryObject_DirectoryRole{DirectoryRole: activeRoleToProto(r)}})
-					break
-				}
-			}
-		}
-		return err
-	})
+	return s.relation(ctx, who, t, "users/memberOf", store.MemberOf, u.ID, req.Cast, req.Query)
 }

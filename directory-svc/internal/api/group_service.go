@@ -41,7 +41,13 @@ func (s *Groups) CreateGroup(ctx context.Context, req *pb.CreateGroupRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	in, now := req.Group, s.now()
+	return s.create(ctx, who, t, req.Group, nil)
+}
+
+// create creates a group for the caller who; also, where given, does more in
+// the same transaction.
+func (s *Groups) create(ctx context.Context, who caller.Caller, t *store.Tenant, in *pb.Group, also func(tx *store.Tx, l store.Link, unified bool) error) (*pb.Group, error) {
+	now := s.now()
 	if err := access.CreateGroup(who, rights(t), in.GetIsAssignableToRole()); err != nil {
 		return nil, err
 	}
@@ -87,7 +93,10 @@ func (s *Groups) CreateGroup(ctx context.Context, req *pb.CreateGroupRequest) (*
 				return err
 			}
 		}
-		return nil
+		if also == nil {
+			return nil
+		}
+		return also(tx, store.Link{ID: g.ID, Type: object.Group}, g.Unified)
 	})
 	if err != nil {
 		return nil, err
@@ -140,7 +149,13 @@ func (s *Groups) group(tx *store.Tx, who caller.Caller, text string, deletes boo
 	if err != nil {
 		return nil, err
 	}
-	return g, access.WriteGroup(who, owns(who, owners), g.RoleAssignable, deletes)
+	if g.Restricted && g.RoleAssignable { // DIR-166: its links are for the highest alone
+		return g, access.WriteGroup(who, false, true, deletes)
+	}
+	if who, err = s.over(tx, who, g.ID, g.Restricted); err != nil {
+		return nil, err
+	}
+	return g, access.WriteGroup(who, !g.Restricted && owns(who, owners), g.RoleAssignable, deletes)
 }
 
 // GetGroup returns one live group (DIR-127).

@@ -120,7 +120,7 @@ func (s *Objects) ListTransitiveMemberOf(ctx context.Context, req *pb.ListTransi
 	return out, err
 }
 
-// holders are the groups and the activated roles of an object.
+// holders are the groups, the activated roles and the units of an object.
 func (s *Objects) holders(tx *store.Tx, link store.Link, groups []uuid.UUID, types []object.Type) ([]store.Link, error) {
 	var out []store.Link
 	if len(types) == 0 || types[0] == object.Group {
@@ -143,7 +143,58 @@ func (s *Objects) holders(tx *store.Tx, link store.Link, groups []uuid.UUID, typ
 			}
 		}
 	}
+	if len(types) == 0 || types[0] == object.Unit {
+		units, err := tx.UnitsHolding(link.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range units {
+			out = append(out, store.Link{ID: u.ID, Type: object.Unit})
+		}
+	}
 	return out, nil
+}
+
+// GetMemberObjects returns the ids of everything that holds an object
+// (DIR-51).
+func (s *Objects) GetMemberObjects(ctx context.Context, req *pb.GetMemberObjectsRequest) (*pb.MemberGroupsResponse, error) {
+	var types []object.Type
+	if req.GetSecurityEnabledOnly() {
+		types = []object.Type{object.Group}
+	}
+	out := &pb.MemberGroupsResponse{}
+	err := s.memberships(ctx, req.Id, req.GetSecurityEnabledOnly(), func(tx *store.Tx, _ caller.Caller, _ *store.Tenant, link store.Link, groups []uuid.UUID) error {
+		held, err := s.holders(tx, link, groups, types)
+		out.Value = nil
+		for _, h := range held {
+			out.Value = append(out.Value, h.ID.String())
+		}
+		return err
+	})
+	return out, err
+}
+
+// CheckMemberObjects returns which of the ids hold an object (DIR-51).
+func (s *Objects) CheckMemberObjects(ctx context.Context, req *pb.CheckMemberObjectsRequest) (*pb.MemberGroupsResponse, error) {
+	if len(req.Ids) == 0 || len(req.Ids) > mostChecked {
+		return nil, property.Refused("ids", "Between 1 and %d ids are expected.", mostChecked)
+	}
+	asked, err := objectIDs(req.Ids)
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.MemberGroupsResponse{}
+	err = s.memberships(ctx, req.Id, false, func(tx *store.Tx, _ caller.Caller, _ *store.Tenant, link store.Link, groups []uuid.UUID) error {
+		held, err := s.holders(tx, link, groups, nil)
+		out.Value = nil
+		for _, id := range asked {
+			if slices.ContainsFunc(held, func(l store.Link) bool { return l.ID == id }) {
+				out.Value = append(out.Value, id.String())
+			}
+		}
+		return err
+	})
+	return out, err
 }
 
 // CheckAppAccess decides whether a user may sign in to an application

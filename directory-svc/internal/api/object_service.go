@@ -148,6 +148,21 @@ func (s *Objects) ListDeletedItems(ctx context.Context, req *pb.ListDeletedItems
 		}
 		return out, nil
 	}
+	if types[0] == object.Unit {
+		l, page, err := s.listing(who, route, req.Query, unitDescriptor, store.UnitColumns)
+		if err != nil {
+			return nil, err
+		}
+		found, err := s.Store.ListUnits(ctx, t.ID, l, &after)
+		if err != nil {
+			return nil, err
+		}
+		out.OdataCount, out.NextPageToken = found.Count, next(s.Core, who, route, req.Query, page, found)
+		for _, u := range found.Items {
+			out.Value = append(out.Value, &pb.DirectoryObject{Object: &pb.DirectoryObject_AdministrativeUnit{AdministrativeUnit: unitToProto(u)}})
+		}
+		return out, nil
+	}
 	return out, s.deletedApplications(ctx, who, t, types[0], route, req.Query, after, out)
 }
 
@@ -278,6 +293,19 @@ func (s *Objects) restore(ctx context.Context, tx *store.Tx, who caller.Caller, 
 			return err
 		}
 		return s.audit(ctx, tx, record("Restore group", groupManagement, "Update", groupTarget(&g)))
+	case object.Unit:
+		u, err := tx.Unit(link.ID, store.SoftDeleted, true)
+		if err != nil {
+			return err
+		}
+		if err := access.WriteUnit(who); err != nil {
+			return err
+		}
+		u.Deleted = nil
+		if err := tx.SaveUnit(u); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, record("Restore administrative unit", administrativeUnit, "Update", unitTarget(u)))
 	case object.Application:
 		a, err := tx.Application(store.AppObject(link.ID), store.SoftDeleted, true)
 		if err != nil {
@@ -385,6 +413,9 @@ func (s *Objects) mayPurge(tx *store.Tx, who caller.Caller, link store.Link) err
 			return err
 		}
 		return access.WriteGroup(who, false, g.RoleAssignable, true)
+	}
+	if link.Type == object.Unit {
+		return access.WriteUnit(who)
 	}
 	return s.mayRestoreApplication(tx, who, link.ID)
 }

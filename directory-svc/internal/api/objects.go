@@ -40,6 +40,20 @@ func (c *Core) objects(tx *store.Tx, who caller.Caller, t *store.Tenant, links [
 	if err := c.applicationObjects(tx, t, byType, found); err != nil {
 		return nil, err
 	}
+	units, err := tx.Units(byType[object.Unit])
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range units {
+		found[u.ID] = &pb.DirectoryObject{Object: &pb.DirectoryObject_AdministrativeUnit{AdministrativeUnit: unitToProto(u)}}
+	}
+	contacts, err := tx.Contacts(byType[object.Contact])
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range contacts {
+		found[p.ID] = &pb.DirectoryObject{Object: &pb.DirectoryObject_OrgContact{OrgContact: contactToProto(p)}}
+	}
 	if len(byType[object.Role]) > 0 {
 		active, err := tx.ActiveRoles()
 		if err != nil {

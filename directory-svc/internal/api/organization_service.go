@@ -131,9 +131,9 @@ func applyOrganization(t *store.Tenant, in *pb.Organization, paths []string, now
 				return property.Invalid("Organization", "defaultUsageLocation")
 			}
 		case "privacy_profile":
-			t.PrivacyContactEmail, t.PrivacyStatementURL = contact(in), statement(in)
+			t.PrivacyContactEmail, t.PrivacyStatementURL = contactEmail(in), statement(in)
 		case "privacy_profile.contact_email":
-			t.PrivacyContactEmail = contact(in)
+			t.PrivacyContactEmail = contactEmail(in)
 		case "privacy_profile.statement_url":
 			t.PrivacyStatementURL = statement(in)
 		default:
@@ -160,7 +160,7 @@ func applyOrganization(t *store.Tenant, in *pb.Organization, paths []string, now
 	return nil
 }
 
-func contact(in *pb.Organization) *string {
+func contactEmail(in *pb.Organization) *string {
 	if in.PrivacyProfile == nil {
 		return nil
 	}

@@ -10,10 +10,6 @@ import (
 	"entente.dev/directory-svc/internal/role"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	"entente.dev/servicekit/audit"
-	"entente.dev/servicekit/fault"
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -24,9 +20,6 @@ type Roles struct {
 }
 
 var _ pb.RoleServiceServer = (*Roles)(nil)
-
-// maxAssignments is how many roles one principal may hold (DIR-172).
-const maxAssignments = 150
 
 func (s *Roles) readable(ctx context.Context) (*store.Tenant, error) {
 	who, t, err := s.home(ctx)
@@ -116,23 +109,16 @@ func (s *Roles) GetDirectoryRole(ctx context.Context, req *pb.GetDirectoryRoleRe
 	if err != nil {
 		return nil, err
 	}
-	text, byTemplate := strings.CutPrefix(req.Id, "roleTemplateId=")
-	text = strings.Trim(text, "'")
 	var out *pb.DirectoryRole
 	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
-		active, err := tx.ActiveRoles()
-		if err != nil {
-			return err
-		}
-		for _, r := range active {
-			if strings.EqualFold(r.ID.String(), text) && !byTemplate || byTemplate && strings.EqualFold(r.Template.ID.String(), text) {
-				out = activeRoleToProto(r)
-				return nil
-			}
-		}
-		return property.NotFound(clip(req.Id))
+		r, err := activeRole(tx, req.Id)
+		out = activeRoleToProto(r)
+		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // ActivateDirectoryRole activates a role (DIR-170).
@@ -199,7 +185,7 @@ func assignmentToProto(a store.RoleAssignment) *pb.UnifiedRoleAssignment {
 	return &pb.UnifiedRoleAssignment{Id: a.ID.String(), PrincipalId: ptr(a.PrincipalID.String()), RoleDefinitionId: ptr(a.RoleID.String()), DirectoryScopeId: ptr(a.Scope)}
 }
 
-// CreateRoleAssignment gives a role to a principal over the tenant (DIR-169).
+// CreateRoleAssignment gives a role to a principal (DIR-169).
 func (s *Roles) CreateRoleAssignment(ctx context.Context, req *pb.CreateRoleAssignmentRequest) (*pb.UnifiedRoleAssignment, error) {
 	_, t, err := s.home(ctx)
 	if err != nil {
@@ -219,63 +205,15 @@ func (s *Roles) CreateRoleAssignment(ctx context.Context, req *pb.CreateRoleAssi
 	if err != nil {
 		return nil, err
 	}
-	scope := in.GetDirectoryScopeId()
-	if scope == "" {
-		scope = role.TenantScope
+	over := in.GetDirectoryScopeId()
+	if over == "" {
+		over = role.TenantScope
 	}
-	if scope != role.TenantScope {
-		return nil, property.NotFound(clip(scope)) // no such unit or application exists to scope over
-	}
-	a := store.RoleAssignment{ID: newID(), PrincipalID: principal, RoleID: chosen.ID, Scope: scope, Created: s.now()}
-	ev := record("Add member to role", roleManagement, "Assign", target(object.Role, chosen.ID, chosen.Name))
-	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		link, found, err := tx.Resolve(principal)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return property.NotFound(principal.String())
-		}
-		if err := s.checkPrincipal(tx, link); err != nil {
-			return err
-		}
-		a.PrincipalType = link.Type
-		if err := tx.InsertRoleAssignment(a, newID()); err != nil {
-			return err
-		}
-		tx.Change(store.Change{Type: link.Type, ID: principal, Kind: store.Linked, Properties: []string{"memberOf"}, Related: &chosen.ID})
-		names, err := tx.Names([]uuid.UUID{principal})
-		if err != nil {
-			return err
-		}
-		ev.Targets = append(ev.Targets[:1:1], target(link.Type, principal, names[principal].Text))
-		return s.audit(ctx, tx, ev)
-	})
+	a, err := s.giveRole(ctx, t.ID, chosen, principal, over)
 	if err != nil {
 		return nil, err
 	}
 	return assignmentToProto(a), nil
-}
-
-func (s *Roles) checkPrincipal(tx *store.Tx, link store.Link) error {
-	switch link.Type {
-	case object.User, object.ServicePrincipal:
-	case object.Group:
-		g, err := tx.Group(link.ID, store.Live, false)
-		if err != nil {
-			return err
-		}
-		if !g.RoleAssignable {
-			return fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "Only role-assignable groups can hold a directory role.")
-		}
-	default:
-		return fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "An object of type '%s' cannot hold a directory role.", link.Type)
-	}
-	held, err := tx.RoleAssignments("principal_id = ?", link.ID)
-	if err == nil && len(held) >= maxAssignments {
-		err = fault.Exhausted(errorspb.Reason_QUOTA_EXCEEDED, "A principal holds at most %d directory roles.", maxAssignments)
-	}
-	return err
 }
 
 // ListRoleAssignments returns the assignments of the tenant (DIR-169).
@@ -334,26 +272,7 @@ func (s *Roles) DeleteRoleAssignment(ctx context.Context, req *pb.DeleteRoleAssi
 	if err != nil {
 		return nil, err
 	}
-	ev := record("Remove member from role", roleManagement, "Unassign")
-	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		a, err := tx.RoleAssignment(id)
-		if err != nil {
-			return err
-		}
-		if a.RoleID == role.GlobalAdministratorID && a.PrincipalID == who.ObjectID {
-			return fault.Invalid(errorspb.Reason_LAST_ADMINISTRATOR, "Removing self from Global Administrator built-in role is not allowed.")
-		}
-		chosen, _ := role.ByID(a.RoleID)
-		names, err := tx.Names([]uuid.UUID{a.PrincipalID})
-		if err != nil {
-			return err
-		}
-		tx.DeleteRoleAssignment(id)
-		tx.Change(store.Change{Type: a.PrincipalType, ID: a.PrincipalID, Kind: store.Unlinked, Properties: []string{"memberOf"}, Related: &a.RoleID})
-		ev.Targets = []audit.Target{target(object.Role, a.RoleID, chosen.Name), target(a.PrincipalType, a.PrincipalID, names[a.PrincipalID].Text)}
-		return s.audit(ctx, tx, ev)
-	})
-	if err != nil {
+	if err := s.takeRole(ctx, who, t.ID, func(tx *store.Tx) (*store.RoleAssignment, error) { return tx.RoleAssignment(id) }); err != nil {
 		return nil, err
 	}
 	return &emptypb.Empty{}, nil

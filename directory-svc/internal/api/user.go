@@ -59,7 +59,7 @@ func userToProto(u *user.User, initialDomain string) *pb.User {
 		out.ProxyAddresses = append(out.ProxyAddresses, p.String())
 	}
 	out.SecurityIdentifier = ptr(user.SecurityIdentifier(u.ID))
-	out.IsManagementRestricted = ptr(false)
+	out.IsManagementRestricted = ptr(u.Restricted)
 	out.OnPremisesExtensionAttributes = extensionsToProto(u)
 	out.Identities = identitiesToProto(u.AllIdentities(initialDomain))
 	return out

@@ -35,16 +35,18 @@ func (s *Users) GetManager(ctx context.Context, req *pb.GetManagerRequest) (*pb.
 		if u.ManagerID == nil {
 			return property.NotFound("manager")
 		}
-		manager, err := tx.User(store.UserID(*u.ManagerID))
-		if fault.Is(err, errorspb.Reason_NOT_FOUND) {
-			return property.NotFound("manager") // the manager is soft-deleted: the link sleeps
-		}
+		links, err := tx.ResolveAll([]uuid.UUID{*u.ManagerID})
 		if err != nil {
 			return err
 		}
-		shown := limited(userToProto(manager, t.InitialDomain), access.ReadUser(who, manager.ID, rights(t)))
-		out = &pb.DirectoryObject{Object: &pb.DirectoryObject_User{User: shown}}
-		return nil
+		found, err := s.objects(tx, who, t, links)
+		if err == nil && len(found) == 0 {
+			err = property.NotFound("manager") // the manager is soft-deleted: the link sleeps
+		}
+		if err == nil {
+			out = found[0]
+		}
+		return err
 	})
 	return out, err
 }
@@ -59,9 +61,12 @@ func (s *Users) SetManager(ctx context.Context, req *pb.SetManagerRequest) (*emp
 		if id == u.ID {
 			return u, linking{}, fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "A user cannot be the own manager.")
 		}
-		_, err := tx.User(store.UserID(id))
+		found, ok, err := tx.Resolve(id)
+		if err == nil && (!ok || found.Type != object.User && found.Type != object.Contact) {
+			err = property.NotFound(id.String())
+		}
 		u.ManagerID = &id
-		return u, linking{store.Linked, id, object.User}, err
+		return u, linking{store.Linked, id, found.Type}, err
 	})
 }
 
@@ -97,6 +102,10 @@ func (s *Users) relink(ctx context.Context, key, relation, activity string, chan
 			return err
 		}
 		ev.Targets = []audit.Target{userTarget(old)}
+		who, err := s.over(tx, who, old.ID, old.Restricted)
+		if err != nil {
+			return err
+		}
 		if err := access.Update(who, access.Target{ID: old.ID}, rights(t), []string{relation}); err != nil {
 			return err
 		}

@@ -159,6 +159,23 @@ func signInActivity(who caller.Caller, properties []string) error {
 	return nil
 }
 
+// over is the caller with the roles that count for a write on an object, by
+// the administrative units that hold it (DIR-161, DIR-164).
+func (c *Core) over(tx *store.Tx, who caller.Caller, id uuid.UUID, restricted bool) (caller.Caller, error) {
+	if !restricted && !access.Scoped(who) {
+		return who, nil
+	}
+	units, err := tx.UnitsHolding(id)
+	if err != nil {
+		return who, err
+	}
+	held, err := tx.RolesOf([]uuid.UUID{id})
+	if err != nil {
+		return who, err
+	}
+	return access.Over(who, access.Object{ID: id, Units: units, Restricted: restricted, Holds: len(held[id]) > 0})
+}
+
 // target reads what rights on a user depend on.
 func (c *Core) target(tx *store.Tx, id uuid.UUID) (access.Target, error) {
 	held, err := tx.RolesOf([]uuid.UUID{id})
@@ -196,6 +213,10 @@ func (s *Users) UpdateUser(ctx context.Context, req *pb.UpdateUserRequest) (*emp
 			if goal, err = s.target(tx, old.ID); err != nil {
 				return err
 			}
+		}
+		who, err := s.over(tx, who, old.ID, old.Restricted)
+		if err != nil {
+			return err
 		}
 		if err := access.Update(who, goal, rights(t), properties); err != nil {
 			return err
@@ -310,6 +331,10 @@ func (s *Users) DeleteUser(ctx context.Context, req *pb.DeleteUserRequest) (*emp
 		if err != nil {
 			return err
 		}
+		who, err := s.over(tx, who, old.ID, old.Restricted)
+		if err != nil {
+			return err
+		}
 		if err := access.Delete(who, goal); err != nil {
 			return err
 		}
@@ -343,6 +368,10 @@ func (s *Users) RevokeSignInSessions(ctx context.Context, req *pb.RevokeSignInSe
 		}
 		ev.Targets[0] = userTarget(old)
 		goal, err := s.target(tx, old.ID)
+		if err != nil {
+			return err
+		}
+		who, err := s.over(tx, who, old.ID, old.Restricted)
 		if err != nil {
 			return err
 		}

@@ -55,9 +55,12 @@ type Group struct {
 	AutoSubscribeNewMembers bool
 	HideFromAddressLists    bool
 	HideFromOutlookClients  bool
-	Proxies                 []address.Proxy
-	Created                 time.Time
-	Renewed, Deleted        *time.Time
+	// Restricted says that a restricted administrative unit holds the group
+	// (DIR-163); the database keeps it.
+	Restricted       bool
+	Proxies          []address.Proxy
+	Created          time.Time
+	Renewed, Deleted *time.Time
 }
 
 // Types is the groupTypes property.
@@ -220,4 +223,14 @@ func CheckOwnerRemoval(t object.Type, userOwners int) error {
 		return fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "The group must have at least one owner, hence this owner cannot be removed.")
 	}
 	return nil
+}
+
+// ReplaceProxies replaces the addresses of a Microsoft 365 group; mail follows
+// the primary one, which it must have (DIR-119).
+func ReplaceProxies(g Group, proxies []address.Proxy) (Group, error) {
+	if !g.Unified || !address.HasPrimary(proxies) {
+		return Group{}, property.Refused("proxyAddresses", "Only Microsoft 365 groups have proxy addresses, one of them primary.")
+	}
+	g.Proxies, g.Mail = proxies, address.MailOf(proxies)
+	return g, nil
 }

@@ -11,6 +11,7 @@ const (
 	Application      Type = 4
 	Contact          Type = 5
 	Role             Type = 6
+	Unit             Type = 7
 )
 
 var names = map[Type]string{
@@ -20,6 +21,7 @@ var names = map[Type]string{
 	Application:      "application",
 	Contact:          "orgContact",
 	Role:             "directoryRole",
+	Unit:             "administrativeUnit",
 }
 
 // String is the name of the type in Graph, without its namespace.
@@ -38,6 +40,8 @@ func (t Type) Title() string {
 		return "Application"
 	case Role:
 		return "Role"
+	case Unit:
+		return "AdministrativeUnit"
 	}
 	return "Other"
 }

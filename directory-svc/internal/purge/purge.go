@@ -22,6 +22,9 @@ func Object(ctx context.Context, tx *store.Tx, c clock.Clock, link store.Link, n
 	case object.Group:
 		activity, category = "Hard Delete group", "GroupManagement"
 		tx.PurgeGroup(link.ID)
+	case object.Unit:
+		activity, category = "Hard Delete administrative unit", "AdministrativeUnit"
+		tx.PurgeUnit(link.ID)
 	case object.Application:
 		activity, category = "Hard Delete application", "ApplicationManagement"
 		if err := tx.PurgeApplication(link.ID); err != nil {

@@ -136,7 +136,9 @@ func (tx *Tx) Names(list []uuid.UUID) (map[uuid.UUID]Name, error) {
 		select id, 1::smallint, display_name from users where tenant_id = $1 and id = any($2)
 		union all select id, 2::smallint, display_name from groups where tenant_id = $1 and id = any($2)
 		union all select id, 3::smallint, display_name from service_principals where tenant_id = $1 and id = any($2)
-		union all select id, 4::smallint, display_name from applications where tenant_id = $1 and id = any($2)`, [16]byte(tx.Tenant), ids(list))
+		union all select id, 4::smallint, display_name from applications where tenant_id = $1 and id = any($2)
+		union all select id, 5::smallint, display_name from contacts where tenant_id = $1 and id = any($2)
+		union all select id, 7::smallint, display_name from administrative_units where tenant_id = $1 and id = any($2)`, [16]byte(tx.Tenant), ids(list))
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,7 @@ type groupRow struct {
 	AutoSubscribeNewMembers       bool
 	HideFromAddressLists          bool
 	HideFromOutlookClients        bool
+	ManagementRestricted          bool
 	ProxyAddresses                textArray
 	CreatedAt                     time.Time `gorm:"autoCreateTime:false"`
 	RenewedAt                     *time.Time
@@ -74,7 +75,7 @@ func groupFromRow(r *groupRow) *group.Group {
 		Rule: r.MembershipRule, RuleState: r.MembershipRuleProcessingState, RoleAssignable: r.IsAssignableToRole, Classification: r.Classification,
 		Theme: r.Theme, PreferredLanguage: r.PreferredLanguage, PreferredDataLocation: r.PreferredDataLocation, Behaviors: r.ResourceBehaviorOptions,
 		Provisioning: r.ResourceProvisioningOptions, AllowExternalSenders: r.AllowExternalSenders, AutoSubscribeNewMembers: r.AutoSubscribeNewMembers,
-		HideFromAddressLists: r.HideFromAddressLists, HideFromOutlookClients: r.HideFromOutlookClients, Created: r.CreatedAt, Renewed: r.RenewedAt, Deleted: r.DeletedAt}
+		HideFromAddressLists: r.HideFromAddressLists, HideFromOutlookClients: r.HideFromOutlookClients, Restricted: r.ManagementRestricted, Created: r.CreatedAt, Renewed: r.RenewedAt, Deleted: r.DeletedAt}
 	for _, p := range r.ProxyAddresses {
 		kind, addr, _ := strings.Cut(p, ":")
 		g.Proxies = append(g.Proxies, address.Proxy{Kind: strings.ToLower(kind), Address: addr, Primary: kind == "SMTP"})
@@ -107,7 +108,7 @@ func (tx *Tx) Group(id uuid.UUID, st State, lock bool) (*group.Group, error) {
 // SaveGroup writes what may change of a group.
 func (tx *Tx) SaveGroup(old, g *group.Group) error {
 	row := tx.groupRow(g)
-	err := tx.own().Model(&groupRow{}).Where("id = ?", g.ID).Select("*").Omit("tenant_id", "id", "created_at", "version").Updates(&row).Error
+	err := tx.own().Model(&groupRow{}).Where("id = ?", g.ID).Select("*").Omit("tenant_id", "id", "created_at", "version", "management_restricted").Updates(&row).Error
 	if err != nil {
 		return err
 	}
@@ -234,8 +235,15 @@ var (
 	Owners        = Relation{"object_owners", "object_id", "owner_id", "link.owner_type", awake}
 	OwnedObjects  = Relation{"object_owners", "owner_id", "object_id", "link.object_type", awake}
 	DirectReports = Relation{"users", "manager_id", "id", "1::smallint", "link.deleted_at is null"}
-	MemberOf      = Relation{"group_members", "member_id", "group_id", "2::smallint",
-		awake + " and exists (select from groups g where g.tenant_id = link.tenant_id and g.id = link.group_id and g.deleted_at is null)"}
+	// MemberOf are the groups, administrative units and roles over the tenant
+	// that hold an object directly (DIR-50, DIR-136).
+	MemberOf = Relation{`(
+		select tenant_id, member_id, group_id as holder_id, 2::smallint as type, dormant from group_members
+		union all select tenant_id, member_id, unit_id, 7::smallint, dormant from unit_members
+		union all select a.tenant_id, a.principal_id, r.id, 6::smallint, a.dormant from role_assignments a
+			join directory_roles r on r.tenant_id = a.tenant_id and r.template_id = a.role_id where a.scope = '/')`, "member_id", "holder_id", "link.type",
+		awake + ` and (link.type <> 2 or exists (select from groups g where g.tenant_id = link.tenant_id and g.id = link.holder_id and g.deleted_at is null))
+		and (link.type <> 7 or exists (select from administrative_units u where u.tenant_id = link.tenant_id and u.id = link.holder_id and u.deleted_at is null))`}
 )
 
 // LinkColumns are the columns that filters on relations may use.
@@ -381,7 +389,9 @@ func (tx *Tx) ResolveAll(list []uuid.UUID) ([]Link, error) {
 		union all select id, 2::smallint from groups where tenant_id = $1 and id = any($2) and deleted_at is null
 		union all select id, 3::smallint from service_principals where tenant_id = $1 and id = any($2) and deleted_at is null
 		union all select id, 4::smallint from applications where tenant_id = $1 and id = any($2) and deleted_at is null
-		union all select id, 6::smallint from directory_roles where tenant_id = $1 and id = any($2)`, [16]byte(tx.Tenant), ids(list))
+		union all select id, 5::smallint from contacts where tenant_id = $1 and id = any($2)
+		union all select id, 6::smallint from directory_roles where tenant_id = $1 and id = any($2)
+		union all select id, 7::smallint from administrative_units where tenant_id = $1 and id = any($2) and deleted_at is null`, [16]byte(tx.Tenant), ids(list))
 	if err != nil {
 		return nil, err
 	}
@@ -410,7 +420,8 @@ func (tx *Tx) DeletedType(id uuid.UUID, after time.Time) (object.Type, error) {
 		select 1::smallint from users where tenant_id = $1 and id = $2 and deleted_at > $3
 		union all select 2::smallint from groups where tenant_id = $1 and id = $2 and deleted_at > $3
 		union all select 3::smallint from service_principals where tenant_id = $1 and id = $2 and deleted_at > $3
-		union all select 4::smallint from applications where tenant_id = $1 and id = $2 and deleted_at > $3`,
+		union all select 4::smallint from applications where tenant_id = $1 and id = $2 and deleted_at > $3
+		union all select 7::smallint from administrative_units where tenant_id = $1 and id = $2 and deleted_at > $3`,
 		[16]byte(tx.Tenant), [16]byte(id), after).Scan(&t)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, property.NotFound(id.String())
@@ -425,7 +436,8 @@ func (s *Store) DuePurges(ctx context.Context, t tenant.ID, before time.Time, li
 	batch.Queue(`select id, 1::smallint from users where tenant_id = $1 and deleted_at <= $2
 		union all select id, 2::smallint from groups where tenant_id = $1 and deleted_at <= $2
 		union all select id, 3::smallint from service_principals where tenant_id = $1 and deleted_at <= $2
-		union all select id, 4::smallint from applications where tenant_id = $1 and deleted_at <= $2 limit $3`, [16]byte(t), before, limit).Query(func(rows pgx.Rows) error {
+		union all select id, 4::smallint from applications where tenant_id = $1 and deleted_at <= $2
+		union all select id, 7::smallint from administrative_units where tenant_id = $1 and deleted_at <= $2 limit $3`, [16]byte(t), before, limit).Query(func(rows pgx.Rows) error {
 		var err error
 		out, err = collectLinks(rows)
 		return err

@@ -112,3 +112,7 @@ func (tx *Tx) ActiveRoles() ([]ActiveRole, error) {
 func (tx *Tx) ActivateRole(id, template uuid.UUID) {
 	tx.Queue("insert into directory_roles (tenant_id, id, template_id) values ($1, $2, $3)", [16]byte(tx.Tenant), [16]byte(id), [16]byte(template))
 }
+
+// RoleHolders are the principals that hold a role, named by its template, over
+// the tenant.
+var RoleHolders = Relation{"role_assignments", "role_id", "principal_id", "link.principal_type", awake + " and link.scope = '/'"}

@@ -187,6 +187,8 @@ func buildUserColumns() []userColumn {
 		truth("never_mail_enabled", func(u *user.User) *bool { return &u.NeverMailEnabled }),
 		text("sync_job_id", func(u *user.User) **string { return &u.SyncJob }),
 		truth("sync_deleted", func(u *user.User) *bool { return &u.SyncDeleted }),
+		userColumn{name: "management_restricted", properties: []string{"isManagementRestricted"}, fixed: true,
+			arg: func(*user.User) any { return false }, dest: func(s *userScan) any { return &s.u.Restricted }},
 		userColumn{name: hasPassword, fixed: true, arg: func(*user.User) any { return nil }, dest: func(s *userScan) any { return &s.u.HasPassword }},
 		userColumn{name: "version", fixed: true, arg: func(*user.User) any { return int64(1) }, dest: func(s *userScan) any { return &s.u.Version }},
 	)

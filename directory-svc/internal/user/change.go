@@ -214,3 +214,13 @@ func RemoveSponsor(u User, id uuid.UUID) (User, error) {
 	u.Sponsors = slices.DeleteFunc(slices.Clone(u.Sponsors), func(s uuid.UUID) bool { return s == id })
 	return u, nil
 }
+
+// ReplaceProxies replaces the addresses of u; mail follows the primary one. A
+// member invited as such never had any and gets none (DIR-119).
+func ReplaceProxies(u User, proxies []address.Proxy) (User, error) {
+	if u.NeverMailEnabled && u.Type == Member {
+		return User{}, property.Refused("proxyAddresses", "An external member that was never mail-enabled cannot have proxy addresses.")
+	}
+	u.Proxies, u.Mail = proxies, address.MailOf(proxies)
+	return u, nil
+}

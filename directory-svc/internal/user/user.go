@@ -99,6 +99,9 @@ type User struct {
 	// NeverMailEnabled marks an external member whose address stays out of
 	// proxyAddresses for good (DIR-116 row 1, DIR-118).
 	NeverMailEnabled bool
+	// Restricted says that a restricted administrative unit holds the user
+	// (DIR-163); the database keeps it.
+	Restricted bool
 	// HasPassword is true when a credential of the user is kept here.
 	HasPassword bool
 	// SyncJob is the synchronization that owns the user, if one does.

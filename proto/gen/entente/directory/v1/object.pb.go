@@ -37,6 +37,8 @@ type DirectoryObject struct {
 	//	*DirectoryObject_ServicePrincipal
 	//	*DirectoryObject_Application
 	//	*DirectoryObject_DirectoryRole
+	//	*DirectoryObject_AdministrativeUnit
+	//	*DirectoryObject_OrgContact
 	Object        isDirectoryObject_Object `protobuf_oneof:"object"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -124,6 +126,24 @@ func (x *DirectoryObject) GetDirectoryRole() *DirectoryRole {
 	return nil
 }
 
+func (x *DirectoryObject) GetAdministrativeUnit() *AdministrativeUnit {
+	if x != nil {
+		if x, ok := x.Object.(*DirectoryObject_AdministrativeUnit); ok {
+			return x.AdministrativeUnit
+		}
+	}
+	return nil
+}
+
+func (x *DirectoryObject) GetOrgContact() *OrgContact {
+	if x != nil {
+		if x, ok := x.Object.(*DirectoryObject_OrgContact); ok {
+			return x.OrgContact
+		}
+	}
+	return nil
+}
+
 type isDirectoryObject_Object interface {
 	isDirectoryObject_Object()
 }
@@ -153,6 +173,16 @@ type DirectoryObject_DirectoryRole struct {
 	DirectoryRole *DirectoryRole `protobuf:"bytes,5,opt,name=directory_role,json=directoryRole,proto3,oneof"`
 }
 
+type DirectoryObject_AdministrativeUnit struct {
+	// An administrative unit.
+	AdministrativeUnit *AdministrativeUnit `protobuf:"bytes,6,opt,name=administrative_unit,json=administrativeUnit,proto3,oneof"`
+}
+
+type DirectoryObject_OrgContact struct {
+	// A mail contact.
+	OrgContact *OrgContact `protobuf:"bytes,7,opt,name=org_contact,json=orgContact,proto3,oneof"`
+}
+
 func (*DirectoryObject_User) isDirectoryObject_Object() {}
 
 func (*DirectoryObject_Group) isDirectoryObject_Object() {}
@@ -162,6 +192,10 @@ func (*DirectoryObject_ServicePrincipal) isDirectoryObject_Object() {}
 func (*DirectoryObject_Application) isDirectoryObject_Object() {}
 
 func (*DirectoryObject_DirectoryRole) isDirectoryObject_Object() {}
+
+func (*DirectoryObject_AdministrativeUnit) isDirectoryObject_Object() {}
+
+func (*DirectoryObject_OrgContact) isDirectoryObject_Object() {}
 
 // Page of objects of mixed types.
 type ListDirectoryObjectsResponse struct {
@@ -277,13 +311,16 @@ var File_entente_directory_v1_object_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_object_proto_rawDesc = "" +
 	"\n" +
-	"!entente/directory/v1/object.proto\x12\x14entente.directory.v1\x1a&entente/directory/v1/application.proto\x1a entente/directory/v1/group.proto\x1a\x1fentente/directory/v1/role.proto\x1a\x1fentente/directory/v1/user.proto\x1a entente/options/v1/options.proto\"\xee\x02\n" +
+	"!entente/directory/v1/object.proto\x12\x14entente.directory.v1\x1a.entente/directory/v1/administrative_unit.proto\x1a&entente/directory/v1/application.proto\x1a\"entente/directory/v1/contact.proto\x1a entente/directory/v1/group.proto\x1a\x1fentente/directory/v1/role.proto\x1a\x1fentente/directory/v1/user.proto\x1a entente/options/v1/options.proto\"\x90\x04\n" +
 	"\x0fDirectoryObject\x120\n" +
 	"\x04user\x18\x01 \x01(\v2\x1a.entente.directory.v1.UserH\x00R\x04user\x123\n" +
 	"\x05group\x18\x02 \x01(\v2\x1b.entente.directory.v1.GroupH\x00R\x05group\x12U\n" +
 	"\x11service_principal\x18\x03 \x01(\v2&.entente.directory.v1.ServicePrincipalH\x00R\x10servicePrincipal\x12E\n" +
 	"\vapplication\x18\x04 \x01(\v2!.entente.directory.v1.ApplicationH\x00R\vapplication\x12L\n" +
-	"\x0edirectory_role\x18\x05 \x01(\v2#.entente.directory.v1.DirectoryRoleH\x00R\rdirectoryRoleB\b\n" +
+	"\x0edirectory_role\x18\x05 \x01(\v2#.entente.directory.v1.DirectoryRoleH\x00R\rdirectoryRole\x12[\n" +
+	"\x13administrative_unit\x18\x06 \x01(\v2(.entente.directory.v1.AdministrativeUnitH\x00R\x12administrativeUnit\x12C\n" +
+	"\vorg_contact\x18\a \x01(\v2 .entente.directory.v1.OrgContactH\x00R\n" +
+	"orgContactB\b\n" +
 	"\x06object\"\xe5\x01\n" +
 	"\x1cListDirectoryObjectsResponse\x12;\n" +
 	"\x05value\x18\x01 \x03(\v2%.entente.directory.v1.DirectoryObjectR\x05value\x120\n" +
@@ -316,6 +353,8 @@ var file_entente_directory_v1_object_proto_goTypes = []any{
 	(*ServicePrincipal)(nil),             // 5: entente.directory.v1.ServicePrincipal
 	(*Application)(nil),                  // 6: entente.directory.v1.Application
 	(*DirectoryRole)(nil),                // 7: entente.directory.v1.DirectoryRole
+	(*AdministrativeUnit)(nil),           // 8: entente.directory.v1.AdministrativeUnit
+	(*OrgContact)(nil),                   // 9: entente.directory.v1.OrgContact
 }
 var file_entente_directory_v1_object_proto_depIdxs = []int32{
 	3, // 0: entente.directory.v1.DirectoryObject.user:type_name -> entente.directory.v1.User
@@ -323,12 +362,14 @@ var file_entente_directory_v1_object_proto_depIdxs = []int32{
 	5, // 2: entente.directory.v1.DirectoryObject.service_principal:type_name -> entente.directory.v1.ServicePrincipal
 	6, // 3: entente.directory.v1.DirectoryObject.application:type_name -> entente.directory.v1.Application
 	7, // 4: entente.directory.v1.DirectoryObject.directory_role:type_name -> entente.directory.v1.DirectoryRole
-	0, // 5: entente.directory.v1.ListDirectoryObjectsResponse.value:type_name -> entente.directory.v1.DirectoryObject
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	8, // 5: entente.directory.v1.DirectoryObject.administrative_unit:type_name -> entente.directory.v1.AdministrativeUnit
+	9, // 6: entente.directory.v1.DirectoryObject.org_contact:type_name -> entente.directory.v1.OrgContact
+	0, // 7: entente.directory.v1.ListDirectoryObjectsResponse.value:type_name -> entente.directory.v1.DirectoryObject
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_object_proto_init() }
@@ -336,7 +377,9 @@ func file_entente_directory_v1_object_proto_init() {
 	if File_entente_directory_v1_object_proto != nil {
 		return
 	}
+	file_entente_directory_v1_administrative_unit_proto_init()
 	file_entente_directory_v1_application_proto_init()
+	file_entente_directory_v1_contact_proto_init()
 	file_entente_directory_v1_group_proto_init()
 	file_entente_directory_v1_role_proto_init()
 	file_entente_directory_v1_user_proto_init()
@@ -346,6 +389,8 @@ func file_entente_directory_v1_object_proto_init() {
 		(*DirectoryObject_ServicePrincipal)(nil),
 		(*DirectoryObject_Application)(nil),
 		(*DirectoryObject_DirectoryRole)(nil),
+		(*DirectoryObject_AdministrativeUnit)(nil),
+		(*DirectoryObject_OrgContact)(nil),
 	}
 	file_entente_directory_v1_object_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}

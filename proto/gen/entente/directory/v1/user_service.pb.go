@@ -551,61 +551,6 @@ func (x *RemoveManagerRequest) GetId() string {
 	return ""
 }
 
-// Request of ListMemberOf.
-type ListUserMemberOfRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Object id or user principal name.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Query options.
-	Query         *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListUserMemberOfRequest) Reset() {
-	*x = ListUserMemberOfRequest{}
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListUserMemberOfRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListUserMemberOfRequest) ProtoMessage() {}
-
-func (x *ListUserMemberOfRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListUserMemberOfRequest.ProtoReflect.Descriptor instead.
-func (*ListUserMemberOfRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *ListUserMemberOfRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *ListUserMemberOfRequest) GetQuery() *v1.Query {
-	if x != nil {
-		return x.Query
-	}
-	return nil
-}
-
 // Request of ListDirectReports, ListOwnedObjects and ListSponsors.
 type ListUserRelationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -621,7 +566,7 @@ type ListUserRelationRequest struct {
 
 func (x *ListUserRelationRequest) Reset() {
 	*x = ListUserRelationRequest{}
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +578,7 @@ func (x *ListUserRelationRequest) String() string {
 func (*ListUserRelationRequest) ProtoMessage() {}
 
 func (x *ListUserRelationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +591,7 @@ func (x *ListUserRelationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUserRelationRequest.ProtoReflect.Descriptor instead.
 func (*ListUserRelationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{11}
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListUserRelationRequest) GetId() string {
@@ -683,7 +628,7 @@ type AddSponsorRequest struct {
 
 func (x *AddSponsorRequest) Reset() {
 	*x = AddSponsorRequest{}
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +640,7 @@ func (x *AddSponsorRequest) String() string {
 func (*AddSponsorRequest) ProtoMessage() {}
 
 func (x *AddSponsorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +653,7 @@ func (x *AddSponsorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSponsorRequest.ProtoReflect.Descriptor instead.
 func (*AddSponsorRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{12}
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AddSponsorRequest) GetId() string {
@@ -738,7 +683,7 @@ type RemoveSponsorRequest struct {
 
 func (x *RemoveSponsorRequest) Reset() {
 	*x = RemoveSponsorRequest{}
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +695,7 @@ func (x *RemoveSponsorRequest) String() string {
 func (*RemoveSponsorRequest) ProtoMessage() {}
 
 func (x *RemoveSponsorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +708,7 @@ func (x *RemoveSponsorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSponsorRequest.ProtoReflect.Descriptor instead.
 func (*RemoveSponsorRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{13}
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RemoveSponsorRequest) GetId() string {
@@ -791,7 +736,7 @@ type RevokeSignInSessionsRequest struct {
 
 func (x *RevokeSignInSessionsRequest) Reset() {
 	*x = RevokeSignInSessionsRequest{}
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +748,7 @@ func (x *RevokeSignInSessionsRequest) String() string {
 func (*RevokeSignInSessionsRequest) ProtoMessage() {}
 
 func (x *RevokeSignInSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +761,7 @@ func (x *RevokeSignInSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSignInSessionsRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSignInSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{14}
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RevokeSignInSessionsRequest) GetId() string {
@@ -837,7 +782,7 @@ type RevokeSignInSessionsResponse struct {
 
 func (x *RevokeSignInSessionsResponse) Reset() {
 	*x = RevokeSignInSessionsResponse{}
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[15]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +794,7 @@ func (x *RevokeSignInSessionsResponse) String() string {
 func (*RevokeSignInSessionsResponse) ProtoMessage() {}
 
 func (x *RevokeSignInSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_user_service_proto_msgTypes[15]
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +807,7 @@ func (x *RevokeSignInSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSignInSessionsResponse.ProtoReflect.Descriptor instead.
 func (*RevokeSignInSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{15}
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RevokeSignInSessionsResponse) GetValue() bool {
@@ -905,10 +850,7 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12>\n" +
 	"\treference\x18\x02 \x01(\v2\x1b.entente.odata.v1.ReferenceB\x03\xe0A\x02R\treference\"+\n" +
 	"\x14RemoveManagerRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"]\n" +
-	"\x17ListUserMemberOfRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
-	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"q\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"q\n" +
 	"\x17ListUserRelationRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
 	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\x12\x12\n" +
@@ -922,7 +864,7 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x1bRevokeSignInSessionsRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"4\n" +
 	"\x1cRevokeSignInSessionsResponse\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\bR\x05value2\xad)\n" +
+	"\x05value\x18\x01 \x01(\bR\x05value2\xbf'\n" +
 	"\vUserService\x12\xba\x02\n" +
 	"\n" +
 	"CreateUser\x12'.entente.directory.v1.CreateUserRequest\x1a\x1a.entente.directory.v1.User\"\xe6\x01\x8a\xb2\x19\xb5\x01\n" +
@@ -950,25 +892,25 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x12User.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\n" +
 	"\x1dUser.EnableDisableAccount.All\n" +
-	"\x19User.ManageIdentities.All\x12\x0eUser.ReadWrite\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/v1.0/users/{id}\x12\xd4\x02\n" +
+	"\x19User.ManageIdentities.All\x12\x0eUser.ReadWrite\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/v1.0/users/{id}\x12\xe2\x01\n" +
 	"\n" +
-	"DeleteUser\x12'.entente.directory.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x84\x02\x8a\xb2\x19\xe7\x01\n" +
+	"DeleteUser\x12'.entente.directory.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x92\x01\x8a\xb2\x19v\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x16User.DeleteRestore.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a'Privileged Authentication Administrator\x1a\x1cAuthentication Administrator(\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1.0/users/{id}\x12\xcd\x02\n" +
+	"\x16User.DeleteRestore.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1.0/users/{id}\x12\xcd\x02\n" +
 	"\n" +
 	"GetManager\x12'.entente.directory.v1.GetManagerRequest\x1a%.entente.directory.v1.DirectoryObject\"\xee\x01\x8a\xb2\x19\xc9\x01\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1.0/users/{id}/manager\x12\xba\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1.0/users/{id}/manager\x12\xfc\x01\n" +
 	"\n" +
-	"SetManager\x12'.entente.directory.v1.SetManagerRequest\x1a\x16.google.protobuf.Empty\"\xea\x01\x8a\xb2\x19\xb5\x01\n" +
+	"SetManager\x12'.entente.directory.v1.SetManagerRequest\x1a\x16.google.protobuf.Empty\"\xac\x01\x8a\xb2\x19x\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x82\xd3\xe4\x93\x02*:\treference\x1a\x1d/v1.0/users/{id}/manager/$ref\x12\xb5\x02\n" +
-	"\rRemoveManager\x12*.entente.directory.v1.RemoveManagerRequest\x1a\x16.google.protobuf.Empty\"\xdf\x01\x8a\xb2\x19\xb5\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02*:\treference\x1a\x1d/v1.0/users/{id}/manager/$ref\x12\xf7\x01\n" +
+	"\rRemoveManager\x12*.entente.directory.v1.RemoveManagerRequest\x1a\x16.google.protobuf.Empty\"\xa1\x01\x8a\xb2\x19x\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x82\xd3\xe4\x93\x02\x1f*\x1d/v1.0/users/{id}/manager/$ref\x12\xe3\x02\n" +
-	"\fListMemberOf\x12-.entente.directory.v1.ListUserMemberOfRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xef\x01\x8a\xb2\x19\xc9\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1f*\x1d/v1.0/users/{id}/manager/$ref\x12\xe3\x02\n" +
+	"\fListMemberOf\x12-.entente.directory.v1.ListUserRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xef\x01\x8a\xb2\x19\xc9\x01\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
@@ -1011,7 +953,7 @@ func file_entente_directory_v1_user_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_user_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_entente_directory_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_entente_directory_v1_user_service_proto_goTypes = []any{
 	(*CreateUserRequest)(nil),            // 0: entente.directory.v1.CreateUserRequest
 	(*ListUsersRequest)(nil),             // 1: entente.directory.v1.ListUsersRequest
@@ -1023,71 +965,69 @@ var file_entente_directory_v1_user_service_proto_goTypes = []any{
 	(*GetManagerRequest)(nil),            // 7: entente.directory.v1.GetManagerRequest
 	(*SetManagerRequest)(nil),            // 8: entente.directory.v1.SetManagerRequest
 	(*RemoveManagerRequest)(nil),         // 9: entente.directory.v1.RemoveManagerRequest
-	(*ListUserMemberOfRequest)(nil),      // 10: entente.directory.v1.ListUserMemberOfRequest
-	(*ListUserRelationRequest)(nil),      // 11: entente.directory.v1.ListUserRelationRequest
-	(*AddSponsorRequest)(nil),            // 12: entente.directory.v1.AddSponsorRequest
-	(*RemoveSponsorRequest)(nil),         // 13: entente.directory.v1.RemoveSponsorRequest
-	(*RevokeSignInSessionsRequest)(nil),  // 14: entente.directory.v1.RevokeSignInSessionsRequest
-	(*RevokeSignInSessionsResponse)(nil), // 15: entente.directory.v1.RevokeSignInSessionsResponse
-	(*User)(nil),                         // 16: entente.directory.v1.User
-	(*v1.Query)(nil),                     // 17: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),        // 18: google.protobuf.FieldMask
-	(*v1.Reference)(nil),                 // 19: entente.odata.v1.Reference
-	(*CountResponse)(nil),                // 20: entente.directory.v1.CountResponse
-	(*emptypb.Empty)(nil),                // 21: google.protobuf.Empty
-	(*DirectoryObject)(nil),              // 22: entente.directory.v1.DirectoryObject
-	(*ListDirectoryObjectsResponse)(nil), // 23: entente.directory.v1.ListDirectoryObjectsResponse
+	(*ListUserRelationRequest)(nil),      // 10: entente.directory.v1.ListUserRelationRequest
+	(*AddSponsorRequest)(nil),            // 11: entente.directory.v1.AddSponsorRequest
+	(*RemoveSponsorRequest)(nil),         // 12: entente.directory.v1.RemoveSponsorRequest
+	(*RevokeSignInSessionsRequest)(nil),  // 13: entente.directory.v1.RevokeSignInSessionsRequest
+	(*RevokeSignInSessionsResponse)(nil), // 14: entente.directory.v1.RevokeSignInSessionsResponse
+	(*User)(nil),                         // 15: entente.directory.v1.User
+	(*v1.Query)(nil),                     // 16: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),        // 17: google.protobuf.FieldMask
+	(*v1.Reference)(nil),                 // 18: entente.odata.v1.Reference
+	(*CountResponse)(nil),                // 19: entente.directory.v1.CountResponse
+	(*emptypb.Empty)(nil),                // 20: google.protobuf.Empty
+	(*DirectoryObject)(nil),              // 21: entente.directory.v1.DirectoryObject
+	(*ListDirectoryObjectsResponse)(nil), // 22: entente.directory.v1.ListDirectoryObjectsResponse
 }
 var file_entente_directory_v1_user_service_proto_depIdxs = []int32{
-	16, // 0: entente.directory.v1.CreateUserRequest.user:type_name -> entente.directory.v1.User
-	17, // 1: entente.directory.v1.ListUsersRequest.query:type_name -> entente.odata.v1.Query
-	16, // 2: entente.directory.v1.ListUsersResponse.value:type_name -> entente.directory.v1.User
-	17, // 3: entente.directory.v1.GetUserRequest.query:type_name -> entente.odata.v1.Query
-	17, // 4: entente.directory.v1.CountUsersRequest.query:type_name -> entente.odata.v1.Query
-	16, // 5: entente.directory.v1.UpdateUserRequest.user:type_name -> entente.directory.v1.User
-	18, // 6: entente.directory.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	17, // 7: entente.directory.v1.GetManagerRequest.query:type_name -> entente.odata.v1.Query
-	19, // 8: entente.directory.v1.SetManagerRequest.reference:type_name -> entente.odata.v1.Reference
-	17, // 9: entente.directory.v1.ListUserMemberOfRequest.query:type_name -> entente.odata.v1.Query
-	17, // 10: entente.directory.v1.ListUserRelationRequest.query:type_name -> entente.odata.v1.Query
-	19, // 11: entente.directory.v1.AddSponsorRequest.reference:type_name -> entente.odata.v1.Reference
-	0,  // 12: entente.directory.v1.UserService.CreateUser:input_type -> entente.directory.v1.CreateUserRequest
-	1,  // 13: entente.directory.v1.UserService.ListUsers:input_type -> entente.directory.v1.ListUsersRequest
-	3,  // 14: entente.directory.v1.UserService.GetUser:input_type -> entente.directory.v1.GetUserRequest
-	4,  // 15: entente.directory.v1.UserService.CountUsers:input_type -> entente.directory.v1.CountUsersRequest
-	5,  // 16: entente.directory.v1.UserService.UpdateUser:input_type -> entente.directory.v1.UpdateUserRequest
-	6,  // 17: entente.directory.v1.UserService.DeleteUser:input_type -> entente.directory.v1.DeleteUserRequest
-	7,  // 18: entente.directory.v1.UserService.GetManager:input_type -> entente.directory.v1.GetManagerRequest
-	8,  // 19: entente.directory.v1.UserService.SetManager:input_type -> entente.directory.v1.SetManagerRequest
-	9,  // 20: entente.directory.v1.UserService.RemoveManager:input_type -> entente.directory.v1.RemoveManagerRequest
-	10, // 21: entente.directory.v1.UserService.ListMemberOf:input_type -> entente.directory.v1.ListUserMemberOfRequest
-	11, // 22: entente.directory.v1.UserService.ListDirectReports:input_type -> entente.directory.v1.ListUserRelationRequest
-	11, // 23: entente.directory.v1.UserService.ListOwnedObjects:input_type -> entente.directory.v1.ListUserRelationRequest
-	11, // 24: entente.directory.v1.UserService.ListSponsors:input_type -> entente.directory.v1.ListUserRelationRequest
-	12, // 25: entente.directory.v1.UserService.AddSponsor:input_type -> entente.directory.v1.AddSponsorRequest
-	13, // 26: entente.directory.v1.UserService.RemoveSponsor:input_type -> entente.directory.v1.RemoveSponsorRequest
-	14, // 27: entente.directory.v1.UserService.RevokeSignInSessions:input_type -> entente.directory.v1.RevokeSignInSessionsRequest
-	16, // 28: entente.directory.v1.UserService.CreateUser:output_type -> entente.directory.v1.User
-	2,  // 29: entente.directory.v1.UserService.ListUsers:output_type -> entente.directory.v1.ListUsersResponse
-	16, // 30: entente.directory.v1.UserService.GetUser:output_type -> entente.directory.v1.User
-	20, // 31: entente.directory.v1.UserService.CountUsers:output_type -> entente.directory.v1.CountResponse
-	21, // 32: entente.directory.v1.UserService.UpdateUser:output_type -> google.protobuf.Empty
-	21, // 33: entente.directory.v1.UserService.DeleteUser:output_type -> google.protobuf.Empty
-	22, // 34: entente.directory.v1.UserService.GetManager:output_type -> entente.directory.v1.DirectoryObject
-	21, // 35: entente.directory.v1.UserService.SetManager:output_type -> google.protobuf.Empty
-	21, // 36: entente.directory.v1.UserService.RemoveManager:output_type -> google.protobuf.Empty
-	23, // 37: entente.directory.v1.UserService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	23, // 38: entente.directory.v1.UserService.ListDirectReports:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	23, // 39: entente.directory.v1.UserService.ListOwnedObjects:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	23, // 40: entente.directory.v1.UserService.ListSponsors:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	21, // 41: entente.directory.v1.UserService.AddSponsor:output_type -> google.protobuf.Empty
-	21, // 42: entente.directory.v1.UserService.RemoveSponsor:output_type -> google.protobuf.Empty
-	15, // 43: entente.directory.v1.UserService.RevokeSignInSessions:output_type -> entente.directory.v1.RevokeSignInSessionsResponse
-	28, // [28:44] is the sub-list for method output_type
-	12, // [12:28] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	15, // 0: entente.directory.v1.CreateUserRequest.user:type_name -> entente.directory.v1.User
+	16, // 1: entente.directory.v1.ListUsersRequest.query:type_name -> entente.odata.v1.Query
+	15, // 2: entente.directory.v1.ListUsersResponse.value:type_name -> entente.directory.v1.User
+	16, // 3: entente.directory.v1.GetUserRequest.query:type_name -> entente.odata.v1.Query
+	16, // 4: entente.directory.v1.CountUsersRequest.query:type_name -> entente.odata.v1.Query
+	15, // 5: entente.directory.v1.UpdateUserRequest.user:type_name -> entente.directory.v1.User
+	17, // 6: entente.directory.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	16, // 7: entente.directory.v1.GetManagerRequest.query:type_name -> entente.odata.v1.Query
+	18, // 8: entente.directory.v1.SetManagerRequest.reference:type_name -> entente.odata.v1.Reference
+	16, // 9: entente.directory.v1.ListUserRelationRequest.query:type_name -> entente.odata.v1.Query
+	18, // 10: entente.directory.v1.AddSponsorRequest.reference:type_name -> entente.odata.v1.Reference
+	0,  // 11: entente.directory.v1.UserService.CreateUser:input_type -> entente.directory.v1.CreateUserRequest
+	1,  // 12: entente.directory.v1.UserService.ListUsers:input_type -> entente.directory.v1.ListUsersRequest
+	3,  // 13: entente.directory.v1.UserService.GetUser:input_type -> entente.directory.v1.GetUserRequest
+	4,  // 14: entente.directory.v1.UserService.CountUsers:input_type -> entente.directory.v1.CountUsersRequest
+	5,  // 15: entente.directory.v1.UserService.UpdateUser:input_type -> entente.directory.v1.UpdateUserRequest
+	6,  // 16: entente.directory.v1.UserService.DeleteUser:input_type -> entente.directory.v1.DeleteUserRequest
+	7,  // 17: entente.directory.v1.UserService.GetManager:input_type -> entente.directory.v1.GetManagerRequest
+	8,  // 18: entente.directory.v1.UserService.SetManager:input_type -> entente.directory.v1.SetManagerRequest
+	9,  // 19: entente.directory.v1.UserService.RemoveManager:input_type -> entente.directory.v1.RemoveManagerRequest
+	10, // 20: entente.directory.v1.UserService.ListMemberOf:input_type -> entente.directory.v1.ListUserRelationRequest
+	10, // 21: entente.directory.v1.UserService.ListDirectReports:input_type -> entente.directory.v1.ListUserRelationRequest
+	10, // 22: entente.directory.v1.UserService.ListOwnedObjects:input_type -> entente.directory.v1.ListUserRelationRequest
+	10, // 23: entente.directory.v1.UserService.ListSponsors:input_type -> entente.directory.v1.ListUserRelationRequest
+	11, // 24: entente.directory.v1.UserService.AddSponsor:input_type -> entente.directory.v1.AddSponsorRequest
+	12, // 25: entente.directory.v1.UserService.RemoveSponsor:input_type -> entente.directory.v1.RemoveSponsorRequest
+	13, // 26: entente.directory.v1.UserService.RevokeSignInSessions:input_type -> entente.directory.v1.RevokeSignInSessionsRequest
+	15, // 27: entente.directory.v1.UserService.CreateUser:output_type -> entente.directory.v1.User
+	2,  // 28: entente.directory.v1.UserService.ListUsers:output_type -> entente.directory.v1.ListUsersResponse
+	15, // 29: entente.directory.v1.UserService.GetUser:output_type -> entente.directory.v1.User
+	19, // 30: entente.directory.v1.UserService.CountUsers:output_type -> entente.directory.v1.CountResponse
+	20, // 31: entente.directory.v1.UserService.UpdateUser:output_type -> google.protobuf.Empty
+	20, // 32: entente.directory.v1.UserService.DeleteUser:output_type -> google.protobuf.Empty
+	21, // 33: entente.directory.v1.UserService.GetManager:output_type -> entente.directory.v1.DirectoryObject
+	20, // 34: entente.directory.v1.UserService.SetManager:output_type -> google.protobuf.Empty
+	20, // 35: entente.directory.v1.UserService.RemoveManager:output_type -> google.protobuf.Empty
+	22, // 36: entente.directory.v1.UserService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	22, // 37: entente.directory.v1.UserService.ListDirectReports:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	22, // 38: entente.directory.v1.UserService.ListOwnedObjects:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	22, // 39: entente.directory.v1.UserService.ListSponsors:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	20, // 40: entente.directory.v1.UserService.AddSponsor:output_type -> google.protobuf.Empty
+	20, // 41: entente.directory.v1.UserService.RemoveSponsor:output_type -> google.protobuf.Empty
+	14, // 42: entente.directory.v1.UserService.RevokeSignInSessions:output_type -> entente.directory.v1.RevokeSignInSessionsResponse
+	27, // [27:43] is the sub-list for method output_type
+	11, // [11:27] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_user_service_proto_init() }
@@ -1104,7 +1044,7 @@ func file_entente_directory_v1_user_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_user_service_proto_rawDesc), len(file_entente_directory_v1_user_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -446,7 +446,7 @@ var filter_UserService_ListMemberOf_0 = &utilities.DoubleArray{Encoding: map[str
 
 func request_UserService_ListMemberOf_0(ctx context.Context, marshaler runtime.Marshaler, client UserServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListUserMemberOfRequest
+		protoReq ListUserRelationRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -473,7 +473,7 @@ func request_UserService_ListMemberOf_0(ctx context.Context, marshaler runtime.M
 
 func local_request_UserService_ListMemberOf_0(ctx context.Context, marshaler runtime.Marshaler, server UserServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListUserMemberOfRequest
+		protoReq ListUserRelationRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)

@@ -67,7 +67,7 @@ type UserServiceClient interface {
 	// Removes the manager (DIR-47); 404 when none is set.
 	RemoveManager(ctx context.Context, in *RemoveManagerRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists the groups and roles that hold the user directly (DIR-50).
-	ListMemberOf(ctx context.Context, in *ListUserMemberOfRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
+	ListMemberOf(ctx context.Context, in *ListUserRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
 	// Lists the users whose manager the user is (DIR-48).
 	ListDirectReports(ctx context.Context, in *ListUserRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
 	// Lists the groups, applications and service principals that the user owns
@@ -181,7 +181,7 @@ func (c *userServiceClient) RemoveManager(ctx context.Context, in *RemoveManager
 	return out, nil
 }
 
-func (c *userServiceClient) ListMemberOf(ctx context.Context, in *ListUserMemberOfRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
+func (c *userServiceClient) ListMemberOf(ctx context.Context, in *ListUserRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDirectoryObjectsResponse)
 	err := c.cc.Invoke(ctx, UserService_ListMemberOf_FullMethodName, in, out, cOpts...)
@@ -278,7 +278,7 @@ type UserServiceServer interface {
 	// Removes the manager (DIR-47); 404 when none is set.
 	RemoveManager(context.Context, *RemoveManagerRequest) (*emptypb.Empty, error)
 	// Lists the groups and roles that hold the user directly (DIR-50).
-	ListMemberOf(context.Context, *ListUserMemberOfRequest) (*ListDirectoryObjectsResponse, error)
+	ListMemberOf(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error)
 	// Lists the users whose manager the user is (DIR-48).
 	ListDirectReports(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error)
 	// Lists the groups, applications and service principals that the user owns
@@ -329,7 +329,7 @@ func (UnimplementedUserServiceServer) SetManager(context.Context, *SetManagerReq
 func (UnimplementedUserServiceServer) RemoveManager(context.Context, *RemoveManagerRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method RemoveManager not implemented")
 }
-func (UnimplementedUserServiceServer) ListMemberOf(context.Context, *ListUserMemberOfRequest) (*ListDirectoryObjectsResponse, error) {
+func (UnimplementedUserServiceServer) ListMemberOf(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMemberOf not implemented")
 }
 func (UnimplementedUserServiceServer) ListDirectReports(context.Context, *ListUserRelationRequest) (*ListDirectoryObjectsResponse, error) {
@@ -534,7 +534,7 @@ func _UserService_RemoveManager_Handler(srv interface{}, ctx context.Context, de
 }
 
 func _UserService_ListMemberOf_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListUserMemberOfRequest)
+	in := new(ListUserRelationRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
@@ -546,7 +546,7 @@ func _UserService_ListMemberOf_Handler(srv interface{}, ctx context.Context, dec
 		FullMethod: UserService_ListMemberOf_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).ListMemberOf(ctx, req.(*ListUserMemberOfRequest))
+		return srv.(UserServiceServer).ListMemberOf(ctx, req.(*ListUserRelationRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
