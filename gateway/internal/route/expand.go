@@ -68,6 +68,17 @@ func (o *Operation) normal() string {
 	return b.String()
 }
 
+// variableNames are the fields that the path fills.
+func (o *Operation) variableNames() []protoreflect.Name {
+	var names []protoreflect.Name
+	for _, s := range o.steps {
+		if s.variable != "" {
+			names = append(names, protoreflect.Name(s.variable))
+		}
+	}
+	return names
+}
+
 // index remembers the relations of every type of object by the path of its
 // collection, for $expand.
 func (rt *Router) index() {
@@ -90,7 +101,7 @@ func (rt *Router) relation(op *Operation, name string) *expansion {
 		return nil
 	}
 	rel := rt.gets[strings.ToLower(of+"/{}/"+name)]
-	if rel == nil || rel.count || rel.delta || rel.castValue != "" {
+	if rel == nil || rel.count || rel.delta || rel.castValue != "" || len(rel.variableNames()) != 1 {
 		return nil
 	}
 	if page, mixed := shape(rel.out); !mixed && (!page || rel.out.FullName() != "entente.directory.v1.ListDirectoryObjectsResponse") {
@@ -289,10 +300,8 @@ func (ex *expansion) call(ctx context.Context, id string) (proto.Message, error)
 		return nil, err
 	}
 	m := in.ProtoReflect()
-	for _, s := range ex.rel.steps {
-		if s.variable != "" {
-			m.Set(ex.rel.in.Fields().ByName(protoreflect.Name(s.variable)), protoreflect.ValueOfString(id))
-		}
+	for _, name := range ex.rel.variableNames() {
+		m.Set(ex.rel.in.Fields().ByName(name), protoreflect.ValueOfString(id))
 	}
 	if ex.rel.query != nil {
 		q := &odatapb.Query{Select: ex.selected}
