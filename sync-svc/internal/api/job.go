@@ -187,6 +187,10 @@ func (s *Synchronization) UpdateJob(ctx context.Context, req *syncpb.UpdateJobRe
 				if id := req.GetJob().GetId(); id != "" && !strings.EqualFold(id, j.ID) {
 					err = readOnly(head)
 				}
+			case "template_id":
+				if id := req.GetJob().GetTemplateId(); id != "" && !strings.EqualFold(id, mapping.TemplateID) {
+					err = readOnly(head)
+				}
 			default:
 				err = readOnly(head)
 			}

@@ -412,6 +412,12 @@ func TestUpdateJob(t *testing.T) {
 	if err := patch(&syncpb.SynchronizationJob{TemplateId: proto.String("x")}, "template_id"); fault.From(err).Kind != fault.KindInvalid {
 		t.Errorf("SYN-17: another property: %v", err)
 	}
+	if err := patch(&syncpb.SynchronizationJob{Id: "x"}, "id"); !fault.Is(err, errorspb.Reason_PROPERTY_READ_ONLY) {
+		t.Errorf("another id: %v", err)
+	}
+	if err := patch(j, "id", "template_id"); err != nil {
+		t.Errorf("what was read: %v", err)
+	}
 }
 
 func TestOtherTenantsSeeNothing(t *testing.T) {
