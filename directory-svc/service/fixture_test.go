@@ -2,6 +2,7 @@ package service_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -38,8 +39,11 @@ type suite struct {
 	svc      *service.Service
 	clock    *clocktest.Fake
 	operator *ecdsa.PrivateKey
-	dial     func(as string) grpc.ClientConnInterface
-	gateway  grpc.ClientConnInterface
+	// signer signs tokens of people, which the token endpoint does not issue by
+	// a grant that a test could use.
+	signer  *ecdsa.PrivateKey
+	dial    func(as string) grpc.ClientConnInterface
+	gateway grpc.ClientConnInterface
 }
 
 func start(t testing.TB) *suite {
@@ -60,7 +64,11 @@ func startOn(t testing.TB, dsn string, fake *clocktest.Fake, clk clock.Clock) *s
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &suite{t: t, svc: svc, clock: fake, operator: operator}
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &suite{t: t, svc: svc, clock: fake, operator: operator, signer: signer}
 	listener, dial := rpc.Local(service.Name)
 	s.dial = func(as string) grpc.ClientConnInterface {
 		conn, err := dial(as, rpc.ClientConfig{})
@@ -71,7 +79,7 @@ func startOn(t testing.TB, dsn string, fake *clocktest.Fake, clk clock.Clock) *s
 		return conn
 	}
 	self := s.dial(service.Name)
-	verifier, err := authn.New(authn.Config{LoginOrigin: loginOrigin, Audiences: []string{graphOrigin}, Keys: authn.KeysFromDirectory(self),
+	verifier, err := authn.New(authn.Config{LoginOrigin: loginOrigin, Audiences: []string{graphOrigin}, Keys: withTestKey{authn.KeysFromDirectory(self), signer.Public()},
 		Principals: authn.PrincipalsFromDirectory(self), OperatorKey: operator.Public(), Clock: clk})
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +104,41 @@ func startOn(t testing.TB, dsn string, fake *clocktest.Fake, clk clock.Clock) *s
 // as is the context of a call with a bearer token.
 func (s *suite) as(bearer string) context.Context {
 	return metadata.AppendToOutgoingContext(s.t.Context(), "authorization", "Bearer "+bearer, "entente-request-id", "11111111-1111-4111-8111-111111111111")
+}
+
+const testKey = "test"
+
+// withTestKey adds the key of the test to those of the service.
+type withTestKey struct {
+	authn.Keys
+	own crypto.PublicKey
+}
+
+func (k withTestKey) Key(ctx context.Context, kid string) (crypto.PublicKey, string, error) {
+	if kid == testKey {
+		return k.own, string(jose.ES256), nil
+	}
+	return k.Keys.Key(ctx, kid)
+}
+
+// person is the context of a user of the tenant who signed in to an
+// application with delegated permissions.
+func (h *home) person(id string, scopes ...string) context.Context {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: h.signer, KeyID: testKey}}, (&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if len(scopes) == 0 {
+		scopes = []string{"Directory.AccessAsUser.All"}
+	}
+	now := h.clock.Now()
+	token, err := jwt.Signed(signer).Claims(map[string]any{"iss": loginOrigin + "/" + h.id + "/v2.0", "aud": graphOrigin, "tid": h.id, "oid": id, "sub": id, "ver": "2.0",
+		"appid": h.app.AppId, "azp": h.app.AppId, "scp": strings.Join(scopes, " "), "uti": rand.Text(),
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix()}).Serialize()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.as(token)
 }
 
 // operatorContext is the context of the installation's operator.

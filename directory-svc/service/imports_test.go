@@ -16,7 +16,7 @@ const module = "entente.dev/directory-svc"
 
 // rules are the packages that compute and touch nothing: no messages, no
 // database, no clock of their own.
-var rules = []string{"access", "address", "application", "group", "identity", "object", "organization", "password", "property", "role", "token", "user", "vault"}
+var rules = []string{"access", "address", "application", "contact", "group", "identity", "object", "organization", "password", "property", "role", "rule", "token", "unit", "user", "vault"}
 
 // layers says which packages of the module each other package may import.
 var layers = map[string][]string{
