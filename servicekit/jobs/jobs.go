@@ -26,7 +26,6 @@ const (
 	maxAttempts  = 25
 	defaultQueue = "default"
 	softStop     = 10 * time.Second
-	rescueAfter  = 2 * time.Minute
 )
 
 // Config says what a client needs.
@@ -70,9 +69,6 @@ func New(_ context.Context, cfg Config) (*Client, error) {
 		rc.FetchCooldown = 5 * time.Millisecond // the default of 100 ms is the latency of every job
 		rc.FetchPollInterval = time.Second
 		rc.JobTimeout = cfg.Timeout
-		// The jobs of a killed process run again this long after they began;
-		// River's own hour is too long for a mail that somebody waits for.
-		rc.RescueStuckJobsAfter = max(2*cfg.Timeout, rescueAfter)
 		rc.MaxAttempts = maxAttempts
 		rc.RetryPolicy = cfg.Retry
 		rc.SoftStopTimeout = softStop

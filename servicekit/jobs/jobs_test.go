@@ -117,11 +117,11 @@ func TestFailedJobsRunAgain(t *testing.T) {
 func TestJobsOfTheDeadRunAgain(t *testing.T) {
 	t.Parallel()
 	db, id := pgtest.Open(t, "mailer", jobs.Migrations), tenant.New()
-	begun := func(name, by string) {
+	begun := func(name, by string, attempt int) {
 		t.Helper()
 		err := db.Write(t.Context(), id, func(tx *pg.Tx) error {
 			_, err := tx.Pgx().Exec(t.Context(), `insert into river_job (args, kind, max_attempts, state, attempt, attempted_at, attempted_by)
-				values (jsonb_build_object('tenant', $1::text, 'name', $2::text), 'greet', 5, 'running', 1, now(), array[$3])`, id.String(), name, by)
+				values (jsonb_build_object('tenant', $1::text, 'name', $2::text), 'greet', 5, 'running', $4, now(), array[$3])`, id.String(), name, by, attempt)
 			return err
 		})
 		if err != nil {
@@ -136,8 +136,9 @@ func TestJobsOfTheDeadRunAgain(t *testing.T) {
 	if _, err := living.Exec(t.Context(), "select pg_advisory_lock($1, hashtext($2))", 0x656e746a, "living"); err != nil {
 		t.Fatal(err)
 	}
-	begun("of the dead", "killed")
-	begun("of the living", "living")
+	begun("of the dead", "killed", 4)
+	begun("that killed often enough", "killed", 5)
+	begun("of the living", "living", 1)
 	w := &greeter{done: make(chan greet, 2)}
 	run(t, db, w)
 	if got := <-w.done; got.Name != "of the dead" || len(w.done) != 0 {
@@ -148,5 +149,10 @@ func TestJobsOfTheDeadRunAgain(t *testing.T) {
 	}
 	if got := <-w.done; got.Name != "of the living" {
 		t.Errorf("worked on %q", got.Name)
+	}
+	var state string
+	err = db.Pool().QueryRow(t.Context(), "select state from river_job where args->>'name' = 'that killed often enough' and finalized_at is not null").Scan(&state)
+	if err != nil || state != "discarded" || len(w.done) != 0 {
+		t.Errorf("a job without attempts left is %q, %v", state, err)
 	}
 }

@@ -21,10 +21,12 @@ const (
 
 const holdLock = `select pg_advisory_lock($1, hashtext($2))`
 
-// takeBack counts the attempt that was lost, so that a job which kills its
-// process is given up in the end.
+// takeBack counts the attempt that was lost, and gives a job up with its last
+// one: it may be the job that kills its process.
 const takeBack = `
-update river_job as j set state = 'available', scheduled_at = now()
+update river_job as j set scheduled_at = now(),
+       state = case when j.attempt < j.max_attempts then 'available' else 'discarded' end::river_job_state,
+       finalized_at = case when j.attempt < j.max_attempts then null else now() end
  where j.state = 'running'
    and not exists (
      select 1 from pg_locks l
