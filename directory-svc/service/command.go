@@ -42,7 +42,7 @@ func ServeCommand(ctx context.Context, args []string) error {
 	}
 	defer p.Close()
 	p.Log.LogAttrs(ctx, slog.LevelInfo, "settings", config.Attrs(&s)...)
-	svc, err := New(ctx, s.Service, Deps{Log: p.Log})
+	svc, err := New(ctx, s.Service, Deps{Log: p.Log, Registry: p.Registry})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"entente.dev/servicekit/lifecycle"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/pg"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 )
@@ -28,6 +29,8 @@ import (
 type Deps struct {
 	// Log receives what background work has to say; nil discards it.
 	Log *slog.Logger
+	// Registry receives metrics; it may be nil.
+	Registry prometheus.Registerer
 }
 
 // Service is directory-svc, put together.
@@ -74,7 +77,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	// Every table of tenants is read by an index. A plan that was made while one
 	// was still tiny would read it from end to end, and prepared plans stay.
-	db, err := pg.Open(ctx, pg.Config{DSN: cfg.DSN, Schema: Schema, MaxConns: cfg.MaxConns, Params: map[string]string{"enable_seqscan": "off"}}, log)
+	db, err := pg.Open(ctx, pg.Config{DSN: cfg.DSN, Schema: Schema, MaxConns: cfg.MaxConns, Params: map[string]string{"enable_seqscan": "off"}, Registry: deps.Registry}, log)
 	if err != nil {
 		return nil, err
 	}

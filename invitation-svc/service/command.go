@@ -51,7 +51,7 @@ func ServeCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	svc, err := New(ctx, s.Service, Deps{Directory: directory, Policy: policy, Log: p.Log})
+	svc, err := New(ctx, s.Service, Deps{Directory: directory, Policy: policy, Log: p.Log, Registry: p.Registry})
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 	"entente.dev/servicekit/lifecycle"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/pg"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"google.golang.org/grpc"
 )
@@ -38,6 +39,8 @@ type Deps struct {
 	Log       *slog.Logger
 	// Clock tells the time; nil is the machine's.
 	Clock clock.Clock
+	// Registry receives metrics; it may be nil.
+	Registry prometheus.Registerer
 }
 
 // Service is invitation-svc, ready to be registered and run.
@@ -95,7 +98,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := pg.Open(ctx, pg.Config{DSN: cfg.DSN, Schema: cfg.Schema, MaxConns: cfg.MaxConns}, deps.Log)
+	db, err := pg.Open(ctx, pg.Config{DSN: cfg.DSN, Schema: cfg.Schema, MaxConns: cfg.MaxConns, Registry: deps.Registry}, deps.Log)
 	if err != nil {
 		return nil, err
 	}

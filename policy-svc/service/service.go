@@ -18,6 +18,7 @@ import (
 	"entente.dev/servicekit/clock"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/pg"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 )
 
@@ -35,6 +36,8 @@ type Deps struct {
 	Log *slog.Logger
 	// Clock may be nil: the system's.
 	Clock clock.Clock
+	// Registry receives metrics; it may be nil.
+	Registry prometheus.Registerer
 }
 
 // Service is a wired policy-svc.
@@ -83,7 +86,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := pg.Open(ctx, pg.Config{DSN: cfg.DSN, Schema: cfg.Schema, MaxConns: cfg.MaxConns}, deps.Log)
+	db, err := pg.Open(ctx, pg.Config{DSN: cfg.DSN, Schema: cfg.Schema, MaxConns: cfg.MaxConns, Registry: deps.Registry}, deps.Log)
 	if err != nil {
 		return nil, err
 	}

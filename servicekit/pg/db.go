@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/prometheus/client_golang/prometheus"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -36,6 +37,9 @@ type Config struct {
 	MaxConns int32
 	// Params are further settings of every connection, by name.
 	Params map[string]string
+	// Registry receives the metrics of the pool until it is closed; nil keeps
+	// none.
+	Registry prometheus.Registerer
 }
 
 // DB is a pool of connections to one service's schema, safe for concurrent
@@ -47,6 +51,7 @@ type DB struct {
 	log    *slog.Logger
 	schema string
 	notes  *notifier
+	forget func() // the metrics
 }
 
 // Open connects and verifies that the server answers. It does not look at the
@@ -105,13 +110,22 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db.notes = newNotifier(db)
+	db.notes, db.forget = newNotifier(db), func() {}
+	if cfg.Registry != nil {
+		c := newCollector(db)
+		if err := cfg.Registry.Register(c); err != nil {
+			db.Close()
+			return nil, fmt.Errorf("open database: %w", err)
+		}
+		db.forget = func() { cfg.Registry.Unregister(c) }
+	}
 	return db, nil
 }
 
 // Close sends pending notifications and closes all connections. Running
 // transactions are waited for.
 func (db *DB) Close() {
+	db.forget()
 	db.notes.close()
 	_ = db.sql.Close()
 	db.pool.Close()

@@ -28,5 +28,5 @@ func makeDirectory(ctx context.Context, s *installation, login cluster.Service, 
 	if err != nil {
 		return nil, err
 	}
-	return service.New(ctx, c, service.Deps{Log: h.log})
+	return service.New(ctx, c, service.Deps{Log: h.log, Registry: s.metrics})
 }

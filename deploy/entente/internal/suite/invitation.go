@@ -53,5 +53,5 @@ func makeInvitation(ctx context.Context, s *installation, login cluster.Service,
 	if err != nil {
 		return nil, err
 	}
-	return service.New(ctx, c, service.Deps{Directory: to["directory"], Policy: to["policy"], Log: h.log})
+	return service.New(ctx, c, service.Deps{Directory: to["directory"], Policy: to["policy"], Log: h.log, Registry: s.metrics})
 }

@@ -26,5 +26,5 @@ func makePolicy(ctx context.Context, s *installation, login cluster.Service, h *
 	if err != nil {
 		return nil, err
 	}
-	return service.New(ctx, c, service.Deps{Directory: to["directory"], Log: h.log})
+	return service.New(ctx, c, service.Deps{Directory: to["directory"], Log: h.log, Registry: s.metrics})
 }
