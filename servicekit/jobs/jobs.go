@@ -132,9 +132,6 @@ func (c *Client) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// River is the client underneath, for what is not said here.
-func (c *Client) River() *river.Client[pgx.Tx] { return c.river }
-
 func migrate(ctx context.Context, dsn, schema string) error {
 	pc, err := pgxpool.ParseConfig(dsn)
 	if err != nil {

@@ -2,7 +2,6 @@ package pg
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -141,35 +140,4 @@ func (db *DB) listen(ctx context.Context, channel string, fn func(string)) (conn
 		}
 		fn(n.Payload)
 	}
-}
-
-// Exclusive runs fn while holding the lock of that name among all processes
-// on the database, and reports held = false without running it when another
-// holds it. The lock ends with its connection, so a dead holder frees it; fn's
-// context ends when the connection does.
-func (db *DB) Exclusive(ctx context.Context, name string, fn func(context.Context) error) (held bool, err error) {
-	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
-	if err != nil {
-		return false, unavailable(fmt.Errorf("lock %s: %w", name, err))
-	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(closing)
-	}()
-	err = conn.QueryRow(ctx, "select pg_try_advisory_lock(hashtextextended($1, 0))", db.schema+"/"+name).Scan(&held)
-	if err != nil || !held {
-		return false, unavailable(err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() { // nothing is ever notified here: an answer means that the connection is gone
-		defer close(watched)
-		_, _ = conn.WaitForNotification(ctx)
-		cancel()
-	}()
-	err = fn(ctx)
-	cancel()
-	<-watched
-	return true, err
 }

@@ -36,25 +36,3 @@ func TestNotifyReachesListeners(t *testing.T) {
 		t.Errorf("Listen ended with %v", err)
 	}
 }
-
-func TestExclusiveHasOneHolder(t *testing.T) {
-	t.Parallel()
-	db := pgtest.Open(t, "sample", source)
-	held, err := db.Exclusive(t.Context(), "reaper", func(ctx context.Context) error {
-		again, err := db.Exclusive(ctx, "reaper", func(context.Context) error {
-			t.Error("two holders")
-			return nil
-		})
-		if again || err != nil {
-			t.Errorf("second holder: %v, %v", again, err)
-		}
-		other, err := db.Exclusive(ctx, "other", func(context.Context) error { return nil })
-		if !other || err != nil {
-			t.Errorf("another name: %v, %v", other, err)
-		}
-		return nil
-	})
-	if !held || err != nil {
-		t.Fatalf("Exclusive: %v, %v", held, err)
-	}
-}

@@ -9,6 +9,7 @@
 // its context and turns statuses back into faults.
 //
 // Who the peer is comes from its certificate (URI SAN `spiffe://entente/...`)
-// or, in process, from Local. There is no insecure mode. Start reading at
-// NewServer and Dial.
+// or, in process, from Local. There is no insecure mode. Unary calls in
+// process take no frames (Conn), and nothing else about them differs. Start
+// reading at NewServer and Dial.
 package rpc
