@@ -20,6 +20,7 @@ type Config struct {
 	// MasterKey is 32 random bytes in base64. What it encrypts is lost without
 	// it: signing keys and the MACs under password verifiers.
 	MasterKey string `env:"MASTER_KEY" secret:"true" help:"key of 32 bytes in base64 that protects secrets at rest"`
+	Resolver  string `env:"RESOLVER" flag:"resolver" help:"name server for the verification of domains, host:port; the one of the system when empty"`
 	Suffix    string `env:"DOMAIN_SUFFIX" flag:"domain-suffix" default:"onentente.example" help:"suffix of the tenants' initial domains"`
 	// LoginOrigin begins the issuers of tokens; Origins are the names of Graph,
 	// the first of which is the audience of tokens.

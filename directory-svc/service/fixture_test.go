@@ -53,10 +53,25 @@ func start(t testing.TB) *suite {
 	return startOn(t, db.DSN, fake, fake)
 }
 
+// startWith uses a name server of the test.
+func startWith(t testing.TB, resolver string) *suite {
+	t.Helper()
+	db := pgtest.Services(t, pgtest.Schema{Name: service.Schema, Sources: service.Sources()})[service.Schema]
+	fake := clocktest.New(time.Now().UTC().Truncate(time.Second))
+	return startConfig(t, service.Config{DSN: db.DSN, Resolver: resolver, Clock: fake}, fake)
+}
+
 func startOn(t testing.TB, dsn string, fake *clocktest.Fake, clk clock.Clock) *suite {
 	t.Helper()
-	svc, err := service.New(t.Context(), service.Config{DSN: dsn, MasterKey: base64.StdEncoding.EncodeToString(make([]byte, 32)), Suffix: "onentente.example",
-		LoginOrigin: loginOrigin, Origins: []string{graphOrigin}, Clock: clk}, service.Deps{Log: slog.New(slog.DiscardHandler)})
+	return startConfig(t, service.Config{DSN: dsn, Clock: clk}, fake)
+}
+
+func startConfig(t testing.TB, cfg service.Config, fake *clocktest.Fake) *suite {
+	t.Helper()
+	cfg.MasterKey, cfg.Suffix = base64.StdEncoding.EncodeToString(make([]byte, 32)), "onentente.example"
+	cfg.LoginOrigin, cfg.Origins = loginOrigin, []string{graphOrigin}
+	clk := cfg.Clock
+	svc, err := service.New(t.Context(), cfg, service.Deps{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

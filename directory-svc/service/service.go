@@ -87,7 +87,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		db.Close()
 		return nil, err
 	}
-	s.core = &api.Core{Store: store.New(db, cfg.Clock), Clock: cfg.Clock, Log: log, Verifiers: password.NewVerifiers(derived["passwords"]), Tokens: tokens, Suffix: cfg.Suffix}
+	s.core = &api.Core{Store: store.New(db, cfg.Clock), Clock: cfg.Clock, Log: log, Verifiers: password.NewVerifiers(derived["passwords"]), Tokens: tokens, Suffix: cfg.Suffix, Resolver: resolver(cfg.Resolver)}
 	if err := s.loadKeys(ctx); err != nil {
 		db.Close()
 		return nil, err

@@ -106,3 +106,14 @@ func Drop(list []Proxy, taken []string) []Proxy {
 func HasPrimary(list []Proxy) bool {
 	return slices.ContainsFunc(list, func(p Proxy) bool { return p.Kind == "smtp" && p.Primary })
 }
+
+// Move puts the addresses of a domain under another one.
+func Move(list []Proxy, from, to string) []Proxy {
+	out := slices.Clone(list)
+	for i, p := range out {
+		if local, domain, ok := Split(p.Address); ok && Fold(domain) == Fold(from) {
+			out[i].Address = local + "@" + to
+		}
+	}
+	return out
+}

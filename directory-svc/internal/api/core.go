@@ -30,6 +30,8 @@ type Core struct {
 	Tokens    *odata.Tokens
 	// Suffix is the domain under which initial domains are made (DIR-21).
 	Suffix string
+	// Resolver answers for the domains that tenants prove.
+	Resolver Resolver
 }
 
 // now is the present to the microsecond, which is what the database keeps.

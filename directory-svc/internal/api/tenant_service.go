@@ -368,14 +368,8 @@ func (s *Tenants) VerifyDomain(ctx context.Context, req *pb.VerifyDomainRequest)
 	if err := organization.CheckDomain(name, s.Suffix); err != nil {
 		return nil, err
 	}
-	for _, parent := range address.Parents(name) {
-		owner, err := s.Store.TenantByDomain(ctx, parent)
-		if err == nil && owner.ID != id {
-			return nil, property.Refused("id", "The domain '%s' is verified in another directory.", parent)
-		}
-		if err != nil && !fault.Is(err, errorspb.Reason_NOT_FOUND) {
-			return nil, err
-		}
+	if err := s.elsewhere(ctx, id, name); err != nil {
+		return nil, err
 	}
 	err = s.Store.Write(ctx, id, func(tx *store.Tx) error {
 		t, err := tx.LockTenant()

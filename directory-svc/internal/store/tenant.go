@@ -325,7 +325,8 @@ func (tx *Tx) SaveDomain(d organization.Domain) error {
 		}
 	}
 	found := tx.Gorm().Model(&domainRow{}).Where("tenant_id = ? and name = ?", tx.Tenant.UUID(), d.Name).
-		Updates(map[string]any{"is_verified": d.Verified, "is_default": d.Default})
+		Updates(map[string]any{"is_verified": d.Verified, "is_default": d.Default, "supported_services": textArray(d.Services),
+			"password_validity_days": d.PasswordValidity, "password_notification_days": d.PasswordNotifyDays})
 	if found.Error != nil || found.RowsAffected > 0 {
 		return found.Error
 	}

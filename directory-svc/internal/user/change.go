@@ -2,6 +2,7 @@ package user
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"entente.dev/directory-svc/internal/address"
@@ -223,4 +224,33 @@ func ReplaceProxies(u User, proxies []address.Proxy) (User, error) {
 	}
 	u.Proxies, u.Mail = proxies, address.MailOf(proxies)
 	return u, nil
+}
+
+// Move takes a user off a domain that goes (DIR-32): names and addresses get
+// the initial domain, with a number where attempts before found them taken.
+func Move(u User, domain, initial string, attempt int, disable bool, now time.Time) User {
+	suffix := ""
+	if attempt > 0 {
+		suffix = strconv.Itoa(attempt)
+	}
+	moved := func(text string) string {
+		local, d, ok := address.Split(text)
+		if !ok || address.Fold(d) != address.Fold(domain) {
+			return text
+		}
+		return local + suffix + "@" + initial
+	}
+	u.UserPrincipalName = moved(u.UserPrincipalName)
+	if u.Mail != nil {
+		mail := moved(*u.Mail)
+		u.Mail = &mail
+	}
+	u.Proxies = slices.Clone(u.Proxies)
+	for i := range u.Proxies {
+		u.Proxies[i].Address = moved(u.Proxies[i].Address)
+	}
+	if disable && u.AccountEnabled {
+		u.AccountEnabled, u.SessionsValidFrom = false, &now
+	}
+	return u
 }
