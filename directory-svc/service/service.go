@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"entente.dev/directory-svc/internal/api"
+	"entente.dev/directory-svc/internal/evaluator"
 	"entente.dev/directory-svc/internal/jobs"
 	"entente.dev/directory-svc/internal/migrations"
 	"entente.dev/directory-svc/internal/password"
@@ -20,6 +21,7 @@ import (
 	"entente.dev/servicekit/lifecycle"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/pg"
+	"entente.dev/servicekit/tenant"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -147,10 +149,17 @@ const (
 func (s *Service) Run(ctx context.Context) error {
 	hardener := &jobs.Hardener{Store: s.core.Store, Verifiers: s.core.Verifiers, Batch: hardenBatch}
 	purger := &jobs.Purger{Store: s.core.Store, Clock: s.cfg.Clock}
+	members := evaluator.New(s.core.Store, s.cfg.Clock, s.log)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, work := range []func() error{
 		func() error { return s.core.Store.WatchTenants(ctx) },
-		func() error { return s.core.Store.WatchChanges(ctx, s.hints.Tell) },
+		func() error {
+			return s.core.Store.WatchChanges(ctx, func(t tenant.ID) {
+				s.hints.Tell(t)
+				members.Tell(t)
+			})
+		},
+		func() error { return members.Run(ctx) },
 		func() error {
 			return lifecycle.Loop(ctx, s.log, "rotate signing keys", keysEvery, time.Minute, s.loadKeys)
 		},

@@ -76,6 +76,9 @@ func (s *Groups) create(ctx context.Context, who caller.Caller, t *store.Tenant,
 		if len(owners) == 0 && who.Kind == caller.User {
 			owners = []store.Link{{ID: who.ObjectID, Type: object.User}}
 		}
+		if err := s.saveRule(tx, g.ID, false, g.Rule); err != nil {
+			return err
+		}
 		if err := tx.InsertGroup(&g); err != nil {
 			return err
 		}
@@ -258,8 +261,14 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 			return err
 		}
 		if changed := slices.DeleteFunc(propertyNames(groupFields, paths), func(p string) bool { return p == "members@odata.bind" || p == "owners@odata.bind" }); len(changed) > 0 {
+			if err := s.saveRule(tx, g.ID, old.Dynamic, g.Rule); err != nil {
+				return err
+			}
 			if err := tx.SaveGroup(old, &g); err != nil {
 				return err
+			}
+			if g.Dynamic == old.Dynamic && equal(g.Rule, old.Rule) && equal(g.RuleState, old.RuleState) {
+				changed = slices.DeleteFunc(changed, aboutRule) // repeated as they are, they are no reason to evaluate anew
 			}
 			tx.Change(store.Change{Type: object.Group, ID: g.ID, Kind: store.Updated, Properties: changed})
 			ev.Targets[0] = groupTarget(&g)

@@ -44,7 +44,7 @@ func (s *Units) CreateAdministrativeUnit(ctx context.Context, req *pb.CreateAdmi
 	ev := record("Add administrative unit", administrativeUnit, "Add", unitTarget(&u))
 	ev.Targets[0].Modified = modified(nil, unitToProto(&u), propertyNames(unitFields, present(req.Unit)))
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		if err := s.checkRule(tx, u.Rule); err != nil {
+		if err := s.saveRule(tx, u.ID, false, u.Rule); err != nil {
 			return err
 		}
 		if err := tx.InsertUnit(&u); err != nil {
@@ -170,7 +170,7 @@ func (s *Units) UpdateAdministrativeUnit(ctx context.Context, req *pb.UpdateAdmi
 		if err != nil {
 			return err
 		}
-		if err := s.checkRule(tx, u.Rule); err != nil {
+		if err := s.saveRule(tx, u.ID, old.Dynamic, u.Rule); err != nil {
 			return err
 		}
 		if err := tx.SaveUnit(&u); err != nil {

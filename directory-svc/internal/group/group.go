@@ -25,7 +25,6 @@ const (
 	maxName        = 256
 	maxDescription = 1024
 	maxNickname    = 64
-	maxRule        = 3072
 	MaxOwners      = 100
 	MaxReferences  = 20
 )
@@ -151,6 +150,11 @@ func Update(old, g Group, t *organization.Tenant) (Group, error) {
 		on := "On"
 		g.RuleState = &on
 	}
+	if old.Dynamic && !g.Dynamic { // the rule goes, unless a new one was given
+		if g.RuleState = nil; g.Rule == old.Rule {
+			g.Rule = nil
+		}
+	}
 	return g, Check(&g)
 }
 
@@ -168,7 +172,7 @@ func Check(g *Group) error {
 		return property.Invalid(resource, "description")
 	case g.Visibility != nil && !slices.Contains([]string{"Public", "Private", "HiddenMembership"}, *g.Visibility):
 		return property.Invalid(resource, "visibility")
-	case g.Dynamic && g.Rule == nil, !g.Dynamic && g.Rule != nil, g.Rule != nil && property.TooLong(*g.Rule, maxRule):
+	case g.Dynamic && g.Rule == nil, !g.Dynamic && g.Rule != nil:
 		return property.Invalid(resource, "membershipRule")
 	case g.RuleState != nil && *g.RuleState != "On" && *g.RuleState != "Paused":
 		return property.Invalid(resource, "membershipRuleProcessingState")

@@ -37,6 +37,7 @@ var refusals = map[string]*fault.Error{
 	"permission_grants_unique":      fault.Exists(errorspb.Reason_CONFLICTING_OBJECT, "Permission entry already exists."),
 	"group_settings_unique": fault.Exists(errorspb.Reason_CONFLICTING_OBJECT,
 		"A conflicting object with one or more of the specified property values is present in the directory."),
+	"members_by_rule":       fault.Invalid(errorspb.Reason_DYNAMIC_MEMBERSHIP, "Membership of a dynamic group cannot be changed directly."),
 	"group_members_acyclic": fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "The membership would make the group a member of itself."),
 	"last_administrator":    fault.Precondition(errorspb.Reason_LAST_ADMINISTRATOR, "The last enabled Global Administrator of the tenant cannot be removed, disabled or deleted."),
 	"role_assignments_unique": fault.Exists(errorspb.Reason_CONFLICTING_OBJECT,
