@@ -111,16 +111,24 @@ func (s *Service) loadKeys(ctx context.Context) error {
 
 // Register puts every service of the module on a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
-	pb.RegisterUserServiceServer(r, &api.Users{Core: s.core})
+	users := &api.Users{Core: s.core}
+	pb.RegisterUserServiceServer(r, users)
 	pb.RegisterOrganizationServiceServer(r, &api.Organizations{Core: s.core})
 	groups := &api.Groups{Core: s.core}
 	pb.RegisterGroupServiceServer(r, groups)
-	pb.RegisterAdministrativeUnitServiceServer(r, &api.Units{Core: s.core, Groups: groups})
+	units := &api.Units{Core: s.core, Groups: groups}
+	pb.RegisterAdministrativeUnitServiceServer(r, units)
 	pb.RegisterContactServiceServer(r, &api.Contacts{Core: s.core})
+	pb.RegisterGroupSettingServiceServer(r, &api.Settings{Core: s.core})
 	pb.RegisterRoleServiceServer(r, &api.Roles{Core: s.core})
-	pb.RegisterApplicationServiceServer(r, &api.Applications{Core: s.core})
-	pb.RegisterServicePrincipalServiceServer(r, &api.ServicePrincipals{Core: s.core})
-	pb.RegisterDirectoryObjectServiceServer(r, &api.Objects{Core: s.core})
+	applications := &api.Applications{Core: s.core}
+	pb.RegisterApplicationServiceServer(r, applications)
+	pb.RegisterExtensionServiceServer(r, &api.Extensions{Core: s.core, Applications: applications})
+	pb.RegisterPermissionGrantServiceServer(r, &api.Grants{Core: s.core})
+	principals := &api.ServicePrincipals{Core: s.core}
+	pb.RegisterServicePrincipalServiceServer(r, principals)
+	pb.RegisterDirectoryObjectServiceServer(r, &api.Objects{Core: s.core, Users: users, Groups: groups, Applications: applications,
+		ServicePrincipals: principals, Units: units})
 	pb.RegisterTenantServiceServer(r, &api.Tenants{Core: s.core})
 	pb.RegisterTokenServiceServer(r, &api.TokenIssuer{Core: s.core, Ring: s.ring, Reload: s.loadKeys, LoginOrigin: s.cfg.LoginOrigin,
 		Resources: token.Resources{Origins: s.cfg.Origins}})

@@ -78,3 +78,15 @@ func AssignAppRole(c caller.Caller, owner, principals bool) error {
 func SeesHidden(c caller.Caller) bool {
 	return c.HasRole(ga, ua, hda, role.GroupsAdministrator, role.GlobalReader)
 }
+
+// WriteSettings decides whether the caller may change settings of groups, or
+// the password rules (DIR-135).
+func WriteSettings(c caller.Caller, passwordRules bool) error {
+	switch {
+	case c.Kind == caller.Application, c.HasRole(ga):
+		return nil
+	case passwordRules && c.HasRole(aa), !passwordRules && c.HasRole(ua, role.GroupsAdministrator):
+		return nil
+	}
+	return property.Denied()
+}

@@ -26,6 +26,11 @@ import (
 type Objects struct {
 	pb.UnimplementedDirectoryObjectServiceServer
 	*Core
+	Users             *Users
+	Groups            *Groups
+	Applications      *Applications
+	ServicePrincipals *ServicePrincipals
+	Units             *Units
 }
 
 var _ pb.DirectoryObjectServiceServer = (*Objects)(nil)
@@ -418,4 +423,63 @@ func (s *Objects) mayPurge(tx *store.Tx, who caller.Caller, link store.Link) err
 		return access.WriteUnit(who)
 	}
 	return s.mayRestoreApplication(tx, who, link.ID)
+}
+
+// deletes are the permissions that the path of each type asks for; this path
+// asks for the same.
+var deletes = map[object.Type][]string{
+	object.User:             {"User.ReadWrite.All", "User.DeleteRestore.All", "Directory.AccessAsUser.All"},
+	object.Group:            {"Group.ReadWrite.All", "Directory.AccessAsUser.All"},
+	object.Application:      {"Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.AccessAsUser.All"},
+	object.ServicePrincipal: {"Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.AccessAsUser.All"},
+	object.Unit:             {"AdministrativeUnit.ReadWrite.All", "Directory.AccessAsUser.All"},
+}
+
+// DeleteDirectoryObject deletes an object as its own path does.
+func (s *Objects) DeleteDirectoryObject(ctx context.Context, req *pb.DeleteDirectoryObjectRequest) (*emptypb.Empty, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := objectID(req.Id)
+	if err != nil {
+		return nil, err
+	}
+	var l store.Link
+	if err := s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		found, ok, err := tx.Resolve(id)
+		if err == nil && !ok {
+			err = property.NotFound(req.Id)
+		}
+		l = found
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	permissions, ok := deletes[l.Type]
+	if !ok {
+		return nil, fault.Invalid(errorspb.Reason_INVALID_REQUEST, "The object cannot be deleted by this path.")
+	}
+	if !who.HasAny(permissions...) {
+		return nil, property.Denied()
+	}
+	switch l.Type {
+	case object.User:
+		return s.Users.DeleteUser(ctx, &pb.DeleteUserRequest{Id: req.Id})
+	case object.Group:
+		return s.Groups.DeleteGroup(ctx, &pb.DeleteGroupRequest{Id: req.Id})
+	case object.Application:
+		return s.Applications.DeleteApplication(ctx, &pb.DeleteApplicationRequest{Id: req.Id})
+	case object.ServicePrincipal:
+		return s.ServicePrincipals.DeleteServicePrincipal(ctx, &pb.DeleteServicePrincipalRequest{Id: req.Id})
+	}
+	if err := access.WriteUnit(who); err != nil {
+		return nil, err
+	}
+	return s.Units.DeleteAdministrativeUnit(ctx, &pb.DeleteAdministrativeUnitRequest{Id: req.Id})
+}
+
+// ListSubscribedSkus answers none: there are no licences here (DIR-220).
+func (s *Objects) ListSubscribedSkus(context.Context, *pb.ListSubscribedSkusRequest) (*pb.ListDirectoryObjectsResponse, error) {
+	return &pb.ListDirectoryObjectsResponse{}, nil
 }

@@ -324,6 +324,19 @@ func (tx *Tx) Assignment(resource, id uuid.UUID) (*Assignment, error) {
 	return &a, nil
 }
 
+// AssignmentOf finds one assignment of a principal.
+func (tx *Tx) AssignmentOf(principal, id uuid.UUID) (*Assignment, error) {
+	var row assignmentRow
+	if err := tx.own().Where("principal_id = ? and id = ?", principal, id).Take(&row).Error; err != nil {
+		if missing(err) {
+			return nil, property.NotFound(id.String())
+		}
+		return nil, err
+	}
+	a := assignmentFromRow(row)
+	return &a, nil
+}
+
 // DeleteAssignment queues the end of an assignment.
 func (tx *Tx) DeleteAssignment(id uuid.UUID) {
 	tx.Queue("delete from app_role_assignments where tenant_id = $1 and id = $2", [16]byte(tx.Tenant), [16]byte(id))

@@ -167,3 +167,14 @@ func (tx *Tx) RolesOn(resource, user uuid.UUID) ([]uuid.UUID, error) {
 	}
 	return collectIDs(rows)
 }
+
+// RolesHeld lists the assignments that a principal itself has on a service
+// principal.
+func (tx *Tx) RolesHeld(resource, principal uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), "select id from app_role_assignments where tenant_id = $1 and resource_id = $2 and principal_id = $3 and not dormant order by id",
+		[16]byte(tx.Tenant), [16]byte(resource), [16]byte(principal))
+	if err != nil {
+		return nil, err
+	}
+	return collectIDs(rows)
+}

@@ -1,0 +1,125 @@
+package extension
+
+import (
+	"encoding/base64"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"entente.dev/directory-svc/internal/object"
+	"entente.dev/directory-svc/internal/property"
+	"github.com/google/uuid"
+)
+
+// Limits of DIR-190 and DIR-191.
+const (
+	MaxValues = 100
+	maxText   = 256
+)
+
+// Definition is a directory extension of an application.
+type Definition struct {
+	ID            uuid.UUID
+	ApplicationID uuid.UUID
+	AppName       string
+	Name          string // whole: extension_{appId}_{name}
+	DataType      string
+	Targets       []string
+	MultiValued   bool
+	Created       time.Time
+}
+
+const resource = "ExtensionProperty"
+
+var (
+	name      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
+	dataTypes = []string{"Binary", "Boolean", "DateTime", "Integer", "LargeInteger", "String"}
+	targets   = []string{"User", "Group", "Organization", "AdministrativeUnit", "Application", "Device"}
+)
+
+// New completes and checks a definition whose Name is the short one.
+func New(d Definition, appID uuid.UUID, id uuid.UUID, now time.Time) (Definition, error) {
+	switch {
+	case d.Name == "":
+		return d, property.Required(resource, "name")
+	case d.DataType == "":
+		return d, property.Required(resource, "dataType")
+	case len(d.Targets) == 0:
+		return d, property.Required(resource, "targetObjects")
+	case !name.MatchString(d.Name):
+		return d, property.Invalid(resource, "name")
+	case !slices.Contains(dataTypes, d.DataType):
+		return d, property.Invalid(resource, "dataType")
+	}
+	for _, t := range d.Targets {
+		if !slices.Contains(targets, t) {
+			return d, property.Invalid(resource, "targetObjects")
+		}
+	}
+	d.ID, d.Created, d.Name = id, now, "extension_"+strings.ReplaceAll(appID.String(), "-", "")+"_"+d.Name
+	return d, nil
+}
+
+// Fits decides whether a value may be set on an object (DIR-191). Values are
+// those of JSON: text, number, truth, or a list of them.
+func (d Definition) Fits(t object.Type, value any) error {
+	if !slices.ContainsFunc(d.Targets, func(target string) bool { return strings.EqualFold(target, t.String()) }) {
+		return property.Refused(d.Name, "The extension '%s' is not for objects of type '%s'.", d.Name, t)
+	}
+	list, isList := value.([]any)
+	if isList != d.MultiValued {
+		return property.Invalid(t.Title(), d.Name)
+	}
+	if !isList {
+		list = []any{value}
+	}
+	for _, v := range list {
+		if !d.fits(v) {
+			return property.Invalid(t.Title(), d.Name)
+		}
+	}
+	return nil
+}
+
+func (d Definition) fits(value any) bool {
+	switch v := value.(type) {
+	case bool:
+		return d.DataType == "Boolean"
+	case float64:
+		whole := v == math.Trunc(v)
+		return d.DataType == "Integer" && whole && v >= math.MinInt32 && v <= math.MaxInt32 ||
+			d.DataType == "LargeInteger" && whole && math.Abs(v) <= 1<<53
+	case string:
+		switch d.DataType {
+		case "String":
+			return utf8.RuneCountInString(v) <= maxText
+		case "DateTime":
+			_, err := time.Parse(time.RFC3339, v)
+			return err == nil
+		case "Binary":
+			raw, err := base64.StdEncoding.DecodeString(v)
+			return err == nil && len(raw) <= maxText
+		case "LargeInteger":
+			_, err := strconv.ParseInt(v, 10, 64)
+			return err == nil
+		}
+	}
+	return false
+}
+
+// Key is what filters compare of a value.
+func Key(value any) string {
+	switch v := value.(type) {
+	case string:
+		return strings.ToLower(v)
+	case bool:
+		return strconv.FormatBool(v)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return ""
+}
