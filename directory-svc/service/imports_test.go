@@ -16,13 +16,14 @@ const module = "entente.dev/directory-svc"
 
 // rules are the packages that compute and touch nothing: no messages, no
 // database, no clock of their own.
-var rules = []string{"access", "address", "application", "contact", "group", "identity", "object", "organization", "password", "property", "role", "rule", "token", "unit", "user", "vault"}
+var rules = []string{"access", "address", "application", "contact", "dynamic", "extension", "group", "identity", "object", "organization", "password", "property", "role", "rule", "setting", "token", "unit", "user", "vault"}
 
 // layers says which packages of the module each other package may import.
 var layers = map[string][]string{
 	"":                    {"service"},
-	"service":             {"internal/api", "internal/jobs", "internal/store", "internal/migrations", "rules"},
+	"service":             {"internal/api", "internal/evaluator", "internal/jobs", "internal/store", "internal/migrations", "rules"},
 	"internal/api":        {"internal/purge", "internal/store", "rules"},
+	"internal/evaluator":  {"internal/store", "rules"},
 	"internal/jobs":       {"internal/purge", "internal/store", "rules"},
 	"internal/purge":      {"internal/store", "rules"},
 	"internal/store":      {"rules"},
