@@ -1,0 +1,365 @@
+package api
+
+import (
+	"slices"
+	"strings"
+
+	"entente.dev/directory-svc/internal/delta"
+	"entente.dev/directory-svc/internal/object"
+	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/user"
+	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	optionspb "entente.dev/proto/gen/entente/options/v1"
+	"entente.dev/servicekit/fault"
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// trackedType is a type of object whose changes can be followed.
+type trackedType struct {
+	kind      object.Type
+	resource  protoreflect.MessageDescriptor
+	usual     []string // properties without $select
+	relations []trackedRelation
+}
+
+type trackedRelation struct {
+	name  string
+	of    store.Relation
+	usual bool
+}
+
+// Relations by the name that the feed and $select give them.
+const (
+	members = "members"
+	owners  = "owners"
+	manager = "manager"
+)
+
+var (
+	ownersRelation           = trackedRelation{name: owners, of: store.Owners}
+	trackedUsers             = &trackedType{kind: object.User, resource: userDescriptor, usual: defaultProperties, relations: []trackedRelation{{name: manager}}}
+	trackedGroups            = track(object.Group, groupDescriptor, trackedRelation{members, store.Members, true}, ownersRelation)
+	trackedUnits             = track(object.Unit, unitDescriptor, trackedRelation{members, store.UnitMembers, true})
+	trackedContacts          = track(object.Contact, (&pb.OrgContact{}).ProtoReflect().Descriptor())
+	trackedApplications      = track(object.Application, (&pb.Application{}).ProtoReflect().Descriptor(), ownersRelation)
+	trackedServicePrincipals = track(object.ServicePrincipal, (&pb.ServicePrincipal{}).ProtoReflect().Descriptor(), ownersRelation)
+)
+
+func track(kind object.Type, md protoreflect.MessageDescriptor, relations ...trackedRelation) *trackedType {
+	t := &trackedType{kind: kind, resource: md, relations: relations}
+	for i := range md.Fields().Len() {
+		if f := md.Fields().Get(i); propertyOf(f).GetSelect() == optionspb.Property_selectDefault && !strings.HasPrefix(f.JSONName(), "@") {
+			t.usual = append(t.usual, f.JSONName())
+		}
+	}
+	return t
+}
+
+func (t *trackedType) relationNames() []string {
+	out := make([]string, len(t.relations))
+	for i, r := range t.relations {
+		out[i] = r.name
+	}
+	return out
+}
+
+// names reads $select: properties and relations (DIR-209).
+func (t *trackedType) names(text string) ([]string, error) {
+	names, err := selected(text)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		if slices.Contains(t.relationNames(), strings.ToLower(name)) {
+			names[i] = strings.ToLower(name)
+			continue
+		}
+		if strings.HasPrefix(strings.ToLower(name), "extension_") {
+			continue
+		}
+		known := false
+		for j := range t.resource.Fields().Len() {
+			if f := t.resource.Fields().Get(j); strings.EqualFold(f.JSONName(), name) && propertyOf(f).GetSelect() != optionspb.Property_selectNever {
+				names[i], known = f.JSONName(), true
+			}
+		}
+		if !known {
+			return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "Could not find a property named '%s' on type 'microsoft.graph.%s'.", clip(name), t.kind)
+		}
+	}
+	return names, nil
+}
+
+// properties are the selected properties, relations apart.
+func (w *window) properties() []string {
+	if len(w.Select) == 0 {
+		return w.of.usual
+	}
+	return slices.DeleteFunc(slices.Clone(w.Select), func(n string) bool { return slices.Contains(w.of.relationNames(), n) })
+}
+
+// set lists the selected properties that have a value; those that were never
+// set are not shown (DIR-210).
+func (w *window) set(o *pb.DirectoryObject) []string {
+	m := resourceOf(o)
+	var out []string
+	for _, name := range w.properties() {
+		if f := m.Descriptor().Fields().ByJSONName(name); f != nil && m.Has(f) || strings.HasPrefix(name, "extension_") {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// resourceOf is the object inside the union.
+func resourceOf(o *pb.DirectoryObject) protoreflect.Message {
+	m := o.ProtoReflect()
+	return m.Get(m.WhichOneof(m.Descriptor().Oneofs().Get(0))).Message()
+}
+
+// load reads live objects as the caller may see them.
+func (w *window) load(tx *store.Tx, ids []uuid.UUID) (map[uuid.UUID]*pb.DirectoryObject, error) {
+	live, err := tx.LiveAmong(w.of.kind, ids)
+	if err != nil {
+		return nil, err
+	}
+	links := make([]store.Link, len(live))
+	for i, id := range live {
+		links[i] = store.Link{ID: id, Type: w.of.kind}
+	}
+	found, err := w.objects(tx, w.who, w.t, links)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[uuid.UUID]*pb.DirectoryObject, len(found))
+	for _, o := range found {
+		m := resourceOf(o)
+		id, err := uuid.Parse(m.Get(m.Descriptor().Fields().ByJSONName("id")).String())
+		if err != nil {
+			return nil, err
+		}
+		out[id] = o
+	}
+	return out, nil
+}
+
+// links adds the links of an object to its entry, from a relation and an id
+// on, as long as there is room. Where it ends, the next page begins.
+func (w *window) links(tx *store.Tx, c *pb.ChangedObject, id uuid.UUID, from string, after uuid.UUID, room *int) error {
+	for _, r := range w.of.relations {
+		if !w.Wants(r.name, r.usual) || from != "" && from != r.name {
+			continue
+		}
+		from = ""
+		if r.name == manager {
+			users, err := tx.UsersByID([]uuid.UUID{id})
+			if err != nil {
+				return err
+			}
+			if len(users) > 0 && users[0].ManagerID != nil {
+				if err := w.manager(tx, c, users[0], nil); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		found, err := tx.LinksAfter(r.of, id, after, *room+1)
+		if err != nil {
+			return err
+		}
+		after = uuid.Nil
+		more := len(found) > *room
+		if more {
+			found = found[:*room]
+		}
+		*room -= len(found)
+		for _, l := range found {
+			put(c, r.name, bare(l), false)
+			w.Link = l.ID
+		}
+		if more {
+			w.Inside, *room = r.name, 0
+			return nil
+		}
+	}
+	w.Inside, w.Link = "", uuid.Nil
+	return nil
+}
+
+func put(c *pb.ChangedObject, relation string, o *pb.DirectoryObject, removed bool) {
+	l := &pb.ChangedObject_Link{Object: o, Removed: removed}
+	switch relation {
+	case members:
+		c.Members = append(c.Members, l)
+	case owners:
+		c.Owners = append(c.Owners, l)
+	case manager:
+		c.Manager = append(c.Manager, l)
+	}
+}
+
+// bare is an object of which only type and id are told.
+func bare(l store.Link) *pb.DirectoryObject {
+	id := l.ID.String()
+	switch l.Type {
+	case object.Group:
+		return &pb.DirectoryObject{Object: &pb.DirectoryObject_Group{Group: &pb.Group{Id: id}}}
+	case object.ServicePrincipal:
+		return &pb.DirectoryObject{Object: &pb.DirectoryObject_ServicePrincipal{ServicePrincipal: &pb.ServicePrincipal{Id: id}}}
+	case object.Application:
+		return &pb.DirectoryObject{Object: &pb.DirectoryObject_Application{Application: &pb.Application{Id: id}}}
+	case object.Contact:
+		return &pb.DirectoryObject{Object: &pb.DirectoryObject_OrgContact{OrgContact: &pb.OrgContact{Id: id}}}
+	case object.Unit:
+		return &pb.DirectoryObject{Object: &pb.DirectoryObject_AdministrativeUnit{AdministrativeUnit: &pb.AdministrativeUnit{Id: id}}}
+	}
+	return &pb.DirectoryObject{Object: &pb.DirectoryObject_User{User: &pb.User{Id: id}}}
+}
+
+// manager adds the present manager of a user, or the one that went.
+func (w *window) manager(tx *store.Tx, c *pb.ChangedObject, u *user.User, gone []delta.Link) error {
+	if u.ManagerID != nil {
+		link, ok, err := tx.Resolve(*u.ManagerID)
+		if err == nil && ok {
+			put(c, manager, bare(link), false)
+		}
+		return err
+	}
+	for _, l := range gone {
+		if l.Other != uuid.Nil {
+			put(c, manager, bare(store.Link{ID: l.Other, Type: object.User}), true)
+		}
+	}
+	return nil
+}
+
+// entries tells what a page of the feed means for the caller.
+func (w *window) entries(page []store.Entry) ([]*pb.ChangedObject, error) {
+	events := make([]delta.Event, 0, len(page))
+	for _, e := range page {
+		if w.Includes(e.ID) {
+			events = append(events, delta.Event{ID: e.ID, Kind: delta.Kind(e.Kind), Properties: e.Properties, Related: e.Related})
+		}
+	}
+	changes := delta.Collect(events, w.of.relationNames()...)
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	ids := make([]uuid.UUID, len(changes))
+	for i, c := range changes {
+		ids[i] = c.ID
+	}
+	var out []*pb.ChangedObject
+	err := w.Store.Read(w.ctx, w.t.ID, func(tx *store.Tx) error {
+		out = nil
+		live, err := w.load(tx, ids)
+		if err != nil {
+			return err
+		}
+		restorable, err := tx.RestorableAmong(w.of.kind, ids, w.now().Add(-user.Retention))
+		if err != nil {
+			return err
+		}
+		kinds, err := w.others(tx, changes)
+		if err != nil {
+			return err
+		}
+		for _, c := range changes {
+			o := live[c.ID]
+			switch {
+			case o == nil && slices.Contains(restorable, c.ID):
+				out = append(out, &pb.ChangedObject{Id: c.ID.String(), RemovedReason: "changed"})
+			case o == nil:
+				out = append(out, &pb.ChangedObject{Id: c.ID.String(), RemovedReason: "deleted"})
+			default:
+				entry, err := w.entry(tx, c, o, kinds)
+				if err != nil {
+					return err
+				}
+				if entry != nil {
+					out = append(out, entry)
+				}
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// others finds the types of the objects at the far ends of links.
+func (w *window) others(tx *store.Tx, changes []*delta.Change) (map[uuid.UUID]object.Type, error) {
+	var wanted []uuid.UUID
+	for _, c := range changes {
+		for _, links := range c.Links {
+			for _, l := range links {
+				if !slices.Contains(wanted, l.Other) {
+					wanted = append(wanted, l.Other)
+				}
+			}
+		}
+	}
+	out := make(map[uuid.UUID]object.Type, len(wanted))
+	if len(wanted) == 0 {
+		return out, nil
+	}
+	found, err := tx.ResolveAll(wanted)
+	for _, l := range found {
+		out[l.ID] = l.Type
+	}
+	return out, err
+}
+
+// entry tells a change of a live object; nil when nothing that was selected
+// changed.
+func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kinds map[uuid.UUID]object.Type) (*pb.ChangedObject, error) {
+	out := &pb.ChangedObject{Id: c.ID.String(), Object: o}
+	if c.Whole || c.Removed { // a row that follows removal is not known to the client
+		out.Properties = w.set(o)
+		room := 1 << 30 // an object that comes back comes with all its links
+		inside, link := w.Inside, w.Link
+		err := w.links(tx, out, c.ID, "", uuid.Nil, &room)
+		w.Inside, w.Link = inside, link
+		return out, err
+	}
+	changed := slices.DeleteFunc(slices.Clone(c.Properties), func(p string) bool { return !w.Wants(p, slices.Contains(w.of.usual, p)) })
+	for _, r := range w.of.relations {
+		links := c.Links[r.name]
+		if len(links) == 0 || !w.Wants(r.name, r.usual) {
+			continue
+		}
+		if r.name == manager {
+			users, err := tx.UsersByID([]uuid.UUID{c.ID})
+			if err != nil || len(users) == 0 {
+				return nil, err
+			}
+			if err := w.manager(tx, out, users[0], links); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		for _, l := range links {
+			kind, ok := kinds[l.Other]
+			if !ok {
+				if !l.Removed {
+					continue // gone since; a later row says so
+				}
+				kind = object.User
+			}
+			put(out, r.name, bare(store.Link{ID: l.Other, Type: kind}), l.Removed)
+		}
+	}
+	if len(changed) == 0 && len(out.Members)+len(out.Owners)+len(out.Manager) == 0 {
+		return nil, nil
+	}
+	out.Properties = changed
+	if !w.minimal {
+		for _, name := range w.set(o) {
+			if !slices.Contains(out.Properties, name) {
+				out.Properties = append(out.Properties, name)
+			}
+		}
+	}
+	return out, nil
+}
