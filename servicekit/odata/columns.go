@@ -31,6 +31,9 @@ type Column struct {
 	// NotNull is true for columns that are never null; it makes ordering and
 	// `ne` cheaper.
 	NotNull bool
+	// Probe is a condition that finds the rows by an index of another table; it
+	// stands in for `eq`, with one parameter for the literal.
+	Probe string
 	// Items is set for collections.
 	Items *Items
 	// Words holds the search tokens of a property that $search matches by

@@ -182,6 +182,10 @@ func (c *compiler) compare(s scope, e Compare) error {
 		}
 		return nil
 	}
+	if e.Op == Eq && p.column.Probe != "" {
+		c.put(p.column.Probe, arg)
+		return nil
+	}
 	c.put(p.operand()+sqlOp[e.Op]+"?", arg)
 	return nil
 }

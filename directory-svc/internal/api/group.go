@@ -1,6 +1,8 @@
 package api
 
 import (
+	"strings"
+
 	"entente.dev/directory-svc/internal/group"
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/user"
@@ -35,6 +37,9 @@ func groupToProto(g *group.Group) *pb.Group {
 // applyGroup copies the properties that paths name from a message into g.
 func applyGroup(g *group.Group, in *pb.Group, paths []string) error {
 	for _, path := range paths {
+		if strings.HasPrefix(path, extensionsField) {
+			continue // the handler's business
+		}
 		switch path {
 		case "display_name":
 			g.DisplayName = in.GetDisplayName()

@@ -14,7 +14,9 @@ import (
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // Groups serves GroupService (DIR-123 to DIR-137).
@@ -83,6 +85,9 @@ func (s *Groups) create(ctx context.Context, who caller.Caller, t *store.Tenant,
 			return err
 		}
 		tx.Change(store.Change{Type: object.Group, ID: g.ID, Kind: store.Created})
+		if _, err := s.extend(tx, object.Group, g.ID, in.Extensions, present(in)); err != nil {
+			return err
+		}
 		if err := s.audit(ctx, tx, ev); err != nil {
 			return err
 		}
@@ -184,7 +189,14 @@ func (s *Groups) GetGroup(ctx context.Context, req *pb.GetGroupRequest) (*pb.Gro
 		}
 		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	names, err := selected(req.Query.GetSelect())
+	if err != nil {
+		return nil, err
+	}
+	return out, s.withExtensions(ctx, t.ID, extensionsAsked(names), []uuid.UUID{id}, func(_ int, values *structpb.Struct) { out.Extensions = values })
 }
 
 // ListGroups lists groups a page at a time (DIR-127, DIR-201).
@@ -197,7 +209,15 @@ func (s *Groups) ListGroups(ctx context.Context, req *pb.ListGroupsRequest) (*pb
 	if err := access.Directory(who, rights(t)); err != nil {
 		return nil, err
 	}
-	l, page, err := s.listing(who, route, req.Query, groupDescriptor, store.GroupColumns)
+	columns, err := s.filterable(ctx, t.ID, req.Query.GetFilter(), "groups", store.GroupColumns)
+	if err != nil {
+		return nil, err
+	}
+	names, err := selected(req.Query.GetSelect())
+	if err != nil {
+		return nil, err
+	}
+	l, page, err := s.listing(who, route, req.Query, groupDescriptor, columns)
 	if err != nil {
 		return nil, err
 	}
@@ -206,10 +226,11 @@ func (s *Groups) ListGroups(ctx context.Context, req *pb.ListGroupsRequest) (*pb
 		return nil, err
 	}
 	out := &pb.ListGroupsResponse{OdataCount: found.Count, NextPageToken: next(s.Core, who, route, req.Query, page, found), Value: make([]*pb.Group, len(found.Items))}
+	ids := make([]uuid.UUID, len(found.Items))
 	for i, g := range found.Items {
-		out.Value[i] = groupToProto(g)
+		out.Value[i], ids[i] = groupToProto(g), g.ID
 	}
-	return out, nil
+	return out, s.withExtensions(ctx, t.ID, extensionsAsked(names), ids, func(i int, values *structpb.Struct) { out.Value[i].Extensions = values })
 }
 
 // CountGroups counts groups (DIR-205).
@@ -260,7 +281,9 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 		if g, err = group.Update(*old, g, &t.Tenant); err != nil {
 			return err
 		}
-		if changed := slices.DeleteFunc(propertyNames(groupFields, paths), func(p string) bool { return p == "members@odata.bind" || p == "owners@odata.bind" }); len(changed) > 0 {
+		if changed := slices.DeleteFunc(propertyNames(groupFields, paths), func(p string) bool {
+			return p == "members@odata.bind" || p == "owners@odata.bind" || p == extensionsField
+		}); len(changed) > 0 {
 			if err := s.saveRule(tx, g.ID, old.Dynamic, g.Rule); err != nil {
 				return err
 			}
@@ -286,7 +309,7 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 				return err
 			}
 		}
-		return nil
+		return s.saveExtensions(ctx, tx, object.Group, g.ID, in.Extensions, paths, record("Update group", groupManagement, "Update", groupTarget(&g)))
 	})
 	if err != nil {
 		return nil, err

@@ -191,7 +191,7 @@ func applyUser(u *user.User, in *pb.User, paths []string, initialDomain string) 
 			if err := applyIdentities(u, in.Identities); err != nil {
 				return err
 			}
-		case "password_profile": // the handler's business
+		case "password_profile", extensionsField: // the handler's business
 		default:
 			if now == nil {
 				now = userToProto(u, initialDomain)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 var userDescriptor = (&pb.User{}).ProtoReflect().Descriptor()
@@ -42,7 +43,11 @@ func (s *Users) ListUsers(ctx context.Context, req *pb.ListUsersRequest) (*pb.Li
 	if err := signInActivity(who, properties); err != nil {
 		return nil, err
 	}
-	listing, page, err := s.listing(who, route, req.Query, userDescriptor, store.UserColumns)
+	columns, err := s.filterable(ctx, t.ID, req.Query.GetFilter(), "users", store.UserColumns)
+	if err != nil {
+		return nil, err
+	}
+	listing, page, err := s.listing(who, route, req.Query, userDescriptor, columns)
 	if err != nil {
 		return nil, err
 	}
@@ -70,9 +75,18 @@ func (s *Users) ListUsers(ctx context.Context, req *pb.ListUsersRequest) (*pb.Li
 		}
 	}
 	if expand {
-		err = s.expandManagers(ctx, who, t, found.Items, out.Value)
+		if err := s.expandManagers(ctx, who, t, found.Items, out.Value); err != nil {
+			return nil, err
+		}
 	}
-	return out, err
+	if degree < access.Everything {
+		return out, nil
+	}
+	ids := make([]uuid.UUID, len(found.Items))
+	for i, u := range found.Items {
+		ids[i] = u.ID
+	}
+	return out, s.withExtensions(ctx, t.ID, extensionsAsked(properties), ids, func(i int, values *structpb.Struct) { out.Value[i].Extensions = values })
 }
 
 // expandsManager reads $expand: users expand their manager and nothing else

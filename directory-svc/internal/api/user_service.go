@@ -19,6 +19,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // Users serves UserService.
@@ -60,6 +61,11 @@ func (s *Users) CreateUser(ctx context.Context, req *pb.CreateUserRequest) (*pb.
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
 		tx.InsertUser(&u, keep)
 		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
+		also, err := s.extend(tx, object.User, u.ID, in.Extensions, present(in))
+		if err != nil {
+			return err
+		}
+		ev.Targets[0].Modified = append(ev.Targets[0].Modified[:len(ev.Targets[0].Modified):len(ev.Targets[0].Modified)], also...)
 		return s.audit(ctx, tx, ev)
 	})
 	if err != nil {
@@ -127,9 +133,14 @@ func (s *Users) GetUser(ctx context.Context, req *pb.GetUserRequest) (*pb.User, 
 	}
 	out := limited(userToProto(u, t.InitialDomain), degree)
 	if expand {
-		err = s.expandManagers(ctx, who, t, []*user.User{u}, []*pb.User{out})
+		if err := s.expandManagers(ctx, who, t, []*user.User{u}, []*pb.User{out}); err != nil {
+			return nil, err
+		}
 	}
-	return out, err
+	if degree < access.Everything {
+		return out, nil
+	}
+	return out, s.withExtensions(ctx, t.ID, extensionsAsked(properties), []uuid.UUID{u.ID}, func(_ int, values *structpb.Struct) { out.Extensions = values })
 }
 
 // selected splits $select; names are checked by the query compiler and, for
@@ -225,7 +236,10 @@ func (s *Users) UpdateUser(ctx context.Context, req *pb.UpdateUserRequest) (*emp
 		if err := applyUser(&u, in, paths, t.InitialDomain); err != nil {
 			return err
 		}
-		return s.saveUser(ctx, tx, t, old, u, in.PasswordProfile, slices.Contains(properties, "passwordProfile"))
+		if err := s.saveUser(ctx, tx, t, old, u, in.PasswordProfile, slices.Contains(properties, "passwordProfile")); err != nil {
+			return err
+		}
+		return s.saveExtensions(ctx, tx, object.User, old.ID, in.Extensions, paths, ev)
 	})
 	if err != nil {
 		return nil, err

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"encoding/json"
+
 	"entente.dev/directory-svc/internal/extension"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/servicekit/odata"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
@@ -74,8 +77,8 @@ func (tx *Tx) HasExtension(name string) (bool, error) {
 func (tx *Tx) SetExtension(id, definition uuid.UUID, values []any) {
 	tx.Queue("delete from extension_values where tenant_id = $1 and object_id = $2 and property_id = $3", [16]byte(tx.Tenant), [16]byte(id), [16]byte(definition))
 	for i, v := range values {
-		tx.Queue("insert into extension_values (tenant_id, object_id, property_id, ordinal, value, value_key) values ($1, $2, $3, $4, to_jsonb($5::jsonb), $6)",
-			[16]byte(tx.Tenant), [16]byte(id), [16]byte(definition), int16(i), v, extension.Key(v))
+		tx.Queue("insert into extension_values (tenant_id, object_id, property_id, ordinal, value, value_key) values ($1, $2, $3, $4, $5, $6)",
+			[16]byte(tx.Tenant), [16]byte(id), [16]byte(definition), int16(i), jsonValue{v}, extension.Key(v))
 	}
 }
 
@@ -107,3 +110,28 @@ func (tx *Tx) CountExtensionValues(id uuid.UUID) (n int, err error) {
 		and exists (select from extension_properties p where p.tenant_id = v.tenant_id and p.id = v.property_id)`, [16]byte(tx.Tenant), [16]byte(id)).Scan(&n)
 	return n, err
 }
+
+// ExtensionColumn says where the values of an extension of the objects of a
+// table are, for filters.
+func ExtensionColumn(d extension.Definition, table string) odata.Column {
+	from := " from extension_values v where v.tenant_id = " + table + ".tenant_id and v.property_id = '" + d.ID.String() + "'"
+	if d.MultiValued {
+		return odata.Column{SQL: table + ".id", Items: &odata.Items{From: "extension_values v", On: "v.tenant_id = " + table + ".tenant_id and v.object_id = " + table +
+			".id and v.property_id = '" + d.ID.String() + "'", Columns: odata.Columns{"": {SQL: "v.value_key", Key: "v.value_key", Type: odata.TypeText, NotNull: true}}}}
+	}
+	held := "(select v.value_key" + from + " and v.object_id = " + table + ".id and v.ordinal = 0)"
+	switch d.DataType {
+	case "Boolean":
+		return odata.Column{SQL: held + "::boolean", Type: odata.TypeBool}
+	case "Integer", "LargeInteger":
+		return odata.Column{SQL: held + "::bigint", Type: odata.TypeNumber}
+	}
+	return odata.Column{SQL: held, Key: held, Type: odata.TypeText, Probe: table + ".id in (select v.object_id from extension_values v where v.tenant_id = nullif(current_setting('app.tenant_id'), '')::uuid and v.property_id = '" +
+		d.ID.String() + "' and v.value_key = ?)"}
+}
+
+// jsonValue has a value written as JSON; plain text would be taken for JSON
+// already.
+type jsonValue struct{ value any }
+
+func (v jsonValue) MarshalJSON() ([]byte, error) { return json.Marshal(v.value) }
