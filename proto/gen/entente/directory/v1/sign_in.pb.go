@@ -1222,7 +1222,7 @@ var File_entente_directory_v1_sign_in_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_sign_in_proto_rawDesc = "" +
 	"\n" +
-	"\"entente/directory/v1/sign_in.proto\x12\x14entente.directory.v1\x1a entente/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x11\n" +
+	"\"entente/directory/v1/sign_in.proto\x12\x14entente.directory.v1\x1a entente/options/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x11\n" +
 	"\x06SignIn\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\x8a\xb2\x19\x06\x10\x01P\x01h\x01R\x02id\x12-\n" +
@@ -1259,8 +1259,8 @@ const file_entente_directory_v1_sign_in_proto_rawDesc = "" +
 	"user_agent\x18\x19 \x01(\tH\x11R\tuserAgent\x88\x01\x01\x129\n" +
 	"\x11user_display_name\x18\x1a \x01(\tB\b\x8a\xb2\x19\x04P\x01p\x01H\x12R\x0fuserDisplayName\x88\x01\x01\x12$\n" +
 	"\auser_id\x18\x1b \x01(\tB\x06\x8a\xb2\x19\x02P\x01H\x13R\x06userId\x88\x01\x01\x12=\n" +
-	"\x13user_principal_name\x18\x1c \x01(\tB\b\x8a\xb2\x19\x04P\x01p\x01H\x14R\x11userPrincipalName\x88\x01\x01\x12<\n" +
-	"\x18cross_tenant_access_type\x18\x1d \x01(\tH\x15R\x15crossTenantAccessType\x88\x01\x01:\x1f\x8a\xb2\x19\x1b\n" +
+	"\x13user_principal_name\x18\x1c \x01(\tB\b\x8a\xb2\x19\x04P\x01p\x01H\x14R\x11userPrincipalName\x88\x01\x01\x12D\n" +
+	"\x18cross_tenant_access_type\x18\x1d \x01(\tB\x06\x8a\xb2\x19\x020\x01H\x15R\x15crossTenantAccessType\x88\x01\x01:\x1f\x8a\xb2\x19\x1b\n" +
 	"\x06signIn\x12\x11auditLogs/signInsB\x13\n" +
 	"\x11_app_display_nameB\t\n" +
 	"\a_app_idB\x12\n" +
