@@ -232,6 +232,14 @@ func (s *ExternalUsers) ResetExternalIdentity(ctx context.Context, req *pb.Reset
 	})
 }
 
+// BeginExternalConversion begins to turn an internal user into an external one
+// (DIR-71).
+func (s *ExternalUsers) BeginExternalConversion(ctx context.Context, req *pb.BeginExternalConversionRequest) (*pb.User, error) {
+	return s.changeExternal(ctx, req.TenantId, req.UserId, "Invite internal user to B2B collaboration", nil, func(u user.User) (user.User, error) {
+		return user.BeginConversion(u, req.Email, s.now())
+	})
+}
+
 // changeExternal changes one external user and records the activity for the
 // invitation service.
 func (s *ExternalUsers) changeExternal(ctx context.Context, tenantID, userID, activity string, details []audit.KeyValue, change func(user.User) (user.User, error)) (*pb.User, error) {

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"slices"
 	"time"
 
 	"entente.dev/directory-svc/internal/address"
@@ -121,5 +122,28 @@ func Reset(u User, mail string, now time.Time) (User, error) {
 		}
 		u.Mail, u.InvitedEmail, u.OtherMails = &mail, &mail, []string{mail}
 	}
+	return u, Check(&u)
+}
+
+// BeginConversion invites an internal user to sign in with an account from
+// elsewhere (DIR-71). The password works until that account is bound; name,
+// type and memberships stay.
+func BeginConversion(u User, mail string, now time.Time) (User, error) {
+	switch {
+	case u.External(), u.ExternalState != NeverInvited:
+		return User{}, fault.Precondition(errorspb.Reason_EXTERNAL_ACCOUNT, "The user is an external user already.")
+	case u.OnPremises.SyncEnabled != nil && *u.OnPremises.SyncEnabled, u.OnPremises.UserPrincipalName != nil:
+		return User{}, fault.Precondition(errorspb.Reason_EXTERNAL_ACCOUNT, "A user that is synchronized from on-premises cannot be converted.")
+	case !address.IsMail(mail):
+		return User{}, property.Invalid(resource, "mail")
+	}
+	u.ExternalState, u.ExternalStateChanged = PendingAcceptance, &now
+	if u.Mail == nil || address.Fold(*u.Mail) != address.Fold(mail) {
+		u.Mail, u.Proxies = &mail, u.proxiesFor(&mail)
+	}
+	if !slices.ContainsFunc(u.OtherMails, func(m string) bool { return address.Fold(m) == address.Fold(mail) }) {
+		u.OtherMails = append(slices.Clone(u.OtherMails), mail)
+	}
+	u.InvitedEmail = &mail
 	return u, Check(&u)
 }

@@ -97,7 +97,7 @@ func (x Change_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Kind.Descriptor instead.
 func (Change_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{22, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23, 0}
 }
 
 // What to do.
@@ -162,7 +162,7 @@ func (x ApplyExternalUsersRequest_Item_Operation) Number() protoreflect.EnumNumb
 
 // Deprecated: Use ApplyExternalUsersRequest_Item_Operation.Descriptor instead.
 func (ApplyExternalUsersRequest_Item_Operation) EnumDescriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34, 0, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35, 0, 0}
 }
 
 // Request of GetPrincipal.
@@ -1233,6 +1233,70 @@ func (x *ResetExternalIdentityRequest) GetEmail() string {
 	return ""
 }
 
+// Request of BeginExternalConversion.
+type BeginExternalConversionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant the call is about.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// The internal user.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The invited address.
+	Email         string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginExternalConversionRequest) Reset() {
+	*x = BeginExternalConversionRequest{}
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginExternalConversionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginExternalConversionRequest) ProtoMessage() {}
+
+func (x *BeginExternalConversionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginExternalConversionRequest.ProtoReflect.Descriptor instead.
+func (*BeginExternalConversionRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BeginExternalConversionRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *BeginExternalConversionRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *BeginExternalConversionRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
 // Request of GetExternalUser.
 type GetExternalUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1246,7 +1310,7 @@ type GetExternalUserRequest struct {
 
 func (x *GetExternalUserRequest) Reset() {
 	*x = GetExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1322,7 @@ func (x *GetExternalUserRequest) String() string {
 func (*GetExternalUserRequest) ProtoMessage() {}
 
 func (x *GetExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1335,7 @@ func (x *GetExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*GetExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{14}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetExternalUserRequest) GetTenantId() string {
@@ -1301,7 +1365,7 @@ type FindExternalUserByEmailRequest struct {
 
 func (x *FindExternalUserByEmailRequest) Reset() {
 	*x = FindExternalUserByEmailRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1377,7 @@ func (x *FindExternalUserByEmailRequest) String() string {
 func (*FindExternalUserByEmailRequest) ProtoMessage() {}
 
 func (x *FindExternalUserByEmailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1390,7 @@ func (x *FindExternalUserByEmailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExternalUserByEmailRequest.ProtoReflect.Descriptor instead.
 func (*FindExternalUserByEmailRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{15}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FindExternalUserByEmailRequest) GetTenantId() string {
@@ -1356,7 +1420,7 @@ type ResolveHomeAccountRequest struct {
 
 func (x *ResolveHomeAccountRequest) Reset() {
 	*x = ResolveHomeAccountRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1432,7 @@ func (x *ResolveHomeAccountRequest) String() string {
 func (*ResolveHomeAccountRequest) ProtoMessage() {}
 
 func (x *ResolveHomeAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1445,7 @@ func (x *ResolveHomeAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveHomeAccountRequest.ProtoReflect.Descriptor instead.
 func (*ResolveHomeAccountRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{16}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ResolveHomeAccountRequest) GetHomeTenantId() string {
@@ -1417,7 +1481,7 @@ type HomeAccount struct {
 
 func (x *HomeAccount) Reset() {
 	*x = HomeAccount{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1493,7 @@ func (x *HomeAccount) String() string {
 func (*HomeAccount) ProtoMessage() {}
 
 func (x *HomeAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1506,7 @@ func (x *HomeAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HomeAccount.ProtoReflect.Descriptor instead.
 func (*HomeAccount) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{17}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HomeAccount) GetHomeTenantId() string {
@@ -1495,7 +1559,7 @@ type SoftDeleteExternalUserRequest struct {
 
 func (x *SoftDeleteExternalUserRequest) Reset() {
 	*x = SoftDeleteExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1571,7 @@ func (x *SoftDeleteExternalUserRequest) String() string {
 func (*SoftDeleteExternalUserRequest) ProtoMessage() {}
 
 func (x *SoftDeleteExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +1584,7 @@ func (x *SoftDeleteExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SoftDeleteExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*SoftDeleteExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{18}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SoftDeleteExternalUserRequest) GetTenantId() string {
@@ -1555,7 +1619,7 @@ type GetFeedPositionRequest struct {
 
 func (x *GetFeedPositionRequest) Reset() {
 	*x = GetFeedPositionRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1631,7 @@ func (x *GetFeedPositionRequest) String() string {
 func (*GetFeedPositionRequest) ProtoMessage() {}
 
 func (x *GetFeedPositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +1644,7 @@ func (x *GetFeedPositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFeedPositionRequest.ProtoReflect.Descriptor instead.
 func (*GetFeedPositionRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{19}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetFeedPositionRequest) GetTenantId() string {
@@ -1601,7 +1665,7 @@ type FeedPosition struct {
 
 func (x *FeedPosition) Reset() {
 	*x = FeedPosition{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1677,7 @@ func (x *FeedPosition) String() string {
 func (*FeedPosition) ProtoMessage() {}
 
 func (x *FeedPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1690,7 @@ func (x *FeedPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedPosition.ProtoReflect.Descriptor instead.
 func (*FeedPosition) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{20}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FeedPosition) GetPosition() string {
@@ -1653,7 +1717,7 @@ type ListChangesRequest struct {
 
 func (x *ListChangesRequest) Reset() {
 	*x = ListChangesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1665,7 +1729,7 @@ func (x *ListChangesRequest) String() string {
 func (*ListChangesRequest) ProtoMessage() {}
 
 func (x *ListChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1678,7 +1742,7 @@ func (x *ListChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListChangesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{21}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListChangesRequest) GetTenantId() string {
@@ -1730,7 +1794,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +1806,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +1819,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{22}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Change) GetObjectId() string {
@@ -1815,7 +1879,7 @@ type ListChangesResponse struct {
 
 func (x *ListChangesResponse) Reset() {
 	*x = ListChangesResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +1891,7 @@ func (x *ListChangesResponse) String() string {
 func (*ListChangesResponse) ProtoMessage() {}
 
 func (x *ListChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +1904,7 @@ func (x *ListChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListChangesResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListChangesResponse) GetChanges() []*Change {
@@ -1875,7 +1939,7 @@ type WatchChangesRequest struct {
 
 func (x *WatchChangesRequest) Reset() {
 	*x = WatchChangesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +1951,7 @@ func (x *WatchChangesRequest) String() string {
 func (*WatchChangesRequest) ProtoMessage() {}
 
 func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +1964,7 @@ func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesRequest.ProtoReflect.Descriptor instead.
 func (*WatchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchChangesRequest) GetTenantIds() []string {
@@ -1921,7 +1985,7 @@ type ChangeHint struct {
 
 func (x *ChangeHint) Reset() {
 	*x = ChangeHint{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +1997,7 @@ func (x *ChangeHint) String() string {
 func (*ChangeHint) ProtoMessage() {}
 
 func (x *ChangeHint) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2010,7 @@ func (x *ChangeHint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeHint.ProtoReflect.Descriptor instead.
 func (*ChangeHint) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{25}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ChangeHint) GetTenantId() string {
@@ -1973,7 +2037,7 @@ type ListSourceUsersRequest struct {
 
 func (x *ListSourceUsersRequest) Reset() {
 	*x = ListSourceUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2049,7 @@ func (x *ListSourceUsersRequest) String() string {
 func (*ListSourceUsersRequest) ProtoMessage() {}
 
 func (x *ListSourceUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2062,7 @@ func (x *ListSourceUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourceUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListSourceUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{26}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListSourceUsersRequest) GetTenantId() string {
@@ -2048,7 +2112,7 @@ type SourceUser struct {
 
 func (x *SourceUser) Reset() {
 	*x = SourceUser{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2124,7 @@ func (x *SourceUser) String() string {
 func (*SourceUser) ProtoMessage() {}
 
 func (x *SourceUser) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2137,7 @@ func (x *SourceUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceUser.ProtoReflect.Descriptor instead.
 func (*SourceUser) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SourceUser) GetUser() *User {
@@ -2124,7 +2188,7 @@ type ListSourceUsersResponse struct {
 
 func (x *ListSourceUsersResponse) Reset() {
 	*x = ListSourceUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2136,7 +2200,7 @@ func (x *ListSourceUsersResponse) String() string {
 func (*ListSourceUsersResponse) ProtoMessage() {}
 
 func (x *ListSourceUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2149,7 +2213,7 @@ func (x *ListSourceUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourceUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListSourceUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{28}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListSourceUsersResponse) GetUsers() []*SourceUser {
@@ -2185,7 +2249,7 @@ type ListAssigneesRequest struct {
 
 func (x *ListAssigneesRequest) Reset() {
 	*x = ListAssigneesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2261,7 @@ func (x *ListAssigneesRequest) String() string {
 func (*ListAssigneesRequest) ProtoMessage() {}
 
 func (x *ListAssigneesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2274,7 @@ func (x *ListAssigneesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssigneesRequest.ProtoReflect.Descriptor instead.
 func (*ListAssigneesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{29}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListAssigneesRequest) GetTenantId() string {
@@ -2261,7 +2325,7 @@ type ListAssigneesResponse struct {
 
 func (x *ListAssigneesResponse) Reset() {
 	*x = ListAssigneesResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2337,7 @@ func (x *ListAssigneesResponse) String() string {
 func (*ListAssigneesResponse) ProtoMessage() {}
 
 func (x *ListAssigneesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2350,7 @@ func (x *ListAssigneesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssigneesResponse.ProtoReflect.Descriptor instead.
 func (*ListAssigneesResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{30}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListAssigneesResponse) GetUserIds() []string {
@@ -2320,7 +2384,7 @@ type ListTargetUsersRequest struct {
 
 func (x *ListTargetUsersRequest) Reset() {
 	*x = ListTargetUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2332,7 +2396,7 @@ func (x *ListTargetUsersRequest) String() string {
 func (*ListTargetUsersRequest) ProtoMessage() {}
 
 func (x *ListTargetUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2345,7 +2409,7 @@ func (x *ListTargetUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListTargetUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{31}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListTargetUsersRequest) GetResourceTenantId() string {
@@ -2399,7 +2463,7 @@ type TargetUser struct {
 
 func (x *TargetUser) Reset() {
 	*x = TargetUser{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2411,7 +2475,7 @@ func (x *TargetUser) String() string {
 func (*TargetUser) ProtoMessage() {}
 
 func (x *TargetUser) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2424,7 +2488,7 @@ func (x *TargetUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetUser.ProtoReflect.Descriptor instead.
 func (*TargetUser) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{32}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TargetUser) GetUser() *User {
@@ -2487,7 +2551,7 @@ type ListTargetUsersResponse struct {
 
 func (x *ListTargetUsersResponse) Reset() {
 	*x = ListTargetUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2499,7 +2563,7 @@ func (x *ListTargetUsersResponse) String() string {
 func (*ListTargetUsersResponse) ProtoMessage() {}
 
 func (x *ListTargetUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2512,7 +2576,7 @@ func (x *ListTargetUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListTargetUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{33}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListTargetUsersResponse) GetUsers() []*TargetUser {
@@ -2545,7 +2609,7 @@ type ApplyExternalUsersRequest struct {
 
 func (x *ApplyExternalUsersRequest) Reset() {
 	*x = ApplyExternalUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2621,7 @@ func (x *ApplyExternalUsersRequest) String() string {
 func (*ApplyExternalUsersRequest) ProtoMessage() {}
 
 func (x *ApplyExternalUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2634,7 @@ func (x *ApplyExternalUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersRequest.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ApplyExternalUsersRequest) GetResourceTenantId() string {
@@ -2633,7 +2697,7 @@ type ApplyExternalUsersResponse struct {
 
 func (x *ApplyExternalUsersResponse) Reset() {
 	*x = ApplyExternalUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2645,7 +2709,7 @@ func (x *ApplyExternalUsersResponse) String() string {
 func (*ApplyExternalUsersResponse) ProtoMessage() {}
 
 func (x *ApplyExternalUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +2722,7 @@ func (x *ApplyExternalUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersResponse.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ApplyExternalUsersResponse) GetResults() []*ApplyExternalUsersResponse_Result {
@@ -2683,7 +2747,7 @@ type CreateSynchronizationApplicationRequest struct {
 
 func (x *CreateSynchronizationApplicationRequest) Reset() {
 	*x = CreateSynchronizationApplicationRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2695,7 +2759,7 @@ func (x *CreateSynchronizationApplicationRequest) String() string {
 func (*CreateSynchronizationApplicationRequest) ProtoMessage() {}
 
 func (x *CreateSynchronizationApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2708,7 +2772,7 @@ func (x *CreateSynchronizationApplicationRequest) ProtoReflect() protoreflect.Me
 
 // Deprecated: Use CreateSynchronizationApplicationRequest.ProtoReflect.Descriptor instead.
 func (*CreateSynchronizationApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateSynchronizationApplicationRequest) GetTenantId() string {
@@ -2745,7 +2809,7 @@ type CreateSynchronizationApplicationResponse struct {
 
 func (x *CreateSynchronizationApplicationResponse) Reset() {
 	*x = CreateSynchronizationApplicationResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2757,7 +2821,7 @@ func (x *CreateSynchronizationApplicationResponse) String() string {
 func (*CreateSynchronizationApplicationResponse) ProtoMessage() {}
 
 func (x *CreateSynchronizationApplicationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2770,7 +2834,7 @@ func (x *CreateSynchronizationApplicationResponse) ProtoReflect() protoreflect.M
 
 // Deprecated: Use CreateSynchronizationApplicationResponse.ProtoReflect.Descriptor instead.
 func (*CreateSynchronizationApplicationResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreateSynchronizationApplicationResponse) GetApplication() *Application {
@@ -2800,7 +2864,7 @@ type GetSynchronizationApplicationRequest struct {
 
 func (x *GetSynchronizationApplicationRequest) Reset() {
 	*x = GetSynchronizationApplicationRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +2876,7 @@ func (x *GetSynchronizationApplicationRequest) String() string {
 func (*GetSynchronizationApplicationRequest) ProtoMessage() {}
 
 func (x *GetSynchronizationApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +2889,7 @@ func (x *GetSynchronizationApplicationRequest) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use GetSynchronizationApplicationRequest.ProtoReflect.Descriptor instead.
 func (*GetSynchronizationApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{38}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetSynchronizationApplicationRequest) GetTenantId() string {
@@ -2863,7 +2927,7 @@ type SynchronizationApplication struct {
 
 func (x *SynchronizationApplication) Reset() {
 	*x = SynchronizationApplication{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2875,7 +2939,7 @@ func (x *SynchronizationApplication) String() string {
 func (*SynchronizationApplication) ProtoMessage() {}
 
 func (x *SynchronizationApplication) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2888,7 +2952,7 @@ func (x *SynchronizationApplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SynchronizationApplication.ProtoReflect.Descriptor instead.
 func (*SynchronizationApplication) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SynchronizationApplication) GetServicePrincipalId() string {
@@ -2948,7 +3012,7 @@ type CheckAppAccessRequest struct {
 
 func (x *CheckAppAccessRequest) Reset() {
 	*x = CheckAppAccessRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3024,7 @@ func (x *CheckAppAccessRequest) String() string {
 func (*CheckAppAccessRequest) ProtoMessage() {}
 
 func (x *CheckAppAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3037,7 @@ func (x *CheckAppAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAppAccessRequest.ProtoReflect.Descriptor instead.
 func (*CheckAppAccessRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CheckAppAccessRequest) GetTenantId() string {
@@ -3012,7 +3076,7 @@ type CheckAppAccessResponse struct {
 
 func (x *CheckAppAccessResponse) Reset() {
 	*x = CheckAppAccessResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3024,7 +3088,7 @@ func (x *CheckAppAccessResponse) String() string {
 func (*CheckAppAccessResponse) ProtoMessage() {}
 
 func (x *CheckAppAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3037,7 +3101,7 @@ func (x *CheckAppAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAppAccessResponse.ProtoReflect.Descriptor instead.
 func (*CheckAppAccessResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CheckAppAccessResponse) GetAllowed() bool {
@@ -3076,7 +3140,7 @@ type Principal_Role struct {
 
 func (x *Principal_Role) Reset() {
 	*x = Principal_Role{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3088,7 +3152,7 @@ func (x *Principal_Role) String() string {
 func (*Principal_Role) ProtoMessage() {}
 
 func (x *Principal_Role) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3150,7 +3214,7 @@ type FindInviteConflictsResponse_Conflict struct {
 
 func (x *FindInviteConflictsResponse_Conflict) Reset() {
 	*x = FindInviteConflictsResponse_Conflict{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3162,7 +3226,7 @@ func (x *FindInviteConflictsResponse_Conflict) String() string {
 func (*FindInviteConflictsResponse_Conflict) ProtoMessage() {}
 
 func (x *FindInviteConflictsResponse_Conflict) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3259,7 +3323,7 @@ type ApplyExternalUsersRequest_Item struct {
 
 func (x *ApplyExternalUsersRequest_Item) Reset() {
 	*x = ApplyExternalUsersRequest_Item{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3271,7 +3335,7 @@ func (x *ApplyExternalUsersRequest_Item) String() string {
 func (*ApplyExternalUsersRequest_Item) ProtoMessage() {}
 
 func (x *ApplyExternalUsersRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3284,7 +3348,7 @@ func (x *ApplyExternalUsersRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersRequest_Item.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersRequest_Item) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35, 0}
 }
 
 func (x *ApplyExternalUsersRequest_Item) GetOperation() ApplyExternalUsersRequest_Item_Operation {
@@ -3366,7 +3430,7 @@ type ApplyExternalUsersResponse_Result struct {
 
 func (x *ApplyExternalUsersResponse_Result) Reset() {
 	*x = ApplyExternalUsersResponse_Result{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3378,7 +3442,7 @@ func (x *ApplyExternalUsersResponse_Result) String() string {
 func (*ApplyExternalUsersResponse_Result) ProtoMessage() {}
 
 func (x *ApplyExternalUsersResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3391,7 +3455,7 @@ func (x *ApplyExternalUsersResponse_Result) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use ApplyExternalUsersResponse_Result.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersResponse_Result) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36, 0}
 }
 
 func (x *ApplyExternalUsersResponse_Result) GetOutcome() string {
@@ -3544,6 +3608,10 @@ const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	"\asurname\x18\a \x01(\tR\asurname\x12\x16\n" +
 	"\x06method\x18\b \x01(\tR\x06method\"y\n" +
 	"\x1cResetExternalIdentityRequest\x12 \n" +
+	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\x12\x1c\n" +
+	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId\x12\x19\n" +
+	"\x05email\x18\x03 \x01(\tB\x03\xe0A\x02R\x05email\"{\n" +
+	"\x1eBeginExternalConversionRequest\x12 \n" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\x12\x1c\n" +
 	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId\x12\x19\n" +
 	"\x05email\x18\x03 \x01(\tB\x03\xe0A\x02R\x05email\"X\n" +
@@ -3728,12 +3796,13 @@ const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	"\fLookupTenant\x12).entente.directory.v1.LookupTenantRequest\x1a!.entente.directory.v1.TenantFacts\"5\x8a\xb2\x191\"\x0einvitation-svc\"\n" +
 	"policy-svc\"\bsync-svc\"\agateway(\x02\x12\x9f\x01\n" +
 	"\x12FindTenantByDomain\x12/.entente.directory.v1.FindTenantByDomainRequest\x1a!.entente.directory.v1.TenantFacts\"5\x8a\xb2\x191\"\x0einvitation-svc\"\n" +
-	"policy-svc\"\bsync-svc\"\agateway(\x022\xd1\b\n" +
+	"policy-svc\"\bsync-svc\"\agateway(\x022\xd7\t\n" +
 	"\x13ExternalUserService\x12\x92\x01\n" +
 	"\x13FindInviteConflicts\x120.entente.directory.v1.FindInviteConflictsRequest\x1a1.entente.directory.v1.FindInviteConflictsResponse\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x8f\x01\n" +
 	"\x12CreateExternalUser\x12/.entente.directory.v1.CreateExternalUserRequest\x1a0.entente.directory.v1.CreateExternalUserResponse\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12}\n" +
 	"\x14BindExternalIdentity\x121.entente.directory.v1.BindExternalIdentityRequest\x1a\x1a.entente.directory.v1.User\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x7f\n" +
-	"\x15ResetExternalIdentity\x122.entente.directory.v1.ResetExternalIdentityRequest\x1a\x1a.entente.directory.v1.User\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x7f\n" +
+	"\x15ResetExternalIdentity\x122.entente.directory.v1.ResetExternalIdentityRequest\x1a\x1a.entente.directory.v1.User\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x83\x01\n" +
+	"\x17BeginExternalConversion\x124.entente.directory.v1.BeginExternalConversionRequest\x1a\x1a.entente.directory.v1.User\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x7f\n" +
 	"\x0fGetExternalUser\x12,.entente.directory.v1.GetExternalUserRequest\x1a\x1a.entente.directory.v1.User\"\"\x8a\xb2\x19\x1e\"\x0einvitation-svc\"\n" +
 	"policy-svc(\x02\x12\x83\x01\n" +
 	"\x17FindExternalUserByEmail\x124.entente.directory.v1.FindExternalUserByEmailRequest\x1a\x1a.entente.directory.v1.User\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x8c\x01\n" +
@@ -3766,7 +3835,7 @@ func file_entente_directory_v1_internal_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_directory_v1_internal_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_entente_directory_v1_internal_proto_goTypes = []any{
 	(Change_Kind)(0), // 0: entente.directory.v1.Change.Kind
 	(ApplyExternalUsersRequest_Item_Operation)(0),    // 1: entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
@@ -3784,118 +3853,121 @@ var file_entente_directory_v1_internal_proto_goTypes = []any{
 	(*CreateExternalUserResponse)(nil),               // 13: entente.directory.v1.CreateExternalUserResponse
 	(*BindExternalIdentityRequest)(nil),              // 14: entente.directory.v1.BindExternalIdentityRequest
 	(*ResetExternalIdentityRequest)(nil),             // 15: entente.directory.v1.ResetExternalIdentityRequest
-	(*GetExternalUserRequest)(nil),                   // 16: entente.directory.v1.GetExternalUserRequest
-	(*FindExternalUserByEmailRequest)(nil),           // 17: entente.directory.v1.FindExternalUserByEmailRequest
-	(*ResolveHomeAccountRequest)(nil),                // 18: entente.directory.v1.ResolveHomeAccountRequest
-	(*HomeAccount)(nil),                              // 19: entente.directory.v1.HomeAccount
-	(*SoftDeleteExternalUserRequest)(nil),            // 20: entente.directory.v1.SoftDeleteExternalUserRequest
-	(*GetFeedPositionRequest)(nil),                   // 21: entente.directory.v1.GetFeedPositionRequest
-	(*FeedPosition)(nil),                             // 22: entente.directory.v1.FeedPosition
-	(*ListChangesRequest)(nil),                       // 23: entente.directory.v1.ListChangesRequest
-	(*Change)(nil),                                   // 24: entente.directory.v1.Change
-	(*ListChangesResponse)(nil),                      // 25: entente.directory.v1.ListChangesResponse
-	(*WatchChangesRequest)(nil),                      // 26: entente.directory.v1.WatchChangesRequest
-	(*ChangeHint)(nil),                               // 27: entente.directory.v1.ChangeHint
-	(*ListSourceUsersRequest)(nil),                   // 28: entente.directory.v1.ListSourceUsersRequest
-	(*SourceUser)(nil),                               // 29: entente.directory.v1.SourceUser
-	(*ListSourceUsersResponse)(nil),                  // 30: entente.directory.v1.ListSourceUsersResponse
-	(*ListAssigneesRequest)(nil),                     // 31: entente.directory.v1.ListAssigneesRequest
-	(*ListAssigneesResponse)(nil),                    // 32: entente.directory.v1.ListAssigneesResponse
-	(*ListTargetUsersRequest)(nil),                   // 33: entente.directory.v1.ListTargetUsersRequest
-	(*TargetUser)(nil),                               // 34: entente.directory.v1.TargetUser
-	(*ListTargetUsersResponse)(nil),                  // 35: entente.directory.v1.ListTargetUsersResponse
-	(*ApplyExternalUsersRequest)(nil),                // 36: entente.directory.v1.ApplyExternalUsersRequest
-	(*ApplyExternalUsersResponse)(nil),               // 37: entente.directory.v1.ApplyExternalUsersResponse
-	(*CreateSynchronizationApplicationRequest)(nil),  // 38: entente.directory.v1.CreateSynchronizationApplicationRequest
-	(*CreateSynchronizationApplicationResponse)(nil), // 39: entente.directory.v1.CreateSynchronizationApplicationResponse
-	(*GetSynchronizationApplicationRequest)(nil),     // 40: entente.directory.v1.GetSynchronizationApplicationRequest
-	(*SynchronizationApplication)(nil),               // 41: entente.directory.v1.SynchronizationApplication
-	(*CheckAppAccessRequest)(nil),                    // 42: entente.directory.v1.CheckAppAccessRequest
-	(*CheckAppAccessResponse)(nil),                   // 43: entente.directory.v1.CheckAppAccessResponse
-	(*Principal_Role)(nil),                           // 44: entente.directory.v1.Principal.Role
-	(*FindInviteConflictsResponse_Conflict)(nil),     // 45: entente.directory.v1.FindInviteConflictsResponse.Conflict
-	(*ApplyExternalUsersRequest_Item)(nil),           // 46: entente.directory.v1.ApplyExternalUsersRequest.Item
-	(*ApplyExternalUsersResponse_Result)(nil),        // 47: entente.directory.v1.ApplyExternalUsersResponse.Result
-	(*timestamppb.Timestamp)(nil),                    // 48: google.protobuf.Timestamp
-	(Tenant_TenantType)(0),                           // 49: entente.directory.v1.Tenant.TenantType
-	(Tenant_State)(0),                                // 50: entente.directory.v1.Tenant.State
-	(User_UserType)(0),                               // 51: entente.directory.v1.User.UserType
-	(*User)(nil),                                     // 52: entente.directory.v1.User
-	(*Application)(nil),                              // 53: entente.directory.v1.Application
-	(*ServicePrincipal)(nil),                         // 54: entente.directory.v1.ServicePrincipal
-	(*emptypb.Empty)(nil),                            // 55: google.protobuf.Empty
+	(*BeginExternalConversionRequest)(nil),           // 16: entente.directory.v1.BeginExternalConversionRequest
+	(*GetExternalUserRequest)(nil),                   // 17: entente.directory.v1.GetExternalUserRequest
+	(*FindExternalUserByEmailRequest)(nil),           // 18: entente.directory.v1.FindExternalUserByEmailRequest
+	(*ResolveHomeAccountRequest)(nil),                // 19: entente.directory.v1.ResolveHomeAccountRequest
+	(*HomeAccount)(nil),                              // 20: entente.directory.v1.HomeAccount
+	(*SoftDeleteExternalUserRequest)(nil),            // 21: entente.directory.v1.SoftDeleteExternalUserRequest
+	(*GetFeedPositionRequest)(nil),                   // 22: entente.directory.v1.GetFeedPositionRequest
+	(*FeedPosition)(nil),                             // 23: entente.directory.v1.FeedPosition
+	(*ListChangesRequest)(nil),                       // 24: entente.directory.v1.ListChangesRequest
+	(*Change)(nil),                                   // 25: entente.directory.v1.Change
+	(*ListChangesResponse)(nil),                      // 26: entente.directory.v1.ListChangesResponse
+	(*WatchChangesRequest)(nil),                      // 27: entente.directory.v1.WatchChangesRequest
+	(*ChangeHint)(nil),                               // 28: entente.directory.v1.ChangeHint
+	(*ListSourceUsersRequest)(nil),                   // 29: entente.directory.v1.ListSourceUsersRequest
+	(*SourceUser)(nil),                               // 30: entente.directory.v1.SourceUser
+	(*ListSourceUsersResponse)(nil),                  // 31: entente.directory.v1.ListSourceUsersResponse
+	(*ListAssigneesRequest)(nil),                     // 32: entente.directory.v1.ListAssigneesRequest
+	(*ListAssigneesResponse)(nil),                    // 33: entente.directory.v1.ListAssigneesResponse
+	(*ListTargetUsersRequest)(nil),                   // 34: entente.directory.v1.ListTargetUsersRequest
+	(*TargetUser)(nil),                               // 35: entente.directory.v1.TargetUser
+	(*ListTargetUsersResponse)(nil),                  // 36: entente.directory.v1.ListTargetUsersResponse
+	(*ApplyExternalUsersRequest)(nil),                // 37: entente.directory.v1.ApplyExternalUsersRequest
+	(*ApplyExternalUsersResponse)(nil),               // 38: entente.directory.v1.ApplyExternalUsersResponse
+	(*CreateSynchronizationApplicationRequest)(nil),  // 39: entente.directory.v1.CreateSynchronizationApplicationRequest
+	(*CreateSynchronizationApplicationResponse)(nil), // 40: entente.directory.v1.CreateSynchronizationApplicationResponse
+	(*GetSynchronizationApplicationRequest)(nil),     // 41: entente.directory.v1.GetSynchronizationApplicationRequest
+	(*SynchronizationApplication)(nil),               // 42: entente.directory.v1.SynchronizationApplication
+	(*CheckAppAccessRequest)(nil),                    // 43: entente.directory.v1.CheckAppAccessRequest
+	(*CheckAppAccessResponse)(nil),                   // 44: entente.directory.v1.CheckAppAccessResponse
+	(*Principal_Role)(nil),                           // 45: entente.directory.v1.Principal.Role
+	(*FindInviteConflictsResponse_Conflict)(nil),     // 46: entente.directory.v1.FindInviteConflictsResponse.Conflict
+	(*ApplyExternalUsersRequest_Item)(nil),           // 47: entente.directory.v1.ApplyExternalUsersRequest.Item
+	(*ApplyExternalUsersResponse_Result)(nil),        // 48: entente.directory.v1.ApplyExternalUsersResponse.Result
+	(*timestamppb.Timestamp)(nil),                    // 49: google.protobuf.Timestamp
+	(Tenant_TenantType)(0),                           // 50: entente.directory.v1.Tenant.TenantType
+	(Tenant_State)(0),                                // 51: entente.directory.v1.Tenant.State
+	(User_UserType)(0),                               // 52: entente.directory.v1.User.UserType
+	(*User)(nil),                                     // 53: entente.directory.v1.User
+	(*Application)(nil),                              // 54: entente.directory.v1.Application
+	(*ServicePrincipal)(nil),                         // 55: entente.directory.v1.ServicePrincipal
+	(*emptypb.Empty)(nil),                            // 56: google.protobuf.Empty
 }
 var file_entente_directory_v1_internal_proto_depIdxs = []int32{
-	44, // 0: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
-	48, // 1: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
-	49, // 2: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
-	50, // 3: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
-	45, // 4: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
-	51, // 5: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
+	45, // 0: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
+	49, // 1: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
+	50, // 2: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
+	51, // 3: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
+	46, // 4: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
+	52, // 5: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
 	11, // 6: entente.directory.v1.CreateExternalUserRequest.home_key:type_name -> entente.directory.v1.HomeKey
-	52, // 7: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
-	52, // 8: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
+	53, // 7: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
+	53, // 8: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
 	11, // 9: entente.directory.v1.BindExternalIdentityRequest.home_key:type_name -> entente.directory.v1.HomeKey
 	0,  // 10: entente.directory.v1.Change.kind:type_name -> entente.directory.v1.Change.Kind
-	48, // 11: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
-	24, // 12: entente.directory.v1.ListChangesResponse.changes:type_name -> entente.directory.v1.Change
-	52, // 13: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
-	29, // 14: entente.directory.v1.ListSourceUsersResponse.users:type_name -> entente.directory.v1.SourceUser
-	52, // 15: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
-	34, // 16: entente.directory.v1.ListTargetUsersResponse.users:type_name -> entente.directory.v1.TargetUser
-	46, // 17: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
-	47, // 18: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
-	53, // 19: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
-	54, // 20: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
-	52, // 21: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
+	49, // 11: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
+	25, // 12: entente.directory.v1.ListChangesResponse.changes:type_name -> entente.directory.v1.Change
+	53, // 13: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
+	30, // 14: entente.directory.v1.ListSourceUsersResponse.users:type_name -> entente.directory.v1.SourceUser
+	53, // 15: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
+	35, // 16: entente.directory.v1.ListTargetUsersResponse.users:type_name -> entente.directory.v1.TargetUser
+	47, // 17: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
+	48, // 18: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
+	54, // 19: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
+	55, // 20: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
+	53, // 21: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
 	1,  // 22: entente.directory.v1.ApplyExternalUsersRequest.Item.operation:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
-	52, // 23: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
+	53, // 23: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
 	2,  // 24: entente.directory.v1.PrincipalService.GetPrincipal:input_type -> entente.directory.v1.GetPrincipalRequest
 	4,  // 25: entente.directory.v1.PrincipalService.ListGroupIds:input_type -> entente.directory.v1.ListGroupIdsRequest
-	42, // 26: entente.directory.v1.PrincipalService.CheckAppAccess:input_type -> entente.directory.v1.CheckAppAccessRequest
+	43, // 26: entente.directory.v1.PrincipalService.CheckAppAccess:input_type -> entente.directory.v1.CheckAppAccessRequest
 	6,  // 27: entente.directory.v1.TenantDirectoryService.LookupTenant:input_type -> entente.directory.v1.LookupTenantRequest
 	7,  // 28: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:input_type -> entente.directory.v1.FindTenantByDomainRequest
 	9,  // 29: entente.directory.v1.ExternalUserService.FindInviteConflicts:input_type -> entente.directory.v1.FindInviteConflictsRequest
 	12, // 30: entente.directory.v1.ExternalUserService.CreateExternalUser:input_type -> entente.directory.v1.CreateExternalUserRequest
 	14, // 31: entente.directory.v1.ExternalUserService.BindExternalIdentity:input_type -> entente.directory.v1.BindExternalIdentityRequest
 	15, // 32: entente.directory.v1.ExternalUserService.ResetExternalIdentity:input_type -> entente.directory.v1.ResetExternalIdentityRequest
-	16, // 33: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
-	17, // 34: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
-	18, // 35: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
-	20, // 36: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
-	21, // 37: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
-	23, // 38: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
-	26, // 39: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
-	28, // 40: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
-	31, // 41: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
-	33, // 42: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
-	36, // 43: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
-	38, // 44: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
-	40, // 45: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
-	3,  // 46: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
-	5,  // 47: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
-	43, // 48: entente.directory.v1.PrincipalService.CheckAppAccess:output_type -> entente.directory.v1.CheckAppAccessResponse
-	8,  // 49: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
-	8,  // 50: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
-	10, // 51: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
-	13, // 52: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
-	52, // 53: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
-	52, // 54: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
-	52, // 55: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
-	52, // 56: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
-	19, // 57: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
-	55, // 58: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
-	22, // 59: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
-	25, // 60: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
-	27, // 61: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
-	30, // 62: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
-	32, // 63: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
-	35, // 64: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
-	37, // 65: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
-	39, // 66: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
-	41, // 67: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
-	46, // [46:68] is the sub-list for method output_type
-	24, // [24:46] is the sub-list for method input_type
+	16, // 33: entente.directory.v1.ExternalUserService.BeginExternalConversion:input_type -> entente.directory.v1.BeginExternalConversionRequest
+	17, // 34: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
+	18, // 35: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
+	19, // 36: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
+	21, // 37: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
+	22, // 38: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
+	24, // 39: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
+	27, // 40: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
+	29, // 41: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
+	32, // 42: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
+	34, // 43: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
+	37, // 44: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
+	39, // 45: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
+	41, // 46: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
+	3,  // 47: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
+	5,  // 48: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
+	44, // 49: entente.directory.v1.PrincipalService.CheckAppAccess:output_type -> entente.directory.v1.CheckAppAccessResponse
+	8,  // 50: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
+	8,  // 51: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
+	10, // 52: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
+	13, // 53: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
+	53, // 54: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
+	53, // 55: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
+	53, // 56: entente.directory.v1.ExternalUserService.BeginExternalConversion:output_type -> entente.directory.v1.User
+	53, // 57: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
+	53, // 58: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
+	20, // 59: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
+	56, // 60: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
+	23, // 61: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
+	26, // 62: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
+	28, // 63: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
+	31, // 64: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
+	33, // 65: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
+	36, // 66: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
+	38, // 67: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
+	40, // 68: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
+	42, // 69: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
+	47, // [47:70] is the sub-list for method output_type
+	24, // [24:47] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -3915,7 +3987,7 @@ func file_entente_directory_v1_internal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_internal_proto_rawDesc), len(file_entente_directory_v1_internal_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   46,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -365,6 +365,7 @@ const (
 	ExternalUserService_CreateExternalUser_FullMethodName      = "/entente.directory.v1.ExternalUserService/CreateExternalUser"
 	ExternalUserService_BindExternalIdentity_FullMethodName    = "/entente.directory.v1.ExternalUserService/BindExternalIdentity"
 	ExternalUserService_ResetExternalIdentity_FullMethodName   = "/entente.directory.v1.ExternalUserService/ResetExternalIdentity"
+	ExternalUserService_BeginExternalConversion_FullMethodName = "/entente.directory.v1.ExternalUserService/BeginExternalConversion"
 	ExternalUserService_GetExternalUser_FullMethodName         = "/entente.directory.v1.ExternalUserService/GetExternalUser"
 	ExternalUserService_FindExternalUserByEmail_FullMethodName = "/entente.directory.v1.ExternalUserService/FindExternalUserByEmail"
 	ExternalUserService_ResolveHomeAccount_FullMethodName      = "/entente.directory.v1.ExternalUserService/ResolveHomeAccount"
@@ -386,6 +387,10 @@ type ExternalUserServiceClient interface {
 	BindExternalIdentity(ctx context.Context, in *BindExternalIdentityRequest, opts ...grpc.CallOption) (*User, error)
 	// Takes a redemption back to pending (DIR-62).
 	ResetExternalIdentity(ctx context.Context, in *ResetExternalIdentityRequest, opts ...grpc.CallOption) (*User, error)
+	// Begins to turn an internal user into an external one (DIR-71): the password
+	// works until the identity is bound. Users from on-premises and users that
+	// became internal by conversion are a failed precondition.
+	BeginExternalConversion(ctx context.Context, in *BeginExternalConversionRequest, opts ...grpc.CallOption) (*User, error)
 	// Returns one user of the tenant, live or soft-deleted, for the state of an invitation.
 	GetExternalUser(ctx context.Context, in *GetExternalUserRequest, opts ...grpc.CallOption) (*User, error)
 	// Finds the live user an address belongs to: proxy addresses, then invited address, then UPN (DIR-63).
@@ -438,6 +443,16 @@ func (c *externalUserServiceClient) ResetExternalIdentity(ctx context.Context, i
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(User)
 	err := c.cc.Invoke(ctx, ExternalUserService_ResetExternalIdentity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *externalUserServiceClient) BeginExternalConversion(ctx context.Context, in *BeginExternalConversionRequest, opts ...grpc.CallOption) (*User, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(User)
+	err := c.cc.Invoke(ctx, ExternalUserService_BeginExternalConversion_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -499,6 +514,10 @@ type ExternalUserServiceServer interface {
 	BindExternalIdentity(context.Context, *BindExternalIdentityRequest) (*User, error)
 	// Takes a redemption back to pending (DIR-62).
 	ResetExternalIdentity(context.Context, *ResetExternalIdentityRequest) (*User, error)
+	// Begins to turn an internal user into an external one (DIR-71): the password
+	// works until the identity is bound. Users from on-premises and users that
+	// became internal by conversion are a failed precondition.
+	BeginExternalConversion(context.Context, *BeginExternalConversionRequest) (*User, error)
 	// Returns one user of the tenant, live or soft-deleted, for the state of an invitation.
 	GetExternalUser(context.Context, *GetExternalUserRequest) (*User, error)
 	// Finds the live user an address belongs to: proxy addresses, then invited address, then UPN (DIR-63).
@@ -528,6 +547,9 @@ func (UnimplementedExternalUserServiceServer) BindExternalIdentity(context.Conte
 }
 func (UnimplementedExternalUserServiceServer) ResetExternalIdentity(context.Context, *ResetExternalIdentityRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetExternalIdentity not implemented")
+}
+func (UnimplementedExternalUserServiceServer) BeginExternalConversion(context.Context, *BeginExternalConversionRequest) (*User, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeginExternalConversion not implemented")
 }
 func (UnimplementedExternalUserServiceServer) GetExternalUser(context.Context, *GetExternalUserRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetExternalUser not implemented")
@@ -634,6 +656,24 @@ func _ExternalUserService_ResetExternalIdentity_Handler(srv interface{}, ctx con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ExternalUserService_BeginExternalConversion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeginExternalConversionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExternalUserServiceServer).BeginExternalConversion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExternalUserService_BeginExternalConversion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExternalUserServiceServer).BeginExternalConversion(ctx, req.(*BeginExternalConversionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ExternalUserService_GetExternalUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetExternalUserRequest)
 	if err := dec(in); err != nil {
@@ -728,6 +768,10 @@ var ExternalUserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResetExternalIdentity",
 			Handler:    _ExternalUserService_ResetExternalIdentity_Handler,
+		},
+		{
+			MethodName: "BeginExternalConversion",
+			Handler:    _ExternalUserService_BeginExternalConversion_Handler,
 		},
 		{
 			MethodName: "GetExternalUser",
