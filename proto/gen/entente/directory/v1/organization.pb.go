@@ -559,7 +559,7 @@ func (x *VerifiedDomain) GetType() string {
 // Graph type domain.
 type Domain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Object id, a lower-case GUID.
+	// Name of the domain, lower-case; given when it is added.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Authentication type.
 	AuthenticationType *string `protobuf:"bytes,2,opt,name=authentication_type,json=authenticationType,proto3,oneof" json:"authentication_type,omitempty"`
@@ -1944,7 +1944,7 @@ const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\x05_type\"\xb9\x06\n" +
 	"\x06Domain\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
-	"\x8a\xb2\x19\x06\x10\x01P\x01h\x01R\x02id\x124\n" +
+	"\x8a\xb2\x19\x06\x18\x01P\x01h\x01R\x02id\x124\n" +
 	"\x13authentication_type\x18\x02 \x01(\tH\x00R\x12authenticationType\x88\x01\x01\x124\n" +
 	"\x13availability_status\x18\x03 \x01(\tH\x01R\x12availabilityStatus\x88\x01\x01\x12-\n" +
 	"\x10is_admin_managed\x18\x04 \x01(\bH\x02R\x0eisAdminManaged\x88\x01\x01\x12\"\n" +
