@@ -213,7 +213,9 @@ func TestDeltaOfGroupsTellsMembers(t *testing.T) {
 		t.Error(got, err)
 	}
 	for _, call := range []func() (*pb.ListDeltaResponse, error){
-		func() (*pb.ListDeltaResponse, error) { return h.delta().ListContactsDelta(h.ctx, &pb.ListDeltaRequest{}) },
+		func() (*pb.ListDeltaResponse, error) {
+			return h.delta().ListContactsDelta(h.ctx, &pb.ListDeltaRequest{})
+		},
 		func() (*pb.ListDeltaResponse, error) {
 			return h.delta().ListAdministrativeUnitsDelta(h.ctx, &pb.ListDeltaRequest{})
 		},

@@ -135,6 +135,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	pb.RegisterPrincipalServiceServer(r, &api.Principals{Core: s.core})
 	pb.RegisterTenantDirectoryServiceServer(r, &api.TenantDirectory{Core: s.core})
 	pb.RegisterExternalUserServiceServer(r, &api.ExternalUsers{Core: s.core})
+	pb.RegisterCredentialServiceServer(r, &api.Credentials{Core: s.core})
 	pb.RegisterDeltaServiceServer(r, &api.Delta{Core: s.core})
 	pb.RegisterChangeFeedServiceServer(r, &api.Feed{Core: s.core, Hints: s.hints})
 	pb.RegisterProvisioningServiceServer(r, &api.Provisioning{Core: s.core})

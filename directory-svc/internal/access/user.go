@@ -231,3 +231,12 @@ func Directory(c caller.Caller, in Tenant) error {
 func NeedsTarget(properties []string) bool {
 	return slices.ContainsFunc(properties, func(p string) bool { return classOf[p] != Basic })
 }
+
+// ResetPassword decides whether the caller may reset the password of the user
+// (DIR-79, DIR-178).
+func ResetPassword(c caller.Caller, t Target) error {
+	if passwords.allows(c, t) {
+		return nil
+	}
+	return property.Denied()
+}

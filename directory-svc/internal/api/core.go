@@ -9,6 +9,7 @@ import (
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/password"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/setting"
 	"entente.dev/directory-svc/internal/store"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/audit"
@@ -30,6 +31,8 @@ type Core struct {
 	Tokens    *odata.Tokens
 	// Suffix is the domain under which initial domains are made (DIR-21).
 	Suffix string
+
+	passwordRules fresh[tenant.ID, setting.Settings]
 	// Resolver answers for the domains that tenants prove.
 	Resolver Resolver
 }

@@ -10,6 +10,7 @@ import (
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/password"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/setting"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
@@ -51,7 +52,11 @@ func (s *Users) CreateUser(ctx context.Context, req *pb.CreateUserRequest) (*pb.
 	if u, err = user.New(u, in.AccountEnabled, newID(), &t.Tenant, now); err != nil {
 		return nil, err
 	}
-	keep, err := s.newPassword(&u, in.GetPasswordProfile(), secret, &t.Tenant)
+	rules, err := s.rulesOfPasswords(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	keep, err := s.newPassword(rules, &u, in.GetPasswordProfile(), secret, &t.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -75,28 +80,6 @@ func (s *Users) CreateUser(ctx context.Context, req *pb.CreateUserRequest) (*pb.
 		out.PasswordProfile = &pb.PasswordProfile{Password: &generated, ForceChangePasswordNextSignIn: ptr(keep.MustChange)}
 	}
 	return out, nil
-}
-
-// newPassword judges a password and makes its verifier; nil for no password.
-// The memory-hard part comes later, in the background.
-func (c *Core) newPassword(u *user.User, in *pb.PasswordProfile, secret string, t *organization.Tenant) (*store.Password, error) {
-	if secret == "" {
-		return nil, nil
-	}
-	judge := password.Context{WaiveStrength: u.HasPolicy(user.DisableStrongPassword), Names: []string{t.DisplayName}}
-	for _, name := range []*string{u.GivenName, u.Surname} {
-		if name != nil {
-			judge.Names = append(judge.Names, *name)
-		}
-	}
-	if err := password.Check(secret, judge); err != nil {
-		return nil, err
-	}
-	return &store.Password{
-		Scheme: int16(password.Keyed), Verifier: c.Verifiers.Key(secret),
-		MustChange:    in == nil || in.ForceChangePasswordNextSignIn == nil || *in.ForceChangePasswordNextSignIn,
-		MustChangeMFA: in.GetForceChangePasswordNextSignInWithMfa(),
-	}, nil
 }
 
 // GetUser returns one live user (DIR-43).
@@ -271,6 +254,9 @@ func (s *Users) saveUser(ctx context.Context, tx *store.Tx, t *store.Tenant, old
 	if keep != nil {
 		tx.SetPassword(u.ID, keep)
 	}
+	if secret != "" {
+		tx.ClearLockouts(u.ID)
+	}
 	tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Updated, Properties: d.Properties})
 	ev := record("Update user", userManagement, "Update", userTarget(&u))
 	ev.Targets[0].Modified = modified(userToProto(old, t.InitialDomain), userToProto(&u, t.InitialDomain), d.Properties)
@@ -289,7 +275,11 @@ func (s *Users) saveUser(ctx context.Context, tx *store.Tx, t *store.Tenant, old
 // profile without a password changes the flags of the present one.
 func (s *Users) changePassword(tx *store.Tx, u *user.User, in *pb.PasswordProfile, secret string, t *organization.Tenant) (*store.Password, error) {
 	if secret != "" {
-		return s.newPassword(u, in, secret, t)
+		rules, err := tx.Effective(setting.PasswordRule, nil)
+		if err != nil {
+			return nil, err
+		}
+		return s.newPassword(rules, u, in, secret, t)
 	}
 	if in == nil {
 		return nil, property.Invalid("User", "passwordProfile")

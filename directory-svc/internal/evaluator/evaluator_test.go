@@ -108,12 +108,13 @@ func (f *fixture) settle(e *evaluator.Evaluator) int {
 	}
 }
 
-// rename changes the department of some users, with rows in the feed.
+// move changes the department of some users, with rows in the feed.
 func (f *fixture) move(n int, department string) {
 	f.t.Helper()
 	f.write(func(tx *store.Tx) error {
-		rows, err := tx.Pgx().Query(f.t.Context(), `update users set department = $2, department_key = $2 where tenant_id = $1
-			and id in (select id from users where tenant_id = $1 and department is distinct from $2 order by id desc limit $3) returning id`, [16]byte(f.home), department, n)
+		rows, err := tx.Pgx().Query(f.t.Context(), `update users set department = $2, department_key = $2
+			from (select id from users where tenant_id = $1 and department is distinct from $2 order by id desc limit $3) moved
+			where users.tenant_id = $1 and users.id >= moved.id and users.id <= moved.id returning users.id`, [16]byte(f.home), department, n)
 		if err != nil {
 			return err
 		}

@@ -56,6 +56,23 @@ func (v *Verifiers) mac(salt []byte, password string) []byte {
 	return h.Sum(salt)
 }
 
+// Fingerprint tells wrong passwords of one user apart, without saying what
+// they are.
+func (v *Verifiers) Fingerprint(user, password string) []byte {
+	h := hmac.New(sha256.New, v.key)
+	h.Write([]byte("wrong\x00" + user + "\x00" + password))
+	return h.Sum(nil)[:16]
+}
+
+// Nobody is the verifier of a password that nobody has, for names that nobody
+// has: checking against it takes as long as against a real one.
+func (v *Verifiers) Nobody() []byte {
+	out := make([]byte, 8+2*saltLength+macLength)
+	binary.BigEndian.PutUint32(out, passes)
+	binary.BigEndian.PutUint32(out[4:], memoryKiB)
+	return out
+}
+
 // Harden lifts a keyed verifier to argon2id. The layout is: passes and memory
 // (4 bytes each), second salt, first salt, hash.
 func (v *Verifiers) Harden(keyed []byte) ([]byte, error) {

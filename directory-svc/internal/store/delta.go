@@ -33,8 +33,8 @@ func (tx *Tx) LiveAfter(t object.Type, after uuid.UUID, limit int) ([]uuid.UUID,
 // LiveAmong lists those of the ids that are live objects of a type, in order.
 func (tx *Tx) LiveAmong(t object.Type, list []uuid.UUID) ([]uuid.UUID, error) {
 	in := tracked[t]
-	rows, err := tx.Pgx().Query(tx.Context(), "select id from "+in.table+" where tenant_id = $1 and id = any($2) and "+in.live+" order by id",
-		[16]byte(tx.Tenant), ids(list))
+	rows, err := tx.Pgx().Query(tx.Context(), "select found.id from unnest($2::uuid[]) wanted (id) cross join lateral (select id from "+in.table+
+		" o where tenant_id = $1 and o.id >= wanted.id and o.id <= wanted.id and "+in.live+" order by o.id limit 1) found order by found.id", [16]byte(tx.Tenant), ids(list))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,8 @@ func (tx *Tx) LiveAmong(t object.Type, list []uuid.UUID) ([]uuid.UUID, error) {
 // soft-deleted after a time.
 func (tx *Tx) RestorableAmong(t object.Type, list []uuid.UUID, after time.Time) ([]uuid.UUID, error) {
 	in := tracked[t]
-	rows, err := tx.Pgx().Query(tx.Context(), "select id from "+in.table+" where tenant_id = $1 and id = any($2) and "+in.deleted, [16]byte(tx.Tenant), ids(list), after)
+	rows, err := tx.Pgx().Query(tx.Context(), "select found.id from unnest($2::uuid[]) wanted (id) cross join lateral (select id from "+in.table+
+		" o where tenant_id = $1 and o.id >= wanted.id and o.id <= wanted.id and "+in.deleted+" order by o.id limit 1) found", [16]byte(tx.Tenant), ids(list), after)
 	if err != nil {
 		return nil, err
 	}

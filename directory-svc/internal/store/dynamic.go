@@ -215,15 +215,27 @@ func (tx *Tx) UsersPage(after uuid.UUID, limit int, properties []string) ([]*use
 	return collectUsers(rows, selection)
 }
 
+// Look-ups of many users at once, each a descent of its own: see batch.go.
+const (
+	membershipsOf = ` from unnest($2::uuid[]) wanted (id)
+		cross join lateral (select group_id, member_id, dormant from group_members where tenant_id = $1 and member_id >= wanted.id and member_id <= wanted.id
+			order by member_id offset 0) m
+		cross join lateral (select id, deleted_at, dynamic from groups where tenant_id = $1 and groups.id >= m.group_id and groups.id <= m.group_id order by groups.id limit 1) g `
+	groupsHolding = "select m.member_id, m.group_id" + membershipsOf + "where m.group_id = any($3) and not m.dormant and g.deleted_at is null"
+	ruleLinks     = "select m.group_id, m.member_id" + membershipsOf + `where g.dynamic
+		union all select m.unit_id, m.member_id from unnest($2::uuid[]) wanted (id)
+			cross join lateral (select unit_id, member_id from unit_members where tenant_id = $1 and member_id >= wanted.id and member_id <= wanted.id order by member_id offset 0) m
+			cross join lateral (select dynamic from administrative_units u where tenant_id = $1 and u.id >= m.unit_id and u.id <= m.unit_id order by u.id limit 1) u
+			where u.dynamic`
+)
+
 // GroupsHolding tells which of the groups hold each of the users directly.
 func (tx *Tx) GroupsHolding(users, groups []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error) {
 	out := make(map[uuid.UUID][]uuid.UUID)
 	if len(users) == 0 || len(groups) == 0 {
 		return out, nil
 	}
-	rows, err := tx.Pgx().Query(tx.Context(), `select m.member_id, m.group_id from unnest($2::uuid[]) wanted (id)
-		join group_members m on m.tenant_id = $1 and m.member_id = wanted.id and m.group_id = any($3) and not m.dormant
-		join groups g on g.tenant_id = $1 and g.id = m.group_id and g.deleted_at is null`, [16]byte(tx.Tenant), ids(users), ids(groups))
+	rows, err := tx.Pgx().Query(tx.Context(), groupsHolding, [16]byte(tx.Tenant), ids(users), ids(groups))
 	if err != nil {
 		return nil, err
 	}
@@ -240,11 +252,7 @@ type RuleLink struct{ Holder, Member uuid.UUID }
 
 // RuleLinks lists the memberships of users in groups and units with a rule.
 func (tx *Tx) RuleLinks(users []uuid.UUID) (map[RuleLink]bool, error) {
-	rows, err := tx.Pgx().Query(tx.Context(), `select m.group_id, m.member_id from unnest($2::uuid[]) wanted (id)
-			join group_members m on m.tenant_id = $1 and m.member_id = wanted.id join groups g on g.tenant_id = $1 and g.id = m.group_id and g.dynamic
-		union all select m.unit_id, m.member_id from unnest($2::uuid[]) wanted (id)
-			join unit_members m on m.tenant_id = $1 and m.member_id = wanted.id join administrative_units u on u.tenant_id = $1 and u.id = m.unit_id and u.dynamic`,
-		[16]byte(tx.Tenant), ids(users))
+	rows, err := tx.Pgx().Query(tx.Context(), ruleLinks, [16]byte(tx.Tenant), ids(users))
 	if err != nil {
 		return nil, err
 	}
@@ -273,7 +281,8 @@ func (tx *Tx) AddRuleMembers(t object.Type, holder uuid.UUID, users []uuid.UUID,
 	in := ruleTables[t]
 	rows, err := tx.Pgx().Query(tx.Context(), "insert into "+in.table+" (tenant_id, "+in.holder+`, member_id, member_type, added_at)
 		select $1, $2, wanted.id, 1, $4 from unnest($3::uuid[]) wanted (id)
-		where exists (select from users u where u.tenant_id = $1 and u.id = wanted.id and u.deleted_at is null) and `+in.room+`
+		cross join lateral (select from users where tenant_id = $1 and users.id >= wanted.id and users.id <= wanted.id and deleted_at is null order by users.id limit 1) live
+		where `+in.room+`
 		on conflict do nothing returning member_id`, [16]byte(tx.Tenant), [16]byte(holder), ids(users), at)
 	if err != nil {
 		return nil, err
@@ -288,7 +297,8 @@ func (tx *Tx) RemoveRuleMembers(t object.Type, holder uuid.UUID, users []uuid.UU
 		return nil, nil
 	}
 	in := ruleTables[t]
-	rows, err := tx.Pgx().Query(tx.Context(), "delete from "+in.table+" where tenant_id = $1 and "+in.holder+" = $2 and member_id = any($3) returning member_id",
+	rows, err := tx.Pgx().Query(tx.Context(), "delete from "+in.table+" m using (select id from unnest($3::uuid[]) id offset 0) gone where m.tenant_id = $1 and m."+in.holder+` = $2
+		and m.member_id >= gone.id and m.member_id <= gone.id returning m.member_id`,
 		[16]byte(tx.Tenant), [16]byte(holder), ids(users))
 	if err != nil {
 		return nil, err
@@ -301,7 +311,7 @@ func (tx *Tx) RemoveRuleMembers(t object.Type, holder uuid.UUID, users []uuid.UU
 func (tx *Tx) KeepRuleMembers(t object.Type, holder, after, last uuid.UUID, keep []uuid.UUID) ([]Link, error) {
 	in := ruleTables[t]
 	rows, err := tx.Pgx().Query(tx.Context(), "delete from "+in.table+" m where m.tenant_id = $1 and m."+in.holder+` = $2 and m.member_id > $3 and m.member_id <= $4
-		and not exists (select from unnest($5::uuid[]) kept (id) where kept.id = m.member_id) returning m.member_id, m.member_type`,
+		and m.member_id <> all($5::uuid[]) returning m.member_id, m.member_type`,
 		[16]byte(tx.Tenant), [16]byte(holder), [16]byte(after), [16]byte(last), ids(keep))
 	if err != nil {
 		return nil, err

@@ -51,7 +51,7 @@ func text(name string, of func(*user.User) **string, properties ...string) userC
 			}
 			return nil
 		},
-		dest: func(s *userScan) any { return of(&s.u) },
+		dest: func(s *userScan) any { return textInto{of(&s.u)} },
 	}
 }
 
@@ -74,7 +74,7 @@ func moment(name string, of func(*user.User) **time.Time, properties ...string) 
 			}
 			return nil
 		},
-		dest: func(s *userScan) any { return of(&s.u) },
+		dest: func(s *userScan) any { return timeInto{of(&s.u)} },
 	}
 }
 
@@ -95,7 +95,7 @@ func maybe(name string, of func(*user.User) **bool, properties ...string) userCo
 			}
 			return nil
 		},
-		dest: func(s *userScan) any { return of(&s.u) },
+		dest: func(s *userScan) any { return boolInto{of(&s.u)} },
 	}
 }
 
@@ -118,7 +118,7 @@ var userColumns = buildUserColumns()
 func buildUserColumns() []userColumn {
 	columns := []userColumn{
 		{name: "id", properties: []string{"id", "securityIdentifier"}, fixed: true,
-			arg: func(u *user.User) any { return [16]byte(u.ID) }, dest: func(s *userScan) any { return (*[16]byte)(&s.u.ID) }},
+			arg: func(u *user.User) any { return [16]byte(u.ID) }, dest: func(s *userScan) any { return idInto{&s.u.ID} }},
 		{name: "display_name", properties: []string{"displayName"},
 			arg: func(u *user.User) any { return u.DisplayName }, dest: func(s *userScan) any { return &s.u.DisplayName }},
 		{name: "user_principal_name", properties: []string{"userPrincipalName", "identities"},
@@ -141,7 +141,7 @@ func buildUserColumns() []userColumn {
 		texts("im_addresses", func(u *user.User) *[]string { return &u.IMAddresses }, "imAddresses"),
 		userColumn{name: "proxy_addresses", properties: []string{"proxyAddresses"}, arg: proxiesArg, dest: func(s *userScan) any { return &s.proxies }},
 		userColumn{name: "identities", properties: []string{"identities"}, arg: identitiesArg, dest: func(s *userScan) any { return &s.identities }},
-		userColumn{name: "alternative_security_id", dest: func(s *userScan) any { return &s.alternative }, arg: func(u *user.User) any {
+		userColumn{name: "alternative_security_id", dest: func(s *userScan) any { return textInto{&s.alternative} }, arg: func(u *user.User) any {
 			if u.HomeKey.IsZero() {
 				return nil
 			}
@@ -173,13 +173,14 @@ func buildUserColumns() []userColumn {
 		moment("deleted_at", func(u *user.User) **time.Time { return &u.Deleted }, "deletedDateTime"),
 		moment("last_password_change_at", func(u *user.User) **time.Time { return &u.LastPasswordChange }, "lastPasswordChangeDateTime"),
 		moment("sessions_valid_from", func(u *user.User) **time.Time { return &u.SessionsValidFrom }, "signInSessionsValidFromDateTime", "refreshTokensValidFromDateTime"),
-		userColumn{name: "manager_id", properties: []string{"manager"}, arg: func(u *user.User) any { return idOf(u.ManagerID) }, dest: func(s *userScan) any { return &s.u.ManagerID }},
+		userColumn{name: "manager_id", properties: []string{"manager"}, arg: func(u *user.User) any { return idOf(u.ManagerID) }, dest: func(s *userScan) any { return optionalIDInto{&s.u.ManagerID} }},
 		userColumn{name: "sponsor_ids", properties: []string{"sponsors"}, dest: func(s *userScan) any { return &s.u.Sponsors }, arg: func(u *user.User) any {
 			if len(u.Sponsors) == 0 {
 				return nil
 			}
 			return ids(u.Sponsors)
 		}},
+		moment("converted_to_internal_at", func(u *user.User) **time.Time { return &u.Converted }),
 		text("invited_email", func(u *user.User) **string { return &u.InvitedEmail }),
 		key("invited_email", func(u *user.User) **string { return &u.InvitedEmail }),
 		text("invitation_id", func(u *user.User) **string { return &u.InvitationID }),

@@ -108,6 +108,8 @@ type User struct {
 	SyncJob *string
 	// RedemptionID is the redemption that bound the user, for repeats of it.
 	RedemptionID *string
+	// Converted is when an external user became internal (DIR-69).
+	Converted *time.Time
 	// Version counts the changes of the row; the store raises it.
 	Version int64
 	// SyncDeleted is true when SyncJob has soft-deleted the user.
