@@ -265,11 +265,11 @@ func TestFilesInParts(t *testing.T) {
 		do(rt, "GET", "/entente/v1/bulkOperations/op/results", "")
 	}()
 	file := strings.Repeat("x", uploadChunk+10)
-	rec = do(rt, "POST", "/entente/v1/bulkOperations?kind=createUsers", file, "Content-Type", "text/csv")
+	rec = do(rt, "POST", "/entente/v1/bulkOperations/createUsers", file, "Content-Type", "text/csv")
 	if rec.Code != 202 || !cmp.Equal(string(o.sent), file) || o.kind != "createUsers" || !strings.Contains(rec.Body.String(), `"id":"op"`) {
 		t.Errorf("upload: %d %s, %d bytes, kind %q", rec.Code, rec.Body, len(o.sent), o.kind)
 	}
-	if rec := do(rt, "POST", "/entente/v1/bulkOperations?kind=createUsers", strings.Repeat("x", maxUpload+1), "Content-Type", "text/csv"); rec.Code != 413 && rec.Code != 400 {
+	if rec := do(rt, "POST", "/entente/v1/bulkOperations/createUsers", strings.Repeat("x", maxUpload+1), "Content-Type", "text/csv"); rec.Code != 413 && rec.Code != 400 {
 		t.Errorf("oversize: %d %s", rec.Code, rec.Body)
 	}
 }

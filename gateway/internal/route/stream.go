@@ -23,12 +23,12 @@ const (
 	uploadChunk = 256 << 10
 )
 
-// addUpload adds the one operation whose body is a file: it goes to the
-// service in chunks as it comes.
+// addUpload adds the one operation whose body is a file (DIR-215): it goes to
+// the service in chunks as it comes.
 func (rt *Router) addUpload(conn grpc.ClientConnInterface) error {
 	client := directorypb.NewBulkOperationServiceClient(conn)
 	md := directorypb.File_entente_directory_v1_bulk_operation_proto.Services().ByName("BulkOperationService").Methods().ByName("StartBulkOperation")
-	op := &Operation{Method: "POST", Template: "/entente/v1/bulkOperations", in: md.Input(), out: md.Output(), upload: true}
+	op := &Operation{Method: "POST", Template: "/entente/v1/bulkOperations/{kind}", in: md.Input(), out: md.Output(), upload: true}
 	op.answer = answerOf(md)
 	op.serve = func(x *exchange) {
 		rt.respond(x, func(ctx context.Context) (proto.Message, error) { return x.upload(ctx, client) })
@@ -50,7 +50,7 @@ func (x *exchange) upload(ctx context.Context, client directorypb.BulkOperationS
 	if err != nil {
 		return nil, err
 	}
-	err = stream.Send(&directorypb.StartBulkOperationRequest{Kind: x.options.Plain.Get("kind"), GroupId: x.options.Plain.Get("groupId")})
+	err = stream.Send(&directorypb.StartBulkOperationRequest{Kind: x.value("kind"), GroupId: x.options.Plain.Get("groupId")})
 	body := http.MaxBytesReader(x.w, x.r.Body, maxUpload)
 	chunk := make([]byte, uploadChunk)
 	for err == nil {
