@@ -60,7 +60,7 @@ func (o *Operation) normal() string {
 	for _, s := range o.steps {
 		b.WriteByte('/')
 		if s.variable != "" {
-			b.WriteString("{}")
+			b.WriteString("{}" + s.verb)
 		} else {
 			b.WriteString(s.literal)
 		}

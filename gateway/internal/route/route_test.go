@@ -14,6 +14,7 @@ import (
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	invitationpb "entente.dev/proto/gen/entente/invitation/v1"
+	policypb "entente.dev/proto/gen/entente/policy/v1"
 	"entente.dev/servicekit/clock/clocktest"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/rpc"
@@ -144,6 +145,10 @@ func TestSpellingsOfAPath(t *testing.T) {
 		{"/v1.0/groups/" + id + "/members/graph.user", &directorypb.ListGroupRelationRequest{Id: id, Cast: "microsoft.graph.user"}},
 		{"/v1.0/groups/" + id + "/members/microsoft.graph.servicePrincipal", &directorypb.ListGroupRelationRequest{Id: id, Cast: "microsoft.graph.servicePrincipal"}},
 		{"/v1.0/groups/" + id + "/members", &directorypb.ListGroupRelationRequest{Id: id}},
+		{"/v1.0/policies/authorizationPolicy", &policypb.GetAuthorizationPolicyRequest{}},
+		{"/beta/policies/authorizationpolicy", &policypb.ListAuthorizationPoliciesRequest{}},
+		{"/beta/" + id + "/policies/authorizationPolicy/authorizationPolicy", &policypb.GetAuthorizationPolicyRequest{Id: "authorizationPolicy"}},
+		{"/beta/policies/authorizationPolicy('authorizationPolicy')", &policypb.GetAuthorizationPolicyRequest{Id: "authorizationPolicy"}},
 		{"/admin/v1/tenants?state=suspended&prefix=con&tenantId=x", &directorypb.ListTenantsRequest{State: directorypb.Tenant_suspended, Prefix: "con"}},
 	} {
 		f := &fakeConn{}

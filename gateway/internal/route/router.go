@@ -152,11 +152,7 @@ func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.C
 	if err := x.resolveMe(); err != nil {
 		return nil, err
 	}
-	m := rt.tree.find(x.lookup())
-	var op *Operation
-	if m.node != nil {
-		op = m.node.operations[r.Method]
-	}
+	m, op := rt.operation(x, r.Method)
 	if op == nil && path.Graph() && x.first() == "invitations" {
 		// Graph knows invitations as something to create only (INV-8).
 		return nil, fault.NotFound(errorspb.Reason_NOT_FOUND, "Resource '%s' does not exist or one of its queried reference-property objects are not present.", x.segment(len(x.path.Segments)))
@@ -185,6 +181,22 @@ func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.C
 	}
 	x.body, err = readBody(w, r, x.limit())
 	return x, err
+}
+
+// operation finds what serves the request. A path that /beta has for itself
+// goes before the one of /v1.0 (WIRE-90).
+func (rt *Router) operation(x *exchange, method string) (match, *Operation) {
+	if x.beta() && rt.tree.literal("beta") != nil {
+		m := rt.tree.find(append([]graph.Segment{{Name: "beta"}}, x.path.Segments...))
+		if m.node != nil && m.node.operations[method] != nil {
+			return m, m.node.operations[method]
+		}
+	}
+	m := rt.tree.find(x.lookup())
+	if m.node == nil {
+		return m, nil
+	}
+	return m, m.node.operations[method]
 }
 
 // lookup is the path in the tree: /beta is an alias of /v1.0 (WIRE-1).

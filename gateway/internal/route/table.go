@@ -53,7 +53,8 @@ type Operation struct {
 type step struct {
 	literal  string
 	variable string
-	function bool // written with ()
+	verb     string // after the variable, with its colon
+	function bool   // written with ()
 }
 
 func parseTemplate(template string) ([]step, error) {
@@ -68,6 +69,10 @@ func parseTemplate(template string) ([]step, error) {
 				return nil, fmt.Errorf("template %s: only plain variables are supported", template)
 			}
 			steps = append(steps, step{variable: name})
+		case strings.HasPrefix(part, "{") && strings.Contains(part, "}:"):
+			// An action of a native path, such as {id}:restore.
+			name, verb, _ := strings.Cut(part[1:], "}")
+			steps = append(steps, step{variable: name, verb: verb})
 		case strings.HasSuffix(part, "()"):
 			steps = append(steps, step{literal: part, function: true})
 		case part == "delta":
@@ -207,6 +212,7 @@ func (o *Operation) path(values []string) string {
 			continue
 		}
 		b.WriteString(values[0])
+		b.WriteString(s.verb)
 		values = values[1:]
 	}
 	return b.String()

@@ -10,6 +10,7 @@ import (
 // without regard to case (WIRE-5) and go before variables.
 type node struct {
 	literals   map[string]*node
+	verbs      map[string]*node // of a variable that an action follows, by ":action"
 	variable   *node
 	function   bool
 	operations map[string]*Operation // by HTTP method
@@ -18,12 +19,22 @@ type node struct {
 func (n *node) add(op *Operation) {
 	for _, s := range op.steps {
 		var next *node
-		if s.variable != "" {
+		switch {
+		case s.verb != "":
+			if n.verbs == nil {
+				n.verbs = map[string]*node{}
+			}
+			key := strings.ToLower(s.verb)
+			if next = n.verbs[key]; next == nil {
+				next = &node{}
+				n.verbs[key] = next
+			}
+		case s.variable != "":
 			if n.variable == nil {
 				n.variable = &node{}
 			}
 			next = n.variable
-		} else {
+		default:
 			key := strings.ToLower(strings.TrimSuffix(s.literal, "()"))
 			if n.literals == nil {
 				n.literals = map[string]*node{}
@@ -46,7 +57,10 @@ func (n *node) add(op *Operation) {
 func (n *node) has(op *Operation) bool {
 	for _, s := range op.steps {
 		next := n.variable
-		if s.variable == "" {
+		switch {
+		case s.verb != "":
+			next = n.verbs[strings.ToLower(s.verb)]
+		case s.variable == "":
 			next = n.literals[strings.ToLower(strings.TrimSuffix(s.literal, "()"))]
 		}
 		if n = next; n == nil {
@@ -99,6 +113,15 @@ func (n *node) walk(segments []graph.Segment, i int, m match, best *int) match {
 			next.values = with(m.values, s.Key)
 		}
 		if at != nil {
+			if found := at.walk(segments, i+1, next, best); found.node != nil {
+				return found
+			}
+		}
+	}
+	if colon := strings.LastIndexByte(s.Name, ':'); colon > 0 && n.verbs != nil && !s.Call {
+		if at := n.verbs[strings.ToLower(s.Name[colon:])]; at != nil {
+			next := m
+			next.values = with(m.values, s.Name[:colon])
 			if found := at.walk(segments, i+1, next, best); found.node != nil {
 				return found
 			}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"entente.dev/policy-svc/internal/guestsettings"
 	"entente.dev/policy-svc/internal/patch"
@@ -38,12 +39,10 @@ func (s *Collaboration) GetAuthorizationPolicy(ctx context.Context, req *policyp
 	if err := plainQuery(req.GetQuery()); err != nil {
 		return nil, err
 	}
-	var a guestsettings.Authorization
-	var revision int64
-	err := s.Store.Read(ctx, caller.From(ctx).Tenant, func(tx *store.Tx) (err error) {
-		a, revision, err = tx.Authorization()
-		return err
-	})
+	if err := theAuthorizationPolicy(req.GetId()); err != nil {
+		return nil, err
+	}
+	a, revision, err := s.authorization(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +50,45 @@ func (s *Collaboration) GetAuthorizationPolicy(ctx context.Context, req *policyp
 	return authorizationToProto(a), nil
 }
 
+// ListAuthorizationPolicies answers the policy as the collection that it is on
+// beta (POL-70).
+func (s *Collaboration) ListAuthorizationPolicies(ctx context.Context, req *policypb.ListAuthorizationPoliciesRequest) (*policypb.ListAuthorizationPoliciesResponse, error) {
+	if err := onePage(req.GetQuery()); err != nil {
+		return nil, err
+	}
+	a, _, err := s.authorization(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &policypb.ListAuthorizationPoliciesResponse{Value: []*policypb.AuthorizationPolicy{authorizationToProto(a)}}
+	if req.GetQuery().GetCount() {
+		out.OdataCount = proto.Int32(1)
+	}
+	return out, nil
+}
+
+func (s *Collaboration) authorization(ctx context.Context) (a guestsettings.Authorization, revision int64, err error) {
+	err = s.Store.Read(ctx, caller.From(ctx).Tenant, func(tx *store.Tx) (err error) {
+		a, revision, err = tx.Authorization()
+		return err
+	})
+	return a, revision, err
+}
+
+// theAuthorizationPolicy refuses ids in the collection of beta but the one
+// that there is.
+func theAuthorizationPolicy(id string) error {
+	if id != "" && !strings.EqualFold(id, authorizationPolicyID) {
+		return notFound(id)
+	}
+	return nil
+}
+
 // UpdateAuthorizationPolicy changes it (POL-71).
 func (s *Collaboration) UpdateAuthorizationPolicy(ctx context.Context, req *policypb.UpdateAuthorizationPolicyRequest) (*emptypb.Empty, error) {
+	if err := theAuthorizationPolicy(req.GetId()); err != nil {
+		return nil, err
+	}
 	p := req.GetPolicy()
 	m := maskOf(req.GetUpdateMask(), p)
 	for _, fixed := range []struct {
@@ -90,11 +126,8 @@ func (s *Collaboration) UpdateAuthorizationPolicy(ctx context.Context, req *poli
 
 // ListB2BManagementPolicies answers the domain list, if there is one (POL-75).
 func (s *Collaboration) ListB2BManagementPolicies(ctx context.Context, req *policypb.ListB2BManagementPoliciesRequest) (*policypb.ListB2BManagementPoliciesResponse, error) {
-	q := proto.CloneOf(req.GetQuery())
-	if q != nil && q.GetTop() > 0 {
-		q.Top = nil // there is one object at most: any page holds it
-	}
-	if err := plainQuery(q); err != nil {
+	q := req.GetQuery()
+	if err := onePage(q); err != nil {
 		return nil, err
 	}
 	out := &policypb.ListB2BManagementPoliciesResponse{}

@@ -13,6 +13,8 @@ var operations = map[string]operation{
 	policypb.CrossTenantAccessPolicyService_UpdateDefault_FullMethodName:                 updateDefault,
 	policypb.CrossTenantAccessPolicyService_ResetDefault_FullMethodName:                  resetDefault,
 	policypb.CrossTenantAccessPolicyService_CreatePartner_FullMethodName:                 addPartner,
+	policypb.CrossTenantAccessPolicyService_AddPartner_FullMethodName:                    addPartner,
+	policypb.CrossTenantAccessPolicyService_RestorePartner_FullMethodName:                addPartner,
 	policypb.CrossTenantAccessPolicyService_UpdatePartner_FullMethodName:                 updatePartner,
 	policypb.CrossTenantAccessPolicyService_DeletePartner_FullMethodName:                 deletePartner,
 	policypb.CrossTenantAccessPolicyService_PutIdentitySynchronization_FullMethodName:    createSync,

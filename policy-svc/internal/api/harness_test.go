@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/pg"
+	"entente.dev/servicekit/pg/cluster"
 	"entente.dev/servicekit/pg/pgtest"
 	"entente.dev/servicekit/rpc"
 	"entente.dev/servicekit/tenant"
@@ -55,6 +57,8 @@ type directory struct {
 	mu      sync.Mutex
 	lookups int
 	groups  map[string][]string
+	// domains counts look-ups of domains.
+	domains atomic.Int64
 }
 
 func (d *directory) LookupTenant(_ context.Context, req *directorypb.LookupTenantRequest, _ ...grpc.CallOption) (*directorypb.TenantFacts, error) {
@@ -67,6 +71,7 @@ func (d *directory) LookupTenant(_ context.Context, req *directorypb.LookupTenan
 }
 
 func (d *directory) FindTenantByDomain(_ context.Context, req *directorypb.FindTenantByDomainRequest, _ ...grpc.CallOption) (*directorypb.TenantFacts, error) {
+	d.domains.Add(1)
 	for id, domain := range map[tenant.ID]string{contoso: "contoso.com", fabrikam: "fabrikam.com"} {
 		if domain == strings.ToLower(req.GetDomain()) {
 			return &directorypb.TenantFacts{TenantId: id.String()}, nil
@@ -133,6 +138,7 @@ func (tokens) Verify(_ context.Context, bearer string) (caller.Caller, error) {
 type env struct {
 	t         testing.TB
 	db        *pg.DB
+	reached   cluster.Service
 	clock     *clocktest.Fake
 	directory *directory
 	cache     *snapshot.Cache
@@ -146,9 +152,10 @@ type env struct {
 
 func start(t testing.TB) *env {
 	t.Helper()
-	db := pgtest.Open(t, "policy", migrations.Source, audit.Migrations)
+	reached := pgtest.Services(t, pgtest.Schema{Name: "policy", Sources: []pg.Source{migrations.Source, audit.Migrations}})["policy"]
+	db := pgtest.OpenService(t, reached)
 	now := clocktest.New(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	e := &env{t: t, db: db, clock: now, directory: &directory{groups: map[string][]string{u1: {g1}, u2: {}}}}
+	e := &env{t: t, db: db, reached: reached, clock: now, directory: &directory{groups: map[string][]string{u1: {g1}, u2: {}}}}
 	s := store.New(db)
 	e.cache = snapshot.New(s, now, "entente.example")
 	t.Cleanup(e.cache.Close)

@@ -62,6 +62,63 @@ func notFound(id string) error {
 		"Resource '%s' does not exist or one of its queried reference-property objects are not present.", id).WithMeta("key", id)
 }
 
+// AddPartner adds a partner by its tenant id or by a domain that it verified
+// (POL-40).
+func (s *CrossTenant) AddPartner(ctx context.Context, req *policypb.AddPartnerRequest) (*policypb.CrossTenantAccessPolicyConfigurationPartner, error) {
+	id := req.GetTenantId()
+	if (id == "") == (req.GetDomainName() == "") {
+		return nil, fault.Invalid(errorspb.Reason_INVALID_REQUEST, "Either tenantId or domainName is required.")
+	}
+	if id == "" {
+		facts, err := s.Tenants.FindTenantByDomain(ctx, &directorypb.FindTenantByDomainRequest{Domain: req.GetDomainName()})
+		if notThere(err) {
+			return nil, fault.Invalid(errorspb.Reason_INVALID_REQUEST, "No tenant has verified the domain '%s': tenant not found.", req.GetDomainName())
+		}
+		if err != nil {
+			return nil, err
+		}
+		id = facts.GetTenantId()
+	}
+	return s.CreatePartner(ctx, &policypb.CreatePartnerRequest{Partner: &policypb.CrossTenantAccessPolicyConfigurationPartner{TenantId: &id}})
+}
+
+// RestorePartner brings a removed partner back as it was, within 30 days
+// (POL-42). In the audit log it is added again.
+func (s *CrossTenant) RestorePartner(ctx context.Context, req *policypb.RestorePartnerRequest) (*policypb.CrossTenantAccessPolicyConfigurationPartner, error) {
+	var restored crosstenant.Partner
+	name := s.nameOf(ctx, req.GetTenantId())
+	err := s.change(ctx, addPartner, name, func(tx *store.Tx, root store.Root) (outcome, error) {
+		other, err := tenant.Parse(req.GetTenantId())
+		if err != nil {
+			return outcome{}, notFound(req.GetTenantId())
+		}
+		live, err := tx.Partner(other)
+		if err != nil {
+			return outcome{}, err
+		}
+		if live != nil {
+			return outcome{}, store.PartnerExists()
+		}
+		removed, err := tx.RemovedPartner(other, s.Clock.Now())
+		if err != nil {
+			return outcome{}, err
+		}
+		if removed == nil {
+			return outcome{}, notFound(req.GetTenantId())
+		}
+		if err := s.warn(ctx, tx, removed.Partner); err != nil {
+			return outcome{}, err
+		}
+		tx.RestorePartner(*removed, root.Version)
+		restored = removed.Partner
+		return outcome{addPartner, root.ID.String(), crosstenant.AddPartnerChanges(restored)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return partnerToProto(restored, false), nil
+}
+
 // CreatePartner adds a partner (POL-29).
 func (s *CrossTenant) CreatePartner(ctx context.Context, req *policypb.CreatePartnerRequest) (*policypb.CrossTenantAccessPolicyConfigurationPartner, error) {
 	body := req.GetPartner()

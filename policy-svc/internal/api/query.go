@@ -6,6 +6,7 @@ import (
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
 	"entente.dev/servicekit/fault"
+	"google.golang.org/protobuf/proto"
 )
 
 // expansion is the one navigation property that can be expanded.
@@ -21,6 +22,15 @@ func plainQuery(q *odatapb.Query) error {
 		return unsupported("$expand")
 	}
 	return singleQuery(q)
+}
+
+// onePage is plainQuery for lists of one object at most, which any page holds.
+func onePage(q *odatapb.Query) error {
+	if q.GetTop() > 0 {
+		q = proto.CloneOf(q)
+		q.Top = nil
+	}
+	return plainQuery(q)
 }
 
 func singleQuery(q *odatapb.Query) error {

@@ -120,8 +120,19 @@ func (p Partner) row(owner tenant.ID) (partnerRow, error) {
 
 // Partner finds the live row toward another tenant, nil when there is none.
 func (tx *Tx) Partner(other tenant.ID) (*Partner, error) {
+	return onePartner(tx.Gorm().Where("tenant_id = ? and partner_tenant_id = ? and deleted_at is null", tx.Tenant.UUID(), other.UUID()))
+}
+
+// RemovedPartner reads the row toward another tenant that was removed last, in
+// the time over which it can be restored; nil when there is none.
+func (tx *Tx) RemovedPartner(other tenant.ID, now time.Time) (*Partner, error) {
+	return onePartner(tx.Gorm().Where("tenant_id = ? and partner_tenant_id = ? and deleted_at >= ?", tx.Tenant.UUID(), other.UUID(), now.Add(-Retention)).
+		Order("deleted_at desc, id desc"))
+}
+
+func onePartner(q *gorm.DB) (*Partner, error) {
 	var r partnerRow
-	err := tx.Gorm().Take(&r, "tenant_id = ? and partner_tenant_id = ? and deleted_at is null", tx.Tenant.UUID(), other.UUID()).Error
+	err := q.Take(&r).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return nil, nil
 	}
@@ -160,6 +171,12 @@ func (tx *Tx) SavePartner(p Partner) error {
 func (tx *Tx) DeletePartner(p Partner, now time.Time) {
 	tx.Queue(`update partners set deleted_at = $3 where tenant_id = $1 and id = $2`, tx.Tenant.UUID(), p.ID, now)
 	tx.Queue(`delete from partners where tenant_id = $1 and deleted_at < $2`, tx.Tenant.UUID(), now.Add(-Retention))
+}
+
+// RestorePartner makes a removed row live again.
+func (tx *Tx) RestorePartner(p Partner, version int64) {
+	tx.Queue(`update partners set deleted_at = null, revision = $3, sync_revision = $3 where tenant_id = $1 and id = $2`,
+		tx.Tenant.UUID(), p.ID, version)
 }
 
 // PartnerList says which live partners to list.

@@ -439,7 +439,9 @@ func (x *B2BManagementPolicy) GetIsOrganizationDefault() bool {
 type GetAuthorizationPolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Query options.
-	Query         *v1.Query `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	Query *v1.Query `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	// Id in the collection of /beta; empty or authorizationPolicy.
+	Id            string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -481,20 +483,139 @@ func (x *GetAuthorizationPolicyRequest) GetQuery() *v1.Query {
 	return nil
 }
 
+func (x *GetAuthorizationPolicyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Request of ListAuthorizationPolicies.
+type ListAuthorizationPoliciesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Query options.
+	Query         *v1.Query `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuthorizationPoliciesRequest) Reset() {
+	*x = ListAuthorizationPoliciesRequest{}
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuthorizationPoliciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuthorizationPoliciesRequest) ProtoMessage() {}
+
+func (x *ListAuthorizationPoliciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuthorizationPoliciesRequest.ProtoReflect.Descriptor instead.
+func (*ListAuthorizationPoliciesRequest) Descriptor() ([]byte, []int) {
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListAuthorizationPoliciesRequest) GetQuery() *v1.Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+// Page of authorization policies.
+type ListAuthorizationPoliciesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The one policy.
+	Value []*AuthorizationPolicy `protobuf:"bytes,1,rep,name=value,proto3" json:"value,omitempty"`
+	// Always empty: there is one page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=@odata.nextLink,proto3" json:"next_page_token,omitempty"`
+	// One, when asked for.
+	OdataCount    *int32 `protobuf:"varint,3,opt,name=odata_count,json=@odata.count,proto3,oneof" json:"odata_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuthorizationPoliciesResponse) Reset() {
+	*x = ListAuthorizationPoliciesResponse{}
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuthorizationPoliciesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuthorizationPoliciesResponse) ProtoMessage() {}
+
+func (x *ListAuthorizationPoliciesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuthorizationPoliciesResponse.ProtoReflect.Descriptor instead.
+func (*ListAuthorizationPoliciesResponse) Descriptor() ([]byte, []int) {
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListAuthorizationPoliciesResponse) GetValue() []*AuthorizationPolicy {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *ListAuthorizationPoliciesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListAuthorizationPoliciesResponse) GetOdataCount() int32 {
+	if x != nil && x.OdataCount != nil {
+		return *x.OdataCount
+	}
+	return 0
+}
+
 // Request of UpdateAuthorizationPolicy.
 type UpdateAuthorizationPolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// New values.
 	Policy *AuthorizationPolicy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
 	// Properties to change; a path whose field is unset clears the property.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Id in the collection of /beta; empty or authorizationPolicy.
+	Id            string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateAuthorizationPolicyRequest) Reset() {
 	*x = UpdateAuthorizationPolicyRequest{}
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[5]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -506,7 +627,7 @@ func (x *UpdateAuthorizationPolicyRequest) String() string {
 func (*UpdateAuthorizationPolicyRequest) ProtoMessage() {}
 
 func (x *UpdateAuthorizationPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[5]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -519,7 +640,7 @@ func (x *UpdateAuthorizationPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAuthorizationPolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAuthorizationPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{5}
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpdateAuthorizationPolicyRequest) GetPolicy() *AuthorizationPolicy {
@@ -536,6 +657,13 @@ func (x *UpdateAuthorizationPolicyRequest) GetUpdateMask() *fieldmaskpb.FieldMas
 	return nil
 }
 
+func (x *UpdateAuthorizationPolicyRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // Request of ListB2bManagementPolicies.
 type ListB2BManagementPoliciesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -547,7 +675,7 @@ type ListB2BManagementPoliciesRequest struct {
 
 func (x *ListB2BManagementPoliciesRequest) Reset() {
 	*x = ListB2BManagementPoliciesRequest{}
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[6]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +687,7 @@ func (x *ListB2BManagementPoliciesRequest) String() string {
 func (*ListB2BManagementPoliciesRequest) ProtoMessage() {}
 
 func (x *ListB2BManagementPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[6]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +700,7 @@ func (x *ListB2BManagementPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListB2BManagementPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListB2BManagementPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{6}
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListB2BManagementPoliciesRequest) GetQuery() *v1.Query {
@@ -597,7 +725,7 @@ type ListB2BManagementPoliciesResponse struct {
 
 func (x *ListB2BManagementPoliciesResponse) Reset() {
 	*x = ListB2BManagementPoliciesResponse{}
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[7]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +737,7 @@ func (x *ListB2BManagementPoliciesResponse) String() string {
 func (*ListB2BManagementPoliciesResponse) ProtoMessage() {}
 
 func (x *ListB2BManagementPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[7]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +750,7 @@ func (x *ListB2BManagementPoliciesResponse) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use ListB2BManagementPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListB2BManagementPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{7}
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListB2BManagementPoliciesResponse) GetValue() []*B2BManagementPolicy {
@@ -657,7 +785,7 @@ type CreateB2BManagementPolicyRequest struct {
 
 func (x *CreateB2BManagementPolicyRequest) Reset() {
 	*x = CreateB2BManagementPolicyRequest{}
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[8]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +797,7 @@ func (x *CreateB2BManagementPolicyRequest) String() string {
 func (*CreateB2BManagementPolicyRequest) ProtoMessage() {}
 
 func (x *CreateB2BManagementPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[8]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,7 +810,7 @@ func (x *CreateB2BManagementPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateB2BManagementPolicyRequest.ProtoReflect.Descriptor instead.
 func (*CreateB2BManagementPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{8}
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateB2BManagementPolicyRequest) GetPolicy() *B2BManagementPolicy {
@@ -703,7 +831,7 @@ type GetB2BManagementPolicyRequest struct {
 
 func (x *GetB2BManagementPolicyRequest) Reset() {
 	*x = GetB2BManagementPolicyRequest{}
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[9]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +843,7 @@ func (x *GetB2BManagementPolicyRequest) String() string {
 func (*GetB2BManagementPolicyRequest) ProtoMessage() {}
 
 func (x *GetB2BManagementPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[9]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +856,7 @@ func (x *GetB2BManagementPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetB2BManagementPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetB2BManagementPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{9}
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetB2BManagementPolicyRequest) GetId() string {
@@ -753,7 +881,7 @@ type UpdateB2BManagementPolicyRequest struct {
 
 func (x *UpdateB2BManagementPolicyRequest) Reset() {
 	*x = UpdateB2BManagementPolicyRequest{}
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[10]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +893,7 @@ func (x *UpdateB2BManagementPolicyRequest) String() string {
 func (*UpdateB2BManagementPolicyRequest) ProtoMessage() {}
 
 func (x *UpdateB2BManagementPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[10]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +906,7 @@ func (x *UpdateB2BManagementPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateB2BManagementPolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateB2BManagementPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{10}
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateB2BManagementPolicyRequest) GetId() string {
@@ -813,7 +941,7 @@ type DeleteB2BManagementPolicyRequest struct {
 
 func (x *DeleteB2BManagementPolicyRequest) Reset() {
 	*x = DeleteB2BManagementPolicyRequest{}
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[11]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +953,7 @@ func (x *DeleteB2BManagementPolicyRequest) String() string {
 func (*DeleteB2BManagementPolicyRequest) ProtoMessage() {}
 
 func (x *DeleteB2BManagementPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[11]
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +966,7 @@ func (x *DeleteB2BManagementPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteB2BManagementPolicyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteB2BManagementPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{11}
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteB2BManagementPolicyRequest) GetId() string {
@@ -908,13 +1036,22 @@ const file_entente_policy_v1_collaboration_proto_rawDesc = "" +
 	"\x13b2bManagementPolicy\x12\x1epolicies/b2bManagementPoliciesB\x0f\n" +
 	"\r_display_nameB\x0e\n" +
 	"\f_descriptionB\x1a\n" +
-	"\x18_is_organization_default\"N\n" +
+	"\x18_is_organization_default\"^\n" +
 	"\x1dGetAuthorizationPolicyRequest\x12-\n" +
-	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\x9f\x01\n" +
+	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"Q\n" +
+	" ListAuthorizationPoliciesRequest\x12-\n" +
+	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\xf7\x01\n" +
+	"!ListAuthorizationPoliciesResponse\x12<\n" +
+	"\x05value\x18\x01 \x03(\v2&.entente.policy.v1.AuthorizationPolicyR\x05value\x120\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x06\x8a\xb2\x19\x02(\x01R\x0f@odata.nextLink\x12.\n" +
+	"\vodata_count\x18\x03 \x01(\x05B\x06\x8a\xb2\x19\x02(\x01H\x00R\f@odata.count\x88\x01\x01:\"\x8a\xb2\x19\x1e\x12\x1cpolicies/authorizationPolicyB\x0e\n" +
+	"\f_odata_count\"\xaf\x01\n" +
 	" UpdateAuthorizationPolicyRequest\x12>\n" +
 	"\x06policy\x18\x01 \x01(\v2&.entente.policy.v1.AuthorizationPolicyR\x06policy\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"Q\n" +
+	"updateMask\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\"Q\n" +
 	" ListB2bManagementPoliciesRequest\x12-\n" +
 	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\xf9\x01\n" +
 	"!ListB2bManagementPoliciesResponse\x12<\n" +
@@ -932,13 +1069,16 @@ const file_entente_policy_v1_collaboration_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"7\n" +
 	" DeleteB2bManagementPolicyRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\x84\x13\n" +
-	"\x1aCollaborationPolicyService\x12\xc1\x02\n" +
-	"\x16GetAuthorizationPolicy\x120.entente.policy.v1.GetAuthorizationPolicyRequest\x1a&.entente.policy.v1.AuthorizationPolicy\"\xcc\x01\x8a\xb2\x19d\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\x84\x15\n" +
+	"\x1aCollaborationPolicyService\x12\xb2\x02\n" +
+	"\x16GetAuthorizationPolicy\x120.entente.policy.v1.GetAuthorizationPolicyRequest\x1a&.entente.policy.v1.AuthorizationPolicy\"\xbd\x01\x8a\xb2\x19d\n" +
 	"\x0fPolicy.Read.All\n" +
-	"\x1ePolicy.ReadWrite.Authorization\x12\x0fPolicy.Read.All\x12\x1ePolicy.ReadWrite.Authorization(\x01\x82\xd3\xe4\x93\x02^Z8\x126/v1.0/policies/authorizationPolicy/authorizationPolicy\x12\"/v1.0/policies/authorizationPolicy\x12\xda\x02\n" +
-	"\x19UpdateAuthorizationPolicy\x123.entente.policy.v1.UpdateAuthorizationPolicyRequest\x1a\x16.google.protobuf.Empty\"\xef\x01\x8a\xb2\x19w\n" +
-	"\x1ePolicy.ReadWrite.Authorization\x12\x1ePolicy.ReadWrite.Authorization\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x02n:\x06policyZ@:\x06policy26/v1.0/policies/authorizationPolicy/authorizationPolicy2\"/v1.0/policies/authorizationPolicy\x12\xba\x03\n" +
+	"\x1ePolicy.ReadWrite.Authorization\x12\x0fPolicy.Read.All\x12\x1ePolicy.ReadWrite.Authorization(\x01\x82\xd3\xe4\x93\x02OZ)\x12'/beta/policies/authorizationPolicy/{id}\x12\"/v1.0/policies/authorizationPolicy\x12\x9b\x02\n" +
+	"\x19ListAuthorizationPolicies\x123.entente.policy.v1.ListAuthorizationPoliciesRequest\x1a4.entente.policy.v1.ListAuthorizationPoliciesResponse\"\x92\x01\x8a\xb2\x19d\n" +
+	"\x0fPolicy.Read.All\n" +
+	"\x1ePolicy.ReadWrite.Authorization\x12\x0fPolicy.Read.All\x12\x1ePolicy.ReadWrite.Authorization(\x01\x82\xd3\xe4\x93\x02$\x12\"/beta/policies/authorizationPolicy\x12\xcb\x02\n" +
+	"\x19UpdateAuthorizationPolicy\x123.entente.policy.v1.UpdateAuthorizationPolicyRequest\x1a\x16.google.protobuf.Empty\"\xe0\x01\x8a\xb2\x19w\n" +
+	"\x1ePolicy.ReadWrite.Authorization\x12\x1ePolicy.ReadWrite.Authorization\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x02_:\x06policyZ1:\x06policy2'/beta/policies/authorizationPolicy/{id}2\"/v1.0/policies/authorizationPolicy\x12\xba\x03\n" +
 	"\x19ListB2bManagementPolicies\x123.entente.policy.v1.ListB2bManagementPoliciesRequest\x1a4.entente.policy.v1.ListB2bManagementPoliciesResponse\"\xb1\x02\x8a\xb2\x19\x80\x02\n" +
 	"\x0fPolicy.Read.All\n" +
 	"\x1fPolicy.Read.B2BManagementPolicy\n" +
@@ -968,7 +1108,7 @@ func file_entente_policy_v1_collaboration_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_policy_v1_collaboration_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_entente_policy_v1_collaboration_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_entente_policy_v1_collaboration_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_entente_policy_v1_collaboration_proto_goTypes = []any{
 	(AllowInvitesFrom_Value)(0),               // 0: entente.policy.v1.AllowInvitesFrom.Value
 	(*DefaultUserRolePermissions)(nil),        // 1: entente.policy.v1.DefaultUserRolePermissions
@@ -976,47 +1116,53 @@ var file_entente_policy_v1_collaboration_proto_goTypes = []any{
 	(*AllowInvitesFrom)(nil),                  // 3: entente.policy.v1.AllowInvitesFrom
 	(*B2BManagementPolicy)(nil),               // 4: entente.policy.v1.B2bManagementPolicy
 	(*GetAuthorizationPolicyRequest)(nil),     // 5: entente.policy.v1.GetAuthorizationPolicyRequest
-	(*UpdateAuthorizationPolicyRequest)(nil),  // 6: entente.policy.v1.UpdateAuthorizationPolicyRequest
-	(*ListB2BManagementPoliciesRequest)(nil),  // 7: entente.policy.v1.ListB2bManagementPoliciesRequest
-	(*ListB2BManagementPoliciesResponse)(nil), // 8: entente.policy.v1.ListB2bManagementPoliciesResponse
-	(*CreateB2BManagementPolicyRequest)(nil),  // 9: entente.policy.v1.CreateB2bManagementPolicyRequest
-	(*GetB2BManagementPolicyRequest)(nil),     // 10: entente.policy.v1.GetB2bManagementPolicyRequest
-	(*UpdateB2BManagementPolicyRequest)(nil),  // 11: entente.policy.v1.UpdateB2bManagementPolicyRequest
-	(*DeleteB2BManagementPolicyRequest)(nil),  // 12: entente.policy.v1.DeleteB2bManagementPolicyRequest
-	(*v1.Query)(nil),                          // 13: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),             // 14: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                     // 15: google.protobuf.Empty
+	(*ListAuthorizationPoliciesRequest)(nil),  // 6: entente.policy.v1.ListAuthorizationPoliciesRequest
+	(*ListAuthorizationPoliciesResponse)(nil), // 7: entente.policy.v1.ListAuthorizationPoliciesResponse
+	(*UpdateAuthorizationPolicyRequest)(nil),  // 8: entente.policy.v1.UpdateAuthorizationPolicyRequest
+	(*ListB2BManagementPoliciesRequest)(nil),  // 9: entente.policy.v1.ListB2bManagementPoliciesRequest
+	(*ListB2BManagementPoliciesResponse)(nil), // 10: entente.policy.v1.ListB2bManagementPoliciesResponse
+	(*CreateB2BManagementPolicyRequest)(nil),  // 11: entente.policy.v1.CreateB2bManagementPolicyRequest
+	(*GetB2BManagementPolicyRequest)(nil),     // 12: entente.policy.v1.GetB2bManagementPolicyRequest
+	(*UpdateB2BManagementPolicyRequest)(nil),  // 13: entente.policy.v1.UpdateB2bManagementPolicyRequest
+	(*DeleteB2BManagementPolicyRequest)(nil),  // 14: entente.policy.v1.DeleteB2bManagementPolicyRequest
+	(*v1.Query)(nil),                          // 15: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),             // 16: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                     // 17: google.protobuf.Empty
 }
 var file_entente_policy_v1_collaboration_proto_depIdxs = []int32{
 	0,  // 0: entente.policy.v1.AuthorizationPolicy.allow_invites_from:type_name -> entente.policy.v1.AllowInvitesFrom.Value
 	1,  // 1: entente.policy.v1.AuthorizationPolicy.default_user_role_permissions:type_name -> entente.policy.v1.DefaultUserRolePermissions
-	13, // 2: entente.policy.v1.GetAuthorizationPolicyRequest.query:type_name -> entente.odata.v1.Query
-	2,  // 3: entente.policy.v1.UpdateAuthorizationPolicyRequest.policy:type_name -> entente.policy.v1.AuthorizationPolicy
-	14, // 4: entente.policy.v1.UpdateAuthorizationPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	13, // 5: entente.policy.v1.ListB2bManagementPoliciesRequest.query:type_name -> entente.odata.v1.Query
-	4,  // 6: entente.policy.v1.ListB2bManagementPoliciesResponse.value:type_name -> entente.policy.v1.B2bManagementPolicy
-	4,  // 7: entente.policy.v1.CreateB2bManagementPolicyRequest.policy:type_name -> entente.policy.v1.B2bManagementPolicy
-	4,  // 8: entente.policy.v1.UpdateB2bManagementPolicyRequest.policy:type_name -> entente.policy.v1.B2bManagementPolicy
-	14, // 9: entente.policy.v1.UpdateB2bManagementPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 10: entente.policy.v1.CollaborationPolicyService.GetAuthorizationPolicy:input_type -> entente.policy.v1.GetAuthorizationPolicyRequest
-	6,  // 11: entente.policy.v1.CollaborationPolicyService.UpdateAuthorizationPolicy:input_type -> entente.policy.v1.UpdateAuthorizationPolicyRequest
-	7,  // 12: entente.policy.v1.CollaborationPolicyService.ListB2bManagementPolicies:input_type -> entente.policy.v1.ListB2bManagementPoliciesRequest
-	9,  // 13: entente.policy.v1.CollaborationPolicyService.CreateB2bManagementPolicy:input_type -> entente.policy.v1.CreateB2bManagementPolicyRequest
-	10, // 14: entente.policy.v1.CollaborationPolicyService.GetB2bManagementPolicy:input_type -> entente.policy.v1.GetB2bManagementPolicyRequest
-	11, // 15: entente.policy.v1.CollaborationPolicyService.UpdateB2bManagementPolicy:input_type -> entente.policy.v1.UpdateB2bManagementPolicyRequest
-	12, // 16: entente.policy.v1.CollaborationPolicyService.DeleteB2bManagementPolicy:input_type -> entente.policy.v1.DeleteB2bManagementPolicyRequest
-	2,  // 17: entente.policy.v1.CollaborationPolicyService.GetAuthorizationPolicy:output_type -> entente.policy.v1.AuthorizationPolicy
-	15, // 18: entente.policy.v1.CollaborationPolicyService.UpdateAuthorizationPolicy:output_type -> google.protobuf.Empty
-	8,  // 19: entente.policy.v1.CollaborationPolicyService.ListB2bManagementPolicies:output_type -> entente.policy.v1.ListB2bManagementPoliciesResponse
-	4,  // 20: entente.policy.v1.CollaborationPolicyService.CreateB2bManagementPolicy:output_type -> entente.policy.v1.B2bManagementPolicy
-	4,  // 21: entente.policy.v1.CollaborationPolicyService.GetB2bManagementPolicy:output_type -> entente.policy.v1.B2bManagementPolicy
-	15, // 22: entente.policy.v1.CollaborationPolicyService.UpdateB2bManagementPolicy:output_type -> google.protobuf.Empty
-	15, // 23: entente.policy.v1.CollaborationPolicyService.DeleteB2bManagementPolicy:output_type -> google.protobuf.Empty
-	17, // [17:24] is the sub-list for method output_type
-	10, // [10:17] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	15, // 2: entente.policy.v1.GetAuthorizationPolicyRequest.query:type_name -> entente.odata.v1.Query
+	15, // 3: entente.policy.v1.ListAuthorizationPoliciesRequest.query:type_name -> entente.odata.v1.Query
+	2,  // 4: entente.policy.v1.ListAuthorizationPoliciesResponse.value:type_name -> entente.policy.v1.AuthorizationPolicy
+	2,  // 5: entente.policy.v1.UpdateAuthorizationPolicyRequest.policy:type_name -> entente.policy.v1.AuthorizationPolicy
+	16, // 6: entente.policy.v1.UpdateAuthorizationPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	15, // 7: entente.policy.v1.ListB2bManagementPoliciesRequest.query:type_name -> entente.odata.v1.Query
+	4,  // 8: entente.policy.v1.ListB2bManagementPoliciesResponse.value:type_name -> entente.policy.v1.B2bManagementPolicy
+	4,  // 9: entente.policy.v1.CreateB2bManagementPolicyRequest.policy:type_name -> entente.policy.v1.B2bManagementPolicy
+	4,  // 10: entente.policy.v1.UpdateB2bManagementPolicyRequest.policy:type_name -> entente.policy.v1.B2bManagementPolicy
+	16, // 11: entente.policy.v1.UpdateB2bManagementPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	5,  // 12: entente.policy.v1.CollaborationPolicyService.GetAuthorizationPolicy:input_type -> entente.policy.v1.GetAuthorizationPolicyRequest
+	6,  // 13: entente.policy.v1.CollaborationPolicyService.ListAuthorizationPolicies:input_type -> entente.policy.v1.ListAuthorizationPoliciesRequest
+	8,  // 14: entente.policy.v1.CollaborationPolicyService.UpdateAuthorizationPolicy:input_type -> entente.policy.v1.UpdateAuthorizationPolicyRequest
+	9,  // 15: entente.policy.v1.CollaborationPolicyService.ListB2bManagementPolicies:input_type -> entente.policy.v1.ListB2bManagementPoliciesRequest
+	11, // 16: entente.policy.v1.CollaborationPolicyService.CreateB2bManagementPolicy:input_type -> entente.policy.v1.CreateB2bManagementPolicyRequest
+	12, // 17: entente.policy.v1.CollaborationPolicyService.GetB2bManagementPolicy:input_type -> entente.policy.v1.GetB2bManagementPolicyRequest
+	13, // 18: entente.policy.v1.CollaborationPolicyService.UpdateB2bManagementPolicy:input_type -> entente.policy.v1.UpdateB2bManagementPolicyRequest
+	14, // 19: entente.policy.v1.CollaborationPolicyService.DeleteB2bManagementPolicy:input_type -> entente.policy.v1.DeleteB2bManagementPolicyRequest
+	2,  // 20: entente.policy.v1.CollaborationPolicyService.GetAuthorizationPolicy:output_type -> entente.policy.v1.AuthorizationPolicy
+	7,  // 21: entente.policy.v1.CollaborationPolicyService.ListAuthorizationPolicies:output_type -> entente.policy.v1.ListAuthorizationPoliciesResponse
+	17, // 22: entente.policy.v1.CollaborationPolicyService.UpdateAuthorizationPolicy:output_type -> google.protobuf.Empty
+	10, // 23: entente.policy.v1.CollaborationPolicyService.ListB2bManagementPolicies:output_type -> entente.policy.v1.ListB2bManagementPoliciesResponse
+	4,  // 24: entente.policy.v1.CollaborationPolicyService.CreateB2bManagementPolicy:output_type -> entente.policy.v1.B2bManagementPolicy
+	4,  // 25: entente.policy.v1.CollaborationPolicyService.GetB2bManagementPolicy:output_type -> entente.policy.v1.B2bManagementPolicy
+	17, // 26: entente.policy.v1.CollaborationPolicyService.UpdateB2bManagementPolicy:output_type -> google.protobuf.Empty
+	17, // 27: entente.policy.v1.CollaborationPolicyService.DeleteB2bManagementPolicy:output_type -> google.protobuf.Empty
+	20, // [20:28] is the sub-list for method output_type
+	12, // [12:20] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_entente_policy_v1_collaboration_proto_init() }
@@ -1027,14 +1173,15 @@ func file_entente_policy_v1_collaboration_proto_init() {
 	file_entente_policy_v1_collaboration_proto_msgTypes[0].OneofWrappers = []any{}
 	file_entente_policy_v1_collaboration_proto_msgTypes[1].OneofWrappers = []any{}
 	file_entente_policy_v1_collaboration_proto_msgTypes[3].OneofWrappers = []any{}
-	file_entente_policy_v1_collaboration_proto_msgTypes[7].OneofWrappers = []any{}
+	file_entente_policy_v1_collaboration_proto_msgTypes[6].OneofWrappers = []any{}
+	file_entente_policy_v1_collaboration_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_policy_v1_collaboration_proto_rawDesc), len(file_entente_policy_v1_collaboration_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

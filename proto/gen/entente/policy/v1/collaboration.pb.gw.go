@@ -70,13 +70,22 @@ func local_request_CollaborationPolicyService_GetAuthorizationPolicy_0(ctx conte
 	return msg, metadata, err
 }
 
-var filter_CollaborationPolicyService_GetAuthorizationPolicy_1 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+var filter_CollaborationPolicyService_GetAuthorizationPolicy_1 = &utilities.DoubleArray{Encoding: map[string]int{"id": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
 func request_CollaborationPolicyService_GetAuthorizationPolicy_1(ctx context.Context, marshaler runtime.Marshaler, client CollaborationPolicyServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq GetAuthorizationPolicyRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
+	val, ok := pathParams["id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "id")
+	}
+	protoReq.Id, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "id", err)
+	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
@@ -94,7 +103,16 @@ func local_request_CollaborationPolicyService_GetAuthorizationPolicy_1(ctx conte
 	var (
 		protoReq GetAuthorizationPolicyRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
+	val, ok := pathParams["id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "id")
+	}
+	protoReq.Id, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "id", err)
+	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
@@ -102,6 +120,41 @@ func local_request_CollaborationPolicyService_GetAuthorizationPolicy_1(ctx conte
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	msg, err := server.GetAuthorizationPolicy(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+var filter_CollaborationPolicyService_ListAuthorizationPolicies_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+
+func request_CollaborationPolicyService_ListAuthorizationPolicies_0(ctx context.Context, marshaler runtime.Marshaler, client CollaborationPolicyServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListAuthorizationPoliciesRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_CollaborationPolicyService_ListAuthorizationPolicies_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ListAuthorizationPolicies(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_CollaborationPolicyService_ListAuthorizationPolicies_0(ctx context.Context, marshaler runtime.Marshaler, server CollaborationPolicyServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListAuthorizationPoliciesRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_CollaborationPolicyService_ListAuthorizationPolicies_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ListAuthorizationPolicies(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -168,12 +221,13 @@ func local_request_CollaborationPolicyService_UpdateAuthorizationPolicy_0(ctx co
 	return msg, metadata, err
 }
 
-var filter_CollaborationPolicyService_UpdateAuthorizationPolicy_1 = &utilities.DoubleArray{Encoding: map[string]int{"policy": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+var filter_CollaborationPolicyService_UpdateAuthorizationPolicy_1 = &utilities.DoubleArray{Encoding: map[string]int{"policy": 0, "id": 1}, Base: []int{1, 1, 2, 0, 0}, Check: []int{0, 1, 1, 2, 3}}
 
 func request_CollaborationPolicyService_UpdateAuthorizationPolicy_1(ctx context.Context, marshaler runtime.Marshaler, client CollaborationPolicyServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq UpdateAuthorizationPolicyRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
 	newReader, berr := utilities.IOReaderFactory(req.Body)
 	if berr != nil {
@@ -188,6 +242,14 @@ func request_CollaborationPolicyService_UpdateAuthorizationPolicy_1(ctx context.
 		} else {
 			protoReq.UpdateMask = fieldMask
 		}
+	}
+	val, ok := pathParams["id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "id")
+	}
+	protoReq.Id, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "id", err)
 	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
@@ -206,6 +268,7 @@ func local_request_CollaborationPolicyService_UpdateAuthorizationPolicy_1(ctx co
 	var (
 		protoReq UpdateAuthorizationPolicyRequest
 		metadata runtime.ServerMetadata
+		err      error
 	)
 	newReader, berr := utilities.IOReaderFactory(req.Body)
 	if berr != nil {
@@ -220,6 +283,14 @@ func local_request_CollaborationPolicyService_UpdateAuthorizationPolicy_1(ctx co
 		} else {
 			protoReq.UpdateMask = fieldMask
 		}
+	}
+	val, ok := pathParams["id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "id")
+	}
+	protoReq.Id, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "id", err)
 	}
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
@@ -484,7 +555,7 @@ func RegisterCollaborationPolicyServiceHandlerServer(ctx context.Context, mux *r
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/GetAuthorizationPolicy", runtime.WithHTTPPathPattern("/v1.0/policies/authorizationPolicy/authorizationPolicy"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/GetAuthorizationPolicy", runtime.WithHTTPPathPattern("/beta/policies/authorizationPolicy/{id}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -497,6 +568,26 @@ func RegisterCollaborationPolicyServiceHandlerServer(ctx context.Context, mux *r
 			return
 		}
 		forward_CollaborationPolicyService_GetAuthorizationPolicy_1(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_CollaborationPolicyService_ListAuthorizationPolicies_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/ListAuthorizationPolicies", runtime.WithHTTPPathPattern("/beta/policies/authorizationPolicy"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_CollaborationPolicyService_ListAuthorizationPolicies_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CollaborationPolicyService_ListAuthorizationPolicies_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPatch, pattern_CollaborationPolicyService_UpdateAuthorizationPolicy_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -524,7 +615,7 @@ func RegisterCollaborationPolicyServiceHandlerServer(ctx context.Context, mux *r
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/UpdateAuthorizationPolicy", runtime.WithHTTPPathPattern("/v1.0/policies/authorizationPolicy/authorizationPolicy"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/UpdateAuthorizationPolicy", runtime.WithHTTPPathPattern("/beta/policies/authorizationPolicy/{id}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -699,7 +790,7 @@ func RegisterCollaborationPolicyServiceHandlerClient(ctx context.Context, mux *r
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/GetAuthorizationPolicy", runtime.WithHTTPPathPattern("/v1.0/policies/authorizationPolicy/authorizationPolicy"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/GetAuthorizationPolicy", runtime.WithHTTPPathPattern("/beta/policies/authorizationPolicy/{id}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -711,6 +802,23 @@ func RegisterCollaborationPolicyServiceHandlerClient(ctx context.Context, mux *r
 			return
 		}
 		forward_CollaborationPolicyService_GetAuthorizationPolicy_1(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_CollaborationPolicyService_ListAuthorizationPolicies_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/ListAuthorizationPolicies", runtime.WithHTTPPathPattern("/beta/policies/authorizationPolicy"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_CollaborationPolicyService_ListAuthorizationPolicies_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CollaborationPolicyService_ListAuthorizationPolicies_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPatch, pattern_CollaborationPolicyService_UpdateAuthorizationPolicy_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -733,7 +841,7 @@ func RegisterCollaborationPolicyServiceHandlerClient(ctx context.Context, mux *r
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/UpdateAuthorizationPolicy", runtime.WithHTTPPathPattern("/v1.0/policies/authorizationPolicy/authorizationPolicy"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/UpdateAuthorizationPolicy", runtime.WithHTTPPathPattern("/beta/policies/authorizationPolicy/{id}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -836,9 +944,10 @@ func RegisterCollaborationPolicyServiceHandlerClient(ctx context.Context, mux *r
 
 var (
 	pattern_CollaborationPolicyService_GetAuthorizationPolicy_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "authorizationPolicy"}, ""))
-	pattern_CollaborationPolicyService_GetAuthorizationPolicy_1    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 2}, []string{"v1.0", "policies", "authorizationPolicy"}, ""))
+	pattern_CollaborationPolicyService_GetAuthorizationPolicy_1    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"beta", "policies", "authorizationPolicy", "id"}, ""))
+	pattern_CollaborationPolicyService_ListAuthorizationPolicies_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"beta", "policies", "authorizationPolicy"}, ""))
 	pattern_CollaborationPolicyService_UpdateAuthorizationPolicy_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "authorizationPolicy"}, ""))
-	pattern_CollaborationPolicyService_UpdateAuthorizationPolicy_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 2}, []string{"v1.0", "policies", "authorizationPolicy"}, ""))
+	pattern_CollaborationPolicyService_UpdateAuthorizationPolicy_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"beta", "policies", "authorizationPolicy", "id"}, ""))
 	pattern_CollaborationPolicyService_ListB2BManagementPolicies_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "b2bManagementPolicies"}, ""))
 	pattern_CollaborationPolicyService_CreateB2BManagementPolicy_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "b2bManagementPolicies"}, ""))
 	pattern_CollaborationPolicyService_GetB2BManagementPolicy_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1.0", "policies", "b2bManagementPolicies", "id"}, ""))
@@ -849,6 +958,7 @@ var (
 var (
 	forward_CollaborationPolicyService_GetAuthorizationPolicy_0    = runtime.ForwardResponseMessage
 	forward_CollaborationPolicyService_GetAuthorizationPolicy_1    = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_ListAuthorizationPolicies_0 = runtime.ForwardResponseMessage
 	forward_CollaborationPolicyService_UpdateAuthorizationPolicy_0 = runtime.ForwardResponseMessage
 	forward_CollaborationPolicyService_UpdateAuthorizationPolicy_1 = runtime.ForwardResponseMessage
 	forward_CollaborationPolicyService_ListB2BManagementPolicies_0 = runtime.ForwardResponseMessage

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	CollaborationPolicyService_GetAuthorizationPolicy_FullMethodName    = "/entente.policy.v1.CollaborationPolicyService/GetAuthorizationPolicy"
+	CollaborationPolicyService_ListAuthorizationPolicies_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/ListAuthorizationPolicies"
 	CollaborationPolicyService_UpdateAuthorizationPolicy_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/UpdateAuthorizationPolicy"
 	CollaborationPolicyService_ListB2BManagementPolicies_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/ListB2bManagementPolicies"
 	CollaborationPolicyService_CreateB2BManagementPolicy_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/CreateB2bManagementPolicy"
@@ -39,6 +40,8 @@ const (
 type CollaborationPolicyServiceClient interface {
 	// Returns the authorization policy (POL-70).
 	GetAuthorizationPolicy(ctx context.Context, in *GetAuthorizationPolicyRequest, opts ...grpc.CallOption) (*AuthorizationPolicy, error)
+	// Lists the authorization policy, which is a collection of one on /beta (POL-70).
+	ListAuthorizationPolicies(ctx context.Context, in *ListAuthorizationPoliciesRequest, opts ...grpc.CallOption) (*ListAuthorizationPoliciesResponse, error)
 	// Changes the authorization policy (POL-71).
 	UpdateAuthorizationPolicy(ctx context.Context, in *UpdateAuthorizationPolicyRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists the domain list policy, if there is one (POL-75).
@@ -65,6 +68,16 @@ func (c *collaborationPolicyServiceClient) GetAuthorizationPolicy(ctx context.Co
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AuthorizationPolicy)
 	err := c.cc.Invoke(ctx, CollaborationPolicyService_GetAuthorizationPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *collaborationPolicyServiceClient) ListAuthorizationPolicies(ctx context.Context, in *ListAuthorizationPoliciesRequest, opts ...grpc.CallOption) (*ListAuthorizationPoliciesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAuthorizationPoliciesResponse)
+	err := c.cc.Invoke(ctx, CollaborationPolicyService_ListAuthorizationPolicies_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +152,8 @@ func (c *collaborationPolicyServiceClient) DeleteB2BManagementPolicy(ctx context
 type CollaborationPolicyServiceServer interface {
 	// Returns the authorization policy (POL-70).
 	GetAuthorizationPolicy(context.Context, *GetAuthorizationPolicyRequest) (*AuthorizationPolicy, error)
+	// Lists the authorization policy, which is a collection of one on /beta (POL-70).
+	ListAuthorizationPolicies(context.Context, *ListAuthorizationPoliciesRequest) (*ListAuthorizationPoliciesResponse, error)
 	// Changes the authorization policy (POL-71).
 	UpdateAuthorizationPolicy(context.Context, *UpdateAuthorizationPolicyRequest) (*emptypb.Empty, error)
 	// Lists the domain list policy, if there is one (POL-75).
@@ -163,6 +178,9 @@ type UnimplementedCollaborationPolicyServiceServer struct{}
 
 func (UnimplementedCollaborationPolicyServiceServer) GetAuthorizationPolicy(context.Context, *GetAuthorizationPolicyRequest) (*AuthorizationPolicy, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAuthorizationPolicy not implemented")
+}
+func (UnimplementedCollaborationPolicyServiceServer) ListAuthorizationPolicies(context.Context, *ListAuthorizationPoliciesRequest) (*ListAuthorizationPoliciesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAuthorizationPolicies not implemented")
 }
 func (UnimplementedCollaborationPolicyServiceServer) UpdateAuthorizationPolicy(context.Context, *UpdateAuthorizationPolicyRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateAuthorizationPolicy not implemented")
@@ -218,6 +236,24 @@ func _CollaborationPolicyService_GetAuthorizationPolicy_Handler(srv interface{},
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CollaborationPolicyServiceServer).GetAuthorizationPolicy(ctx, req.(*GetAuthorizationPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CollaborationPolicyService_ListAuthorizationPolicies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAuthorizationPoliciesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CollaborationPolicyServiceServer).ListAuthorizationPolicies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CollaborationPolicyService_ListAuthorizationPolicies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CollaborationPolicyServiceServer).ListAuthorizationPolicies(ctx, req.(*ListAuthorizationPoliciesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -340,6 +376,10 @@ var CollaborationPolicyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetAuthorizationPolicy",
 			Handler:    _CollaborationPolicyService_GetAuthorizationPolicy_Handler,
+		},
+		{
+			MethodName: "ListAuthorizationPolicies",
+			Handler:    _CollaborationPolicyService_ListAuthorizationPolicies_Handler,
 		},
 		{
 			MethodName: "UpdateAuthorizationPolicy",

@@ -2478,6 +2478,107 @@ func (x *CrossTenantGroupSyncInbound) GetIsSyncAllowed() bool {
 	return false
 }
 
+// Request of AddPartner: one of the two.
+type AddPartnerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant id of the partner.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Verified domain of the partner.
+	DomainName    string `protobuf:"bytes,2,opt,name=domain_name,json=domainName,proto3" json:"domain_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddPartnerRequest) Reset() {
+	*x = AddPartnerRequest{}
+	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddPartnerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddPartnerRequest) ProtoMessage() {}
+
+func (x *AddPartnerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddPartnerRequest.ProtoReflect.Descriptor instead.
+func (*AddPartnerRequest) Descriptor() ([]byte, []int) {
+	return file_entente_policy_v1_crosstenant_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *AddPartnerRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *AddPartnerRequest) GetDomainName() string {
+	if x != nil {
+		return x.DomainName
+	}
+	return ""
+}
+
+// Request of RestorePartner.
+type RestorePartnerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant id of the removed partner.
+	TenantId      string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestorePartnerRequest) Reset() {
+	*x = RestorePartnerRequest{}
+	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestorePartnerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestorePartnerRequest) ProtoMessage() {}
+
+func (x *RestorePartnerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestorePartnerRequest.ProtoReflect.Descriptor instead.
+func (*RestorePartnerRequest) Descriptor() ([]byte, []int) {
+	return file_entente_policy_v1_crosstenant_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *RestorePartnerRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
 // A B2B setting with its source.
 type EffectiveAccess_Setting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2491,7 +2592,7 @@ type EffectiveAccess_Setting struct {
 
 func (x *EffectiveAccess_Setting) Reset() {
 	*x = EffectiveAccess_Setting{}
-	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[35]
+	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2604,7 @@ func (x *EffectiveAccess_Setting) String() string {
 func (*EffectiveAccess_Setting) ProtoMessage() {}
 
 func (x *EffectiveAccess_Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[35]
+	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2647,7 @@ type EffectiveAccess_Switch struct {
 
 func (x *EffectiveAccess_Switch) Reset() {
 	*x = EffectiveAccess_Switch{}
-	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[36]
+	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2558,7 +2659,7 @@ func (x *EffectiveAccess_Switch) String() string {
 func (*EffectiveAccess_Switch) ProtoMessage() {}
 
 func (x *EffectiveAccess_Switch) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[36]
+	mi := &file_entente_policy_v1_crosstenant_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +2910,13 @@ const file_entente_policy_v1_crosstenant_proto_rawDesc = "" +
 	"\x1bCrossTenantGroupSyncInbound\x12+\n" +
 	"\x0fis_sync_allowed\x18\x01 \x01(\bH\x00R\risSyncAllowed\x88\x01\x01:!\x8a\xb2\x19\x1d\n" +
 	"\x1bcrossTenantGroupSyncInboundB\x12\n" +
-	"\x10_is_sync_allowed2\x8f(\n" +
+	"\x10_is_sync_allowed\"Q\n" +
+	"\x11AddPartnerRequest\x12\x1b\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12\x1f\n" +
+	"\vdomain_name\x18\x02 \x01(\tR\n" +
+	"domainName\"9\n" +
+	"\x15RestorePartnerRequest\x12 \n" +
+	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId2\x8f-\n" +
 	"\x1eCrossTenantAccessPolicyService\x12\xee\x02\n" +
 	"\x1aGetCrossTenantAccessPolicy\x124.entente.policy.v1.GetCrossTenantAccessPolicyRequest\x1a*.entente.policy.v1.CrossTenantAccessPolicy\"\xed\x01\x8a\xb2\x19\xba\x01\n" +
 	"\x0fPolicy.Read.All\n" +
@@ -2848,7 +2955,12 @@ const file_entente_policy_v1_crosstenant_proto_rawDesc = "" +
 	"\"Policy.ReadWrite.CrossTenantAccess\x12\"Policy.ReadWrite.CrossTenantAccess\x1a\x14Global Administrator\x1a\x16Security Administrator(\x01\x82\xd3\xe4\x93\x02U*S/v1.0/policies/crossTenantAccessPolicy/partners/{tenant_id}/identitySynchronization\x12\xe9\x02\n" +
 	"\x12GetEffectiveAccess\x12,.entente.policy.v1.GetEffectiveAccessRequest\x1a\".entente.policy.v1.EffectiveAccess\"\x80\x02\x8a\xb2\x19\xba\x01\n" +
 	"\x0fPolicy.Read.All\n" +
-	"\"Policy.ReadWrite.CrossTenantAccess\x12\x0fPolicy.Read.All\x12\"Policy.ReadWrite.CrossTenantAccess\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x16Security Administrator\x1a\x0fSecurity Reader(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x025\x123/entente/v1/crossTenantAccess/effective/{tenant_id}B\xc1\x01\n" +
+	"\"Policy.ReadWrite.CrossTenantAccess\x12\x0fPolicy.Read.All\x12\"Policy.ReadWrite.CrossTenantAccess\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x16Security Administrator\x1a\x0fSecurity Reader(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x025\x123/entente/v1/crossTenantAccess/effective/{tenant_id}\x12\xaf\x02\n" +
+	"\n" +
+	"AddPartner\x12$.entente.policy.v1.AddPartnerRequest\x1a>.entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner\"\xba\x01\x8a\xb2\x19x\n" +
+	"\"Policy.ReadWrite.CrossTenantAccess\x12\"Policy.ReadWrite.CrossTenantAccess\x1a\x14Global Administrator\x1a\x16Security Administrator(\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02/:\x01*\"*/entente/v1/crossTenantAccess/partners:add\x12\xcb\x02\n" +
+	"\x0eRestorePartner\x12(.entente.policy.v1.RestorePartnerRequest\x1a>.entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner\"\xce\x01\x8a\xb2\x19x\n" +
+	"\"Policy.ReadWrite.CrossTenantAccess\x12\"Policy.ReadWrite.CrossTenantAccess\x1a\x14Global Administrator\x1a\x16Security Administrator(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02F:\x01*\"A/entente/v1/crossTenantAccess/deletedPartners/{tenant_id}:restoreB\xc1\x01\n" +
 	"\x15com.entente.policy.v1B\x10CrosstenantProtoP\x01Z0entente.dev/proto/gen/entente/policy/v1;policyv1\xa2\x02\x03EPX\xaa\x02\x11Entente.Policy.V1\xca\x02\x11Entente\\Policy\\V1\xe2\x02\x1dEntente\\Policy\\V1\\GPBMetadata\xea\x02\x13Entente::Policy::V1b\x06proto3"
 
 var (
@@ -2864,7 +2976,7 @@ func file_entente_policy_v1_crosstenant_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_policy_v1_crosstenant_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_entente_policy_v1_crosstenant_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_entente_policy_v1_crosstenant_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_entente_policy_v1_crosstenant_proto_goTypes = []any{
 	(B2BIdentityProvidersType_Value)(0),                              // 0: entente.policy.v1.B2bIdentityProvidersType.Value
 	(CrossTenantAccessPolicyTargetConfigurationAccessType_Value)(0),  // 1: entente.policy.v1.CrossTenantAccessPolicyTargetConfigurationAccessType.Value
@@ -2905,12 +3017,14 @@ var file_entente_policy_v1_crosstenant_proto_goTypes = []any{
 	(*GetEffectiveAccessRequest)(nil),                                // 36: entente.policy.v1.GetEffectiveAccessRequest
 	(*EffectiveAccess)(nil),                                          // 37: entente.policy.v1.EffectiveAccess
 	(*CrossTenantGroupSyncInbound)(nil),                              // 38: entente.policy.v1.CrossTenantGroupSyncInbound
-	(*EffectiveAccess_Setting)(nil),                                  // 39: entente.policy.v1.EffectiveAccess.Setting
-	(*EffectiveAccess_Switch)(nil),                                   // 40: entente.policy.v1.EffectiveAccess.Switch
-	(*structpb.Struct)(nil),                                          // 41: google.protobuf.Struct
-	(*v1.Query)(nil),                                                 // 42: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),                                    // 43: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                                            // 44: google.protobuf.Empty
+	(*AddPartnerRequest)(nil),                                        // 39: entente.policy.v1.AddPartnerRequest
+	(*RestorePartnerRequest)(nil),                                    // 40: entente.policy.v1.RestorePartnerRequest
+	(*EffectiveAccess_Setting)(nil),                                  // 41: entente.policy.v1.EffectiveAccess.Setting
+	(*EffectiveAccess_Switch)(nil),                                   // 42: entente.policy.v1.EffectiveAccess.Switch
+	(*structpb.Struct)(nil),                                          // 43: google.protobuf.Struct
+	(*v1.Query)(nil),                                                 // 44: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                                    // 45: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                                            // 46: google.protobuf.Empty
 }
 var file_entente_policy_v1_crosstenant_proto_depIdxs = []int32{
 	5,  // 0: entente.policy.v1.CrossTenantAccessPolicyB2BSetting.applications:type_name -> entente.policy.v1.CrossTenantAccessPolicyTargetConfiguration
@@ -2932,9 +3046,9 @@ var file_entente_policy_v1_crosstenant_proto_depIdxs = []int32{
 	7,  // 16: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.inbound_trust:type_name -> entente.policy.v1.CrossTenantAccessPolicyInboundTrust
 	14, // 17: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.invitation_redemption_identity_provider_configuration:type_name -> entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration
 	9,  // 18: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.tenant_restrictions:type_name -> entente.policy.v1.CrossTenantAccessPolicyTenantRestrictions
-	41, // 19: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.m365_collaboration_inbound:type_name -> google.protobuf.Struct
-	41, // 20: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.m365_collaboration_outbound:type_name -> google.protobuf.Struct
-	41, // 21: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.app_service_connect_inbound:type_name -> google.protobuf.Struct
+	43, // 19: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.m365_collaboration_inbound:type_name -> google.protobuf.Struct
+	43, // 20: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.m365_collaboration_outbound:type_name -> google.protobuf.Struct
+	43, // 21: entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault.app_service_connect_inbound:type_name -> google.protobuf.Struct
 	0,  // 22: entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration.fallback_identity_provider:type_name -> entente.policy.v1.B2bIdentityProvidersType.Value
 	0,  // 23: entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration.primary_identity_provider_precedence_order:type_name -> entente.policy.v1.B2bIdentityProvidersType.Value
 	16, // 24: entente.policy.v1.CrossTenantIdentitySyncPolicyPartner.user_sync_inbound:type_name -> entente.policy.v1.CrossTenantUserSyncInbound
@@ -2946,43 +3060,43 @@ var file_entente_policy_v1_crosstenant_proto_depIdxs = []int32{
 	4,  // 30: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.b2b_direct_connect_outbound:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
 	7,  // 31: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.inbound_trust:type_name -> entente.policy.v1.CrossTenantAccessPolicyInboundTrust
 	9,  // 32: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.tenant_restrictions:type_name -> entente.policy.v1.CrossTenantAccessPolicyTenantRestrictions
-	41, // 33: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.m365_collaboration_inbound:type_name -> google.protobuf.Struct
-	41, // 34: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.m365_collaboration_outbound:type_name -> google.protobuf.Struct
-	41, // 35: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.app_service_connect_inbound:type_name -> google.protobuf.Struct
+	43, // 33: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.m365_collaboration_inbound:type_name -> google.protobuf.Struct
+	43, // 34: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.m365_collaboration_outbound:type_name -> google.protobuf.Struct
+	43, // 35: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.app_service_connect_inbound:type_name -> google.protobuf.Struct
 	15, // 36: entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner.identity_synchronization:type_name -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
-	42, // 37: entente.policy.v1.GetCrossTenantAccessPolicyRequest.query:type_name -> entente.odata.v1.Query
+	44, // 37: entente.policy.v1.GetCrossTenantAccessPolicyRequest.query:type_name -> entente.odata.v1.Query
 	12, // 38: entente.policy.v1.UpdateCrossTenantAccessPolicyRequest.policy:type_name -> entente.policy.v1.CrossTenantAccessPolicy
-	43, // 39: entente.policy.v1.UpdateCrossTenantAccessPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	42, // 40: entente.policy.v1.GetDefaultRequest.query:type_name -> entente.odata.v1.Query
+	45, // 39: entente.policy.v1.UpdateCrossTenantAccessPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	44, // 40: entente.policy.v1.GetDefaultRequest.query:type_name -> entente.odata.v1.Query
 	13, // 41: entente.policy.v1.UpdateDefaultRequest.default_configuration:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault
-	43, // 42: entente.policy.v1.UpdateDefaultRequest.update_mask:type_name -> google.protobuf.FieldMask
+	45, // 42: entente.policy.v1.UpdateDefaultRequest.update_mask:type_name -> google.protobuf.FieldMask
 	17, // 43: entente.policy.v1.CreatePartnerRequest.partner:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	42, // 44: entente.policy.v1.ListPartnersRequest.query:type_name -> entente.odata.v1.Query
+	44, // 44: entente.policy.v1.ListPartnersRequest.query:type_name -> entente.odata.v1.Query
 	17, // 45: entente.policy.v1.ListPartnersResponse.value:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	42, // 46: entente.policy.v1.GetPartnerRequest.query:type_name -> entente.odata.v1.Query
+	44, // 46: entente.policy.v1.GetPartnerRequest.query:type_name -> entente.odata.v1.Query
 	17, // 47: entente.policy.v1.UpdatePartnerRequest.partner:type_name -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	43, // 48: entente.policy.v1.UpdatePartnerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	42, // 49: entente.policy.v1.GetIdentitySynchronizationRequest.query:type_name -> entente.odata.v1.Query
+	45, // 48: entente.policy.v1.UpdatePartnerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	44, // 49: entente.policy.v1.GetIdentitySynchronizationRequest.query:type_name -> entente.odata.v1.Query
 	15, // 50: entente.policy.v1.PutIdentitySynchronizationRequest.identity_synchronization:type_name -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
 	15, // 51: entente.policy.v1.UpdateIdentitySynchronizationRequest.identity_synchronization:type_name -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
-	43, // 52: entente.policy.v1.UpdateIdentitySynchronizationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 53: entente.policy.v1.EffectiveAccess.b2b_collaboration_inbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	39, // 54: entente.policy.v1.EffectiveAccess.b2b_collaboration_outbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	39, // 55: entente.policy.v1.EffectiveAccess.b2b_direct_connect_inbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	39, // 56: entente.policy.v1.EffectiveAccess.b2b_direct_connect_outbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	39, // 57: entente.policy.v1.EffectiveAccess.tenant_restrictions:type_name -> entente.policy.v1.EffectiveAccess.Setting
-	40, // 58: entente.policy.v1.EffectiveAccess.is_mfa_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 59: entente.policy.v1.EffectiveAccess.is_compliant_device_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 60: entente.policy.v1.EffectiveAccess.is_hybrid_azure_ad_joined_device_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 61: entente.policy.v1.EffectiveAccess.automatic_redemption_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 62: entente.policy.v1.EffectiveAccess.automatic_redemption_outbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 63: entente.policy.v1.EffectiveAccess.user_sync_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 64: entente.policy.v1.EffectiveAccess.group_sync_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	45, // 52: entente.policy.v1.UpdateIdentitySynchronizationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	41, // 53: entente.policy.v1.EffectiveAccess.b2b_collaboration_inbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	41, // 54: entente.policy.v1.EffectiveAccess.b2b_collaboration_outbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	41, // 55: entente.policy.v1.EffectiveAccess.b2b_direct_connect_inbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	41, // 56: entente.policy.v1.EffectiveAccess.b2b_direct_connect_outbound:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	41, // 57: entente.policy.v1.EffectiveAccess.tenant_restrictions:type_name -> entente.policy.v1.EffectiveAccess.Setting
+	42, // 58: entente.policy.v1.EffectiveAccess.is_mfa_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	42, // 59: entente.policy.v1.EffectiveAccess.is_compliant_device_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	42, // 60: entente.policy.v1.EffectiveAccess.is_hybrid_azure_ad_joined_device_accepted:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	42, // 61: entente.policy.v1.EffectiveAccess.automatic_redemption_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	42, // 62: entente.policy.v1.EffectiveAccess.automatic_redemption_outbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	42, // 63: entente.policy.v1.EffectiveAccess.user_sync_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	42, // 64: entente.policy.v1.EffectiveAccess.group_sync_inbound:type_name -> entente.policy.v1.EffectiveAccess.Switch
 	10, // 65: entente.policy.v1.EffectiveAccess.tenant_restrictions_devices:type_name -> entente.policy.v1.DevicesFilter
 	14, // 66: entente.policy.v1.EffectiveAccess.invitation_redemption_identity_provider_configuration:type_name -> entente.policy.v1.DefaultInvitationRedemptionIdentityProviderConfiguration
 	3,  // 67: entente.policy.v1.EffectiveAccess.invitation_redemption_source:type_name -> entente.policy.v1.EffectiveAccess.Source
-	40, // 68: entente.policy.v1.EffectiveAccess.is_service_provider:type_name -> entente.policy.v1.EffectiveAccess.Switch
-	40, // 69: entente.policy.v1.EffectiveAccess.is_in_multi_tenant_organization:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	42, // 68: entente.policy.v1.EffectiveAccess.is_service_provider:type_name -> entente.policy.v1.EffectiveAccess.Switch
+	42, // 69: entente.policy.v1.EffectiveAccess.is_in_multi_tenant_organization:type_name -> entente.policy.v1.EffectiveAccess.Switch
 	4,  // 70: entente.policy.v1.EffectiveAccess.Setting.value:type_name -> entente.policy.v1.CrossTenantAccessPolicyB2BSetting
 	3,  // 71: entente.policy.v1.EffectiveAccess.Setting.source:type_name -> entente.policy.v1.EffectiveAccess.Source
 	3,  // 72: entente.policy.v1.EffectiveAccess.Switch.source:type_name -> entente.policy.v1.EffectiveAccess.Source
@@ -3001,23 +3115,27 @@ var file_entente_policy_v1_crosstenant_proto_depIdxs = []int32{
 	34, // 85: entente.policy.v1.CrossTenantAccessPolicyService.UpdateIdentitySynchronization:input_type -> entente.policy.v1.UpdateIdentitySynchronizationRequest
 	35, // 86: entente.policy.v1.CrossTenantAccessPolicyService.DeleteIdentitySynchronization:input_type -> entente.policy.v1.DeleteIdentitySynchronizationRequest
 	36, // 87: entente.policy.v1.CrossTenantAccessPolicyService.GetEffectiveAccess:input_type -> entente.policy.v1.GetEffectiveAccessRequest
-	12, // 88: entente.policy.v1.CrossTenantAccessPolicyService.GetCrossTenantAccessPolicy:output_type -> entente.policy.v1.CrossTenantAccessPolicy
-	44, // 89: entente.policy.v1.CrossTenantAccessPolicyService.UpdateCrossTenantAccessPolicy:output_type -> google.protobuf.Empty
-	13, // 90: entente.policy.v1.CrossTenantAccessPolicyService.GetDefault:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault
-	44, // 91: entente.policy.v1.CrossTenantAccessPolicyService.UpdateDefault:output_type -> google.protobuf.Empty
-	44, // 92: entente.policy.v1.CrossTenantAccessPolicyService.ResetDefault:output_type -> google.protobuf.Empty
-	17, // 93: entente.policy.v1.CrossTenantAccessPolicyService.CreatePartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	28, // 94: entente.policy.v1.CrossTenantAccessPolicyService.ListPartners:output_type -> entente.policy.v1.ListPartnersResponse
-	17, // 95: entente.policy.v1.CrossTenantAccessPolicyService.GetPartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
-	44, // 96: entente.policy.v1.CrossTenantAccessPolicyService.UpdatePartner:output_type -> google.protobuf.Empty
-	44, // 97: entente.policy.v1.CrossTenantAccessPolicyService.DeletePartner:output_type -> google.protobuf.Empty
-	15, // 98: entente.policy.v1.CrossTenantAccessPolicyService.GetIdentitySynchronization:output_type -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
-	44, // 99: entente.policy.v1.CrossTenantAccessPolicyService.PutIdentitySynchronization:output_type -> google.protobuf.Empty
-	44, // 100: entente.policy.v1.CrossTenantAccessPolicyService.UpdateIdentitySynchronization:output_type -> google.protobuf.Empty
-	44, // 101: entente.policy.v1.CrossTenantAccessPolicyService.DeleteIdentitySynchronization:output_type -> google.protobuf.Empty
-	37, // 102: entente.policy.v1.CrossTenantAccessPolicyService.GetEffectiveAccess:output_type -> entente.policy.v1.EffectiveAccess
-	88, // [88:103] is the sub-list for method output_type
-	73, // [73:88] is the sub-list for method input_type
+	39, // 88: entente.policy.v1.CrossTenantAccessPolicyService.AddPartner:input_type -> entente.policy.v1.AddPartnerRequest
+	40, // 89: entente.policy.v1.CrossTenantAccessPolicyService.RestorePartner:input_type -> entente.policy.v1.RestorePartnerRequest
+	12, // 90: entente.policy.v1.CrossTenantAccessPolicyService.GetCrossTenantAccessPolicy:output_type -> entente.policy.v1.CrossTenantAccessPolicy
+	46, // 91: entente.policy.v1.CrossTenantAccessPolicyService.UpdateCrossTenantAccessPolicy:output_type -> google.protobuf.Empty
+	13, // 92: entente.policy.v1.CrossTenantAccessPolicyService.GetDefault:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationDefault
+	46, // 93: entente.policy.v1.CrossTenantAccessPolicyService.UpdateDefault:output_type -> google.protobuf.Empty
+	46, // 94: entente.policy.v1.CrossTenantAccessPolicyService.ResetDefault:output_type -> google.protobuf.Empty
+	17, // 95: entente.policy.v1.CrossTenantAccessPolicyService.CreatePartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
+	28, // 96: entente.policy.v1.CrossTenantAccessPolicyService.ListPartners:output_type -> entente.policy.v1.ListPartnersResponse
+	17, // 97: entente.policy.v1.CrossTenantAccessPolicyService.GetPartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
+	46, // 98: entente.policy.v1.CrossTenantAccessPolicyService.UpdatePartner:output_type -> google.protobuf.Empty
+	46, // 99: entente.policy.v1.CrossTenantAccessPolicyService.DeletePartner:output_type -> google.protobuf.Empty
+	15, // 100: entente.policy.v1.CrossTenantAccessPolicyService.GetIdentitySynchronization:output_type -> entente.policy.v1.CrossTenantIdentitySyncPolicyPartner
+	46, // 101: entente.policy.v1.CrossTenantAccessPolicyService.PutIdentitySynchronization:output_type -> google.protobuf.Empty
+	46, // 102: entente.policy.v1.CrossTenantAccessPolicyService.UpdateIdentitySynchronization:output_type -> google.protobuf.Empty
+	46, // 103: entente.policy.v1.CrossTenantAccessPolicyService.DeleteIdentitySynchronization:output_type -> google.protobuf.Empty
+	37, // 104: entente.policy.v1.CrossTenantAccessPolicyService.GetEffectiveAccess:output_type -> entente.policy.v1.EffectiveAccess
+	17, // 105: entente.policy.v1.CrossTenantAccessPolicyService.AddPartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
+	17, // 106: entente.policy.v1.CrossTenantAccessPolicyService.RestorePartner:output_type -> entente.policy.v1.CrossTenantAccessPolicyConfigurationPartner
+	90, // [90:107] is the sub-list for method output_type
+	73, // [73:90] is the sub-list for method input_type
 	73, // [73:73] is the sub-list for extension type_name
 	73, // [73:73] is the sub-list for extension extendee
 	0,  // [0:73] is the sub-list for field type_name
@@ -3048,7 +3166,7 @@ func file_entente_policy_v1_crosstenant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_policy_v1_crosstenant_proto_rawDesc), len(file_entente_policy_v1_crosstenant_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

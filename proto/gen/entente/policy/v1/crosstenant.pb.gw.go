@@ -750,6 +750,78 @@ func local_request_CrossTenantAccessPolicyService_GetEffectiveAccess_0(ctx conte
 	return msg, metadata, err
 }
 
+func request_CrossTenantAccessPolicyService_AddPartner_0(ctx context.Context, marshaler runtime.Marshaler, client CrossTenantAccessPolicyServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq AddPartnerRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.AddPartner(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_CrossTenantAccessPolicyService_AddPartner_0(ctx context.Context, marshaler runtime.Marshaler, server CrossTenantAccessPolicyServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq AddPartnerRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.AddPartner(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_CrossTenantAccessPolicyService_RestorePartner_0(ctx context.Context, marshaler runtime.Marshaler, client CrossTenantAccessPolicyServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq RestorePartnerRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["tenant_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "tenant_id")
+	}
+	protoReq.TenantId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "tenant_id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.RestorePartner(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_CrossTenantAccessPolicyService_RestorePartner_0(ctx context.Context, marshaler runtime.Marshaler, server CrossTenantAccessPolicyServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq RestorePartnerRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["tenant_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "tenant_id")
+	}
+	protoReq.TenantId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "tenant_id", err)
+	}
+	msg, err := server.RestorePartner(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterCrossTenantAccessPolicyServiceHandlerServer registers the http handlers for service CrossTenantAccessPolicyService to "mux".
 // UnaryRPC     :call CrossTenantAccessPolicyServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -1056,6 +1128,46 @@ func RegisterCrossTenantAccessPolicyServiceHandlerServer(ctx context.Context, mu
 		}
 		forward_CrossTenantAccessPolicyService_GetEffectiveAccess_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_CrossTenantAccessPolicyService_AddPartner_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.policy.v1.CrossTenantAccessPolicyService/AddPartner", runtime.WithHTTPPathPattern("/entente/v1/crossTenantAccess/partners:add"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_CrossTenantAccessPolicyService_AddPartner_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CrossTenantAccessPolicyService_AddPartner_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_CrossTenantAccessPolicyService_RestorePartner_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.policy.v1.CrossTenantAccessPolicyService/RestorePartner", runtime.WithHTTPPathPattern("/entente/v1/crossTenantAccess/deletedPartners/{tenant_id}:restore"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_CrossTenantAccessPolicyService_RestorePartner_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CrossTenantAccessPolicyService_RestorePartner_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 
 	return nil
 }
@@ -1351,6 +1463,40 @@ func RegisterCrossTenantAccessPolicyServiceHandlerClient(ctx context.Context, mu
 		}
 		forward_CrossTenantAccessPolicyService_GetEffectiveAccess_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_CrossTenantAccessPolicyService_AddPartner_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.policy.v1.CrossTenantAccessPolicyService/AddPartner", runtime.WithHTTPPathPattern("/entente/v1/crossTenantAccess/partners:add"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_CrossTenantAccessPolicyService_AddPartner_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CrossTenantAccessPolicyService_AddPartner_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_CrossTenantAccessPolicyService_RestorePartner_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.policy.v1.CrossTenantAccessPolicyService/RestorePartner", runtime.WithHTTPPathPattern("/entente/v1/crossTenantAccess/deletedPartners/{tenant_id}:restore"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_CrossTenantAccessPolicyService_RestorePartner_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CrossTenantAccessPolicyService_RestorePartner_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
@@ -1370,6 +1516,8 @@ var (
 	pattern_CrossTenantAccessPolicyService_UpdateIdentitySynchronization_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1.0", "policies", "crossTenantAccessPolicy", "partners", "tenant_id", "identitySynchronization"}, ""))
 	pattern_CrossTenantAccessPolicyService_DeleteIdentitySynchronization_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1.0", "policies", "crossTenantAccessPolicy", "partners", "tenant_id", "identitySynchronization"}, ""))
 	pattern_CrossTenantAccessPolicyService_GetEffectiveAccess_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"entente", "v1", "crossTenantAccess", "effective", "tenant_id"}, ""))
+	pattern_CrossTenantAccessPolicyService_AddPartner_0                    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"entente", "v1", "crossTenantAccess", "partners"}, "add"))
+	pattern_CrossTenantAccessPolicyService_RestorePartner_0                = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"entente", "v1", "crossTenantAccess", "deletedPartners", "tenant_id"}, "restore"))
 )
 
 var (
@@ -1388,4 +1536,6 @@ var (
 	forward_CrossTenantAccessPolicyService_UpdateIdentitySynchronization_0 = runtime.ForwardResponseMessage
 	forward_CrossTenantAccessPolicyService_DeleteIdentitySynchronization_0 = runtime.ForwardResponseMessage
 	forward_CrossTenantAccessPolicyService_GetEffectiveAccess_0            = runtime.ForwardResponseMessage
+	forward_CrossTenantAccessPolicyService_AddPartner_0                    = runtime.ForwardResponseMessage
+	forward_CrossTenantAccessPolicyService_RestorePartner_0                = runtime.ForwardResponseMessage
 )

@@ -37,6 +37,8 @@ const (
 	CrossTenantAccessPolicyService_UpdateIdentitySynchronization_FullMethodName = "/entente.policy.v1.CrossTenantAccessPolicyService/UpdateIdentitySynchronization"
 	CrossTenantAccessPolicyService_DeleteIdentitySynchronization_FullMethodName = "/entente.policy.v1.CrossTenantAccessPolicyService/DeleteIdentitySynchronization"
 	CrossTenantAccessPolicyService_GetEffectiveAccess_FullMethodName            = "/entente.policy.v1.CrossTenantAccessPolicyService/GetEffectiveAccess"
+	CrossTenantAccessPolicyService_AddPartner_FullMethodName                    = "/entente.policy.v1.CrossTenantAccessPolicyService/AddPartner"
+	CrossTenantAccessPolicyService_RestorePartner_FullMethodName                = "/entente.policy.v1.CrossTenantAccessPolicyService/RestorePartner"
 )
 
 // CrossTenantAccessPolicyServiceClient is the client API for CrossTenantAccessPolicyService service.
@@ -75,6 +77,10 @@ type CrossTenantAccessPolicyServiceClient interface {
 	DeleteIdentitySynchronization(ctx context.Context, in *DeleteIdentitySynchronizationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Returns the effective value of every setting towards a tenant, with its source (POL-45).
 	GetEffectiveAccess(ctx context.Context, in *GetEffectiveAccessRequest, opts ...grpc.CallOption) (*EffectiveAccess, error)
+	// Adds a partner by tenant id or by one of its verified domains, of which only the tenant id is kept (POL-40).
+	AddPartner(ctx context.Context, in *AddPartnerRequest, opts ...grpc.CallOption) (*CrossTenantAccessPolicyConfigurationPartner, error)
+	// Brings back what a removed partner held, within 30 days (POL-42).
+	RestorePartner(ctx context.Context, in *RestorePartnerRequest, opts ...grpc.CallOption) (*CrossTenantAccessPolicyConfigurationPartner, error)
 }
 
 type crossTenantAccessPolicyServiceClient struct {
@@ -235,6 +241,26 @@ func (c *crossTenantAccessPolicyServiceClient) GetEffectiveAccess(ctx context.Co
 	return out, nil
 }
 
+func (c *crossTenantAccessPolicyServiceClient) AddPartner(ctx context.Context, in *AddPartnerRequest, opts ...grpc.CallOption) (*CrossTenantAccessPolicyConfigurationPartner, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CrossTenantAccessPolicyConfigurationPartner)
+	err := c.cc.Invoke(ctx, CrossTenantAccessPolicyService_AddPartner_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *crossTenantAccessPolicyServiceClient) RestorePartner(ctx context.Context, in *RestorePartnerRequest, opts ...grpc.CallOption) (*CrossTenantAccessPolicyConfigurationPartner, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CrossTenantAccessPolicyConfigurationPartner)
+	err := c.cc.Invoke(ctx, CrossTenantAccessPolicyService_RestorePartner_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CrossTenantAccessPolicyServiceServer is the server API for CrossTenantAccessPolicyService service.
 // All implementations must embed UnimplementedCrossTenantAccessPolicyServiceServer
 // for forward compatibility.
@@ -271,6 +297,10 @@ type CrossTenantAccessPolicyServiceServer interface {
 	DeleteIdentitySynchronization(context.Context, *DeleteIdentitySynchronizationRequest) (*emptypb.Empty, error)
 	// Returns the effective value of every setting towards a tenant, with its source (POL-45).
 	GetEffectiveAccess(context.Context, *GetEffectiveAccessRequest) (*EffectiveAccess, error)
+	// Adds a partner by tenant id or by one of its verified domains, of which only the tenant id is kept (POL-40).
+	AddPartner(context.Context, *AddPartnerRequest) (*CrossTenantAccessPolicyConfigurationPartner, error)
+	// Brings back what a removed partner held, within 30 days (POL-42).
+	RestorePartner(context.Context, *RestorePartnerRequest) (*CrossTenantAccessPolicyConfigurationPartner, error)
 	mustEmbedUnimplementedCrossTenantAccessPolicyServiceServer()
 }
 
@@ -325,6 +355,12 @@ func (UnimplementedCrossTenantAccessPolicyServiceServer) DeleteIdentitySynchroni
 }
 func (UnimplementedCrossTenantAccessPolicyServiceServer) GetEffectiveAccess(context.Context, *GetEffectiveAccessRequest) (*EffectiveAccess, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetEffectiveAccess not implemented")
+}
+func (UnimplementedCrossTenantAccessPolicyServiceServer) AddPartner(context.Context, *AddPartnerRequest) (*CrossTenantAccessPolicyConfigurationPartner, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddPartner not implemented")
+}
+func (UnimplementedCrossTenantAccessPolicyServiceServer) RestorePartner(context.Context, *RestorePartnerRequest) (*CrossTenantAccessPolicyConfigurationPartner, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestorePartner not implemented")
 }
 func (UnimplementedCrossTenantAccessPolicyServiceServer) mustEmbedUnimplementedCrossTenantAccessPolicyServiceServer() {
 }
@@ -618,6 +654,42 @@ func _CrossTenantAccessPolicyService_GetEffectiveAccess_Handler(srv interface{},
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CrossTenantAccessPolicyService_AddPartner_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddPartnerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CrossTenantAccessPolicyServiceServer).AddPartner(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CrossTenantAccessPolicyService_AddPartner_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CrossTenantAccessPolicyServiceServer).AddPartner(ctx, req.(*AddPartnerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CrossTenantAccessPolicyService_RestorePartner_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestorePartnerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CrossTenantAccessPolicyServiceServer).RestorePartner(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CrossTenantAccessPolicyService_RestorePartner_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CrossTenantAccessPolicyServiceServer).RestorePartner(ctx, req.(*RestorePartnerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CrossTenantAccessPolicyService_ServiceDesc is the grpc.ServiceDesc for CrossTenantAccessPolicyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -684,6 +756,14 @@ var CrossTenantAccessPolicyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetEffectiveAccess",
 			Handler:    _CrossTenantAccessPolicyService_GetEffectiveAccess_Handler,
+		},
+		{
+			MethodName: "AddPartner",
+			Handler:    _CrossTenantAccessPolicyService_AddPartner_Handler,
+		},
+		{
+			MethodName: "RestorePartner",
+			Handler:    _CrossTenantAccessPolicyService_RestorePartner_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
