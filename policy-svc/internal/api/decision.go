@@ -48,6 +48,8 @@ type Decisions struct {
 	Accounts Accounts
 	// Suite holds the application ids that the operator counts as Office365.
 	Suite map[uuid.UUID]bool
+
+	homes homes
 }
 
 var _ policypb.DecisionServiceServer = (*Decisions)(nil)
@@ -100,14 +102,7 @@ func (s *Decisions) homeOf(ctx context.Context, req *policypb.CheckInviteRequest
 	if req.GetAtRedemption() || domain == "" {
 		return tenant.ID{}, nil
 	}
-	facts, err := s.Tenants.FindTenantByDomain(ctx, &directorypb.FindTenantByDomainRequest{Domain: domain})
-	if notThere(err) {
-		return tenant.ID{}, nil
-	}
-	if err != nil {
-		return tenant.ID{}, err
-	}
-	return tenant.Parse(facts.GetTenantId())
+	return s.homes.of(ctx, s.Tenants, s.Clock, domain)
 }
 
 // invited is what can be known of the user: who owns the address is looked up
