@@ -75,7 +75,9 @@ type Journal struct {
 // refusal is recorded as.
 func (j *Journal) change(ctx context.Context, op operation, name *string, fn func(*store.Tx, store.Root) (outcome, error)) error {
 	c := caller.From(ctx)
+	recording := false
 	err := j.Store.Write(ctx, c.Tenant, func(tx *store.Tx) error {
+		recording = false
 		root, err := tx.LockRoot(j.Clock.Now(), j.WriteLimit)
 		if err != nil {
 			return err
@@ -87,6 +89,12 @@ func (j *Journal) change(ctx context.Context, op operation, name *string, fn fun
 		if len(done.modified) == 0 {
 			return errNothingToDo
 		}
+		// The change goes first and alone, so that what fails after it is the
+		// record or the commit.
+		if err := tx.Flush(); err != nil {
+			return err
+		}
+		recording = true
 		if err := audit.Write(ctx, tx.Tx, j.Clock, done.event(name)); err != nil {
 			return err
 		}
@@ -96,10 +104,23 @@ func (j *Journal) change(ctx context.Context, op operation, name *string, fn fun
 	if errors.Is(err, errNothingToDo) {
 		return nil
 	}
+	if err != nil && recording {
+		return unrecorded(err)
+	}
 	if err != nil {
 		j.Refused(ctx, op, err)
 	}
 	return err
+}
+
+// unrecorded is the answer to a change that was undone because its audit
+// record could not be stored (POL-6). What says more than that something went
+// wrong, such as an expired deadline, stays.
+func unrecorded(err error) error {
+	if fault.From(err).Kind != fault.KindInternal {
+		return err
+	}
+	return fault.Unavailable(errorspb.Reason_UNAVAILABLE, "The audit log cannot be written at the moment, so nothing was changed.").WithCause(err)
 }
 
 func (o outcome) event(name *string) audit.Event {
