@@ -246,7 +246,12 @@ func invitationsSurvive(v *victim, rounds int) (invited []string) {
 	}
 	after := guests()
 	if len(after) != len(all) {
-		t.Errorf("%d guests for %d addresses", len(after), len(all))
+		t.Errorf("%d guests for %d addresses: %v", len(after), len(all), after)
+	}
+	for _, to := range all {
+		if after[to] == 0 {
+			t.Errorf("%s has no user", to)
+		}
 	}
 	for to, n := range after {
 		if n != 1 {

@@ -60,19 +60,29 @@ func fill(m *dynamicpb.Message, value func(protoreflect.FieldDescriptor) string)
 	}
 }
 
-var variable = regexp.MustCompile(`\{([a-z_]+)[^}]*\}`)
+var variable = regexp.MustCompile(`\{([a-z_]*)[^}]*\}`)
 
-// request makes the REST form of a route with a value for each path variable.
-func request(r contract.Route, value func(segment string) string) (path string, body any) {
+// request makes the REST form of a route with what the holdings have for its
+// path; foreign counts the keys, owned those that the holdings know.
+func request(r contract.Route, own holdings) (path string, body any, owned, foreign int) {
 	segments := strings.Split(r.Pattern, "/")
+	filled := slices.Clone(segments)
 	for i, s := range segments {
-		if variable.MatchString(s) {
-			segments[i] = value(segments[i-1])
+		if !variable.MatchString(s) {
+			continue
 		}
+		foreign++
+		id, ok := own.id(segments, i)
+		if !ok {
+			id = unused()
+		} else {
+			owned++
+		}
+		filled[i] = variable.ReplaceAllString(s, id)
 	}
-	path = strings.Join(segments, "/")
+	path = strings.Join(filled, "/")
 	if r.Body == "" {
-		return path, nil
+		return path, nil, owned, foreign
 	}
 	m := dynamicpb.NewMessage(r.RPC.Input())
 	fill(m, func(protoreflect.FieldDescriptor) string { return unused() })
@@ -88,9 +98,9 @@ func request(r contract.Route, value func(segment string) string) (path string, 
 	}
 	text, err := protojson.Marshal(content)
 	if err != nil {
-		return path, "{}"
+		return path, "{}", owned, foreign
 	}
-	return path, text
+	return path, text, owned, foreign
 }
 
 // property of an access option: a caller with every application permission is admitted.
@@ -131,9 +141,8 @@ func TestRoutesRefuseWhoMayNotCall(t *testing.T) {
 	tenant := s.NewTenant(t, "workforce", "Matrix")
 	nobody, weak := s.Bearer(t, ""), s.Bearer(t, powerless(t, s, tenant))
 	operator, full := s.Operator(t), s.Graph(t, tenant)
-	id := func(string) string { return unused() }
 	for _, r := range contract.Routes() {
-		path, body := request(r, id)
+		path, body, _, _ := request(r, nil)
 		name := r.Method + " " + r.Pattern
 		if !r.Access.GetAnonymous() {
 			if a := nobody.Do(r.Method, path, body); a.Status != 401 || suitetest.Code(a) != "InvalidAuthenticationToken" {
@@ -168,70 +177,18 @@ func TestRoutesRefuseWhoMayNotCall(t *testing.T) {
 	}
 }
 
-// holdings are the objects of one tenant by the path segment that names them.
-func holdings(t *testing.T, s *suitetest.Suite, tenant, partner suitetest.Tenant) map[string]string {
-	t.Helper()
-	g := s.Graph(t, tenant)
-	own := map[string]string{"organization": tenant.ID, "domains": tenant.Domain}
-	own["users"] = suitetest.ID(g.Create("/v1.0/users", tenant.NewUser("matrix")))
-	own["groups"] = suitetest.ID(g.Create("/v1.0/groups", object{"displayName": "matrix", "mailEnabled": false, "mailNickname": "matrix", "securityEnabled": true,
-		"members@odata.bind": []string{s.GraphURL + "/v1.0/users/" + own["users"]}, "owners@odata.bind": []string{s.GraphURL + "/v1.0/users/" + own["users"]}}))
-	own["directoryObjects"], own["members"], own["owners"] = own["users"], own["users"], own["users"]
-	own["invitations"] = suitetest.ID(g.Create("/v1.0/invitations", object{"invitedUserEmailAddress": address("matrix"), "inviteRedirectUrl": welcome}))
-	deleted := suitetest.ID(g.Create("/v1.0/users", tenant.NewUser("deleted")))
-	g.Delete("/v1.0/users/" + deleted)
-	own["deletedItems"] = deleted
-	c := configure(t, g, partner, false)
-	own["servicePrincipals"], own["applications"] = c.ServicePrincipal, c.Application
-	own["jobs"] = c.Job[strings.LastIndex(c.Job, "/")+1:]
-	c.assign(g, own["users"])
-	own["appRoleAssignedTo"] = suitetest.ID(suitetest.Values(g.Get("/v1.0/servicePrincipals/" + c.ServicePrincipal + "/appRoleAssignedTo"))[0])
-	own["directoryRoles"] = suitetest.ID(suitetest.Values(g.Get("/v1.0/directoryRoles"))[0])
-	own["roleAssignments"] = suitetest.ID(g.Create("/v1.0/roleManagement/directory/roleAssignments", object{
-		"principalId": own["users"], "roleDefinitionId": "88d8e3e3-8f55-4a1e-953a-9b9898b8876b", "directoryScopeId": "/", // Directory Readers
-	}))
-	return own
-}
-
-// snapshot is the state of a tenant as its own application reads it.
-func snapshot(g *suitetest.Graph, own map[string]string) string {
-	var b strings.Builder
-	for _, path := range []string{
-		"/v1.0/users?$select=id,displayName,city,accountEnabled,userPrincipalName", "/v1.0/groups", "/v1.0/applications", "/v1.0/servicePrincipals?$select=id,displayName,tags",
-		"/v1.0/groups/" + own["groups"] + "/members", "/v1.0/directory/deletedItems/microsoft.graph.user", "/v1.0/policies/crossTenantAccessPolicy/partners",
-		"/v1.0/policies/authorizationPolicy", "/v1.0/roleManagement/directory/roleAssignments", "/entente/v1/invitations?$select=id,state",
-		"/v1.0/servicePrincipals/" + own["servicePrincipals"] + "/synchronization/secrets",
-		"/v1.0/servicePrincipals/" + own["servicePrincipals"] + "/appRoleAssignedTo",
-	} {
-		objects, _ := g.All(path)
-		if objects == nil {
-			objects = []object{g.Get(path)}
-		}
-		fmt.Fprintf(&b, "%s %v\n", path, objects)
-	}
-	return b.String()
-}
-
 func TestRoutesKeepTenantsApart(t *testing.T) {
 	t.Parallel()
 	s := suitetest.Shared(t)
 	tenant, stranger := s.NewTenant(t, "workforce", "Matrix Owner"), s.NewTenant(t, "workforce", "Matrix Stranger")
-	own := holdings(t, s, tenant, stranger)
+	own := settle(t, s, tenant, stranger)
 	g, h := s.Graph(t, tenant), s.Graph(t, stranger)
 	before := snapshot(g, own)
 	for _, r := range contract.Routes() {
 		if r.Access.GetOperator() || !forApplications(r.Access) {
 			continue
 		}
-		owned, foreign := 0, 0
-		path, body := request(r, func(segment string) string {
-			foreign++
-			if id, ok := own[segment]; ok {
-				owned++
-				return id
-			}
-			return unused()
-		})
+		path, body, owned, foreign := request(r, own)
 		name := r.Method + " " + r.Pattern
 		switch {
 		case owned > 0 && strings.Contains(r.Pattern, "/organization/{id}") && r.Method == http.MethodGet:
@@ -318,7 +275,7 @@ func TestStubsKeepTenantsApart(t *testing.T) {
 	t.Parallel()
 	s := suitetest.Shared(t)
 	tenant, stranger := s.NewTenant(t, "workforce", "Stub Owner"), s.NewTenant(t, "workforce", "Stub Stranger")
-	own := holdings(t, s, tenant, stranger)
+	own := settle(t, s, tenant, stranger)
 	token := s.AppToken(t, stranger.ID, stranger.ClientID, stranger.ClientSecret)
 	before := snapshot(s.Graph(t, tenant), own)
 	conns := map[string]*grpc.ClientConn{}
@@ -327,6 +284,7 @@ func TestStubsKeepTenantsApart(t *testing.T) {
 	}
 	byField := map[string]string{
 		"service_principal_id": own["servicePrincipals"], "job_id": own["jobs"], "object_id": own["users"], "assignment_id": own["appRoleAssignedTo"],
+		"group_id": own["groups"], "membership_id": own["scopedRoleMembers"], "property_id": own["extensionProperties"], "credential_id": own["federatedIdentityCredentials"],
 	}
 	for _, m := range contract.Methods() {
 		a := contract.Access(m)

@@ -51,6 +51,11 @@ func TestAnswersAreHeldAgainstTheContract(t *testing.T) {
 		{"the shape of a gRPC gateway", "GET", "/v1.0/users/x", 404, `{"code":5,"message":"not found","details":[]}`, "no error envelope"},
 		{"an empty fraction in a time", "GET", "/v1.0/users/x?$select=employeeHireDate", 200, `{` + context + `,"employeeHireDate":"2024-02-01T00:00:00.000Z"}`, "empty fraction"},
 		{"a body with 204", "DELETE", "/v1.0/users/x", 204, `{}`, "204 has a body"},
+		{"a page of changes", "GET", "/v1.0/groups/delta", 200, `{"@odata.deltaLink":"https://graph.example:8443/v1.0/groups/delta?$deltatoken=x","value":[{"id":"5f0c6f0e-3f57-4a3e-9a28-0d3b0c8a6f10","displayName":"a",
+			"members@delta":[{"@odata.type":"#microsoft.graph.user","id":"5f0c6f0e-3f57-4a3e-9a28-0d3b0c8a6f11","@removed":{"reason":"deleted"}}]},{"id":"5f0c6f0e-3f57-4a3e-9a28-0d3b0c8a6f12","@removed":{"reason":"changed"}}]}`, ""},
+		{"changes without a link", "GET", "/v1.0/groups/delta", 200, `{"value":[]}`, "has one of"},
+		{"a removal without a reason", "GET", "/v1.0/users/delta()", 200, `{"@odata.nextLink":"https://graph.example:8443/v1.0/x","value":[{"id":"5f0c6f0e-3f57-4a3e-9a28-0d3b0c8a6f12","@removed":{}}]}`, "no reason"},
+		{"properties of what is gone", "GET", "/v1.0/users/delta", 200, `{"@odata.nextLink":"https://graph.example:8443/v1.0/x","value":[{"id":"5f0c6f0e-3f57-4a3e-9a28-0d3b0c8a6f12","displayName":"a","@removed":{"reason":"deleted"}}]}`, "what is gone"},
 		{"a count in JSON", "GET", "/v1.0/users/$count", 200, `5`, "text/plain"},
 	}
 	for _, tt := range tests {
@@ -76,6 +81,8 @@ func TestPathsOfGraphFindTheirRoute(t *testing.T) {
 		{"GET", "/v1.0/directory/deletedItems/8d6a1c5e-0000-4000-8000-000000000001", "GetDeletedItem", ""},
 		{"GET", "/v1.0/groups/x/members/microsoft.graph.user", "ListMembers", "user"},
 		{"GET", "/v1.0/users/$count", "CountUsers", ""},
+		{"GET", "/beta/policies/authorizationPolicy", "ListAuthorizationPolicies", ""},
+		{"PATCH", "/beta/policies/authorizationPolicy", "UpdateAuthorizationPolicy", ""},
 	}
 	for _, tt := range tests {
 		route, cast, ok := Find(tt.method, tt.path)

@@ -125,6 +125,13 @@ var (
 // end. cast is the type of the cast, empty without one.
 func Find(method, path string) (route Route, cast string, ok bool) {
 	segments := normalize(path)
+	if strings.HasPrefix(path, "/beta/") {
+		// What /beta has for itself goes before what it shares (WIRE-90).
+		own := append([]string{"beta"}, segments[1:]...)
+		if r, ok := find(method, own); ok {
+			return r, "", true
+		}
+	}
 	if r, ok := find(method, segments); ok {
 		if last := segments[len(segments)-1]; isCast(last) {
 			cast = bareType(strings.TrimPrefix(last, "graph."))
@@ -168,6 +175,9 @@ func normalize(path string) []string {
 	}
 	if len(segments) > 1 && segments[0] == "v1.0" && (segments[1] == "myorganization" || guidOnly.MatchString(segments[1])) {
 		segments = slices.Delete(segments, 1, 2)
+	}
+	if len(segments) > 1 && segments[1] == "me" {
+		segments = slices.Replace(segments, 1, 2, "users", "me")
 	}
 	return segments
 }

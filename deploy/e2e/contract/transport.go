@@ -23,6 +23,8 @@ type Transport struct {
 	Base http.RoundTripper
 	// Report is called for each fault of an answer, with the request that got it.
 	Report func(request, problem string)
+	// Coverage takes note of what was answered well; nil takes none.
+	Coverage *Coverage
 }
 
 // RoundTrip implements http.RoundTripper. The answer's body can be read as usual.
@@ -48,8 +50,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	origin := req.URL.Scheme + "://" + req.URL.Host
-	for _, p := range Check(origin, req.Method, req.URL, req.Header, resp.StatusCode, resp.Header, plain) {
+	problems := Check(origin, req.Method, req.URL, req.Header, resp.StatusCode, resp.Header, plain)
+	for _, p := range problems {
 		t.Report(fmt.Sprintf("%s %s = %d", req.Method, req.URL.RequestURI(), resp.StatusCode), p)
+	}
+	if t.Coverage != nil && success(resp.StatusCode) && len(problems) == 0 {
+		t.Coverage.Observe(req.Method, req.URL.Path)
 	}
 	return resp, nil
 }
@@ -204,21 +210,28 @@ func (c *checker) batch(_ *url.URL, _ http.Header, v map[string]any) {
 
 // answer checks a success.
 func (c *checker) answer(method string, u *url.URL, v map[string]any) {
+	if strings.HasSuffix(u.Path, "/$ref") {
+		c.references(v)
+		return
+	}
 	output, cast := output(method, u.Path)
 	if output == nil {
 		c.fail("path", "no route serves this")
 		return
 	}
+	if r, _, ok := Find(method, u.Path); ok {
+		c.plain = r.Answer.GetPlain()
+	}
 	sel := parseSelection(u.Query())
 	c.expanded = sel.expanded
 	if list := output.Fields().ByName("value"); list != nil && list.IsList() && list.Message() != nil && cast != "entity" {
-		c.list(list, cast, v, &sel)
+		c.list(u.Path, list, cast, v, &sel)
 		return
 	}
 	c.one("", output, cast, v, &sel, true)
 }
 
-func (c *checker) list(field protoreflect.FieldDescriptor, cast string, v map[string]any, sel *selection) {
+func (c *checker) list(path string, field protoreflect.FieldDescriptor, cast string, v map[string]any, sel *selection) {
 	items, ok := v["value"].([]any)
 	if !ok {
 		c.fail("value", "%s is no list", kind(v["value"]))
@@ -232,6 +245,10 @@ func (c *checker) list(field protoreflect.FieldDescriptor, cast string, v map[st
 			c.annotation(name, name, a, true)
 		}
 	}
+	if isChange(field.Message()) {
+		c.changes(path, items, v, sel)
+		return
+	}
 	for i, item := range items {
 		at := fmt.Sprintf("value[%d]", i)
 		object, ok := item.(map[string]any)
@@ -243,6 +260,27 @@ func (c *checker) list(field protoreflect.FieldDescriptor, cast string, v map[st
 			c.fail(at, "@odata.type in a collection of one type")
 		}
 		c.one(at, field.Message(), cast, object, sel, false)
+	}
+}
+
+// references checks the answer of a relation that is read by reference.
+func (c *checker) references(v map[string]any) {
+	list, many := v["value"].([]any)
+	if !many {
+		list = []any{v}
+	}
+	for i, item := range list {
+		at := fmt.Sprintf("value[%d]", i)
+		object, _ := item.(map[string]any)
+		if id, _ := object["@odata.id"].(string); !strings.HasPrefix(id, c.origin+"/") {
+			c.fail(at, "@odata.id is %v", object["@odata.id"])
+		}
+		for name, a := range object {
+			if !strings.HasPrefix(name, "@odata.") {
+				c.fail(at+"."+name, "does not belong in a reference")
+			}
+			c.annotation(at+"."+name, name, a, !many)
+		}
 	}
 }
 
@@ -267,7 +305,7 @@ func (c *checker) one(path string, m protoreflect.MessageDescriptor, cast string
 			return
 		}
 	}
-	if _, ok := o["@odata.context"]; top && !ok && typeName != "" {
+	if _, ok := o["@odata.context"]; top && !ok && typeName != "" && !c.plain {
 		c.fail(path, "@odata.context is missing")
 	}
 	if typeName != "" && c.schema.Types[typeName] != nil {

@@ -25,6 +25,8 @@ type checker struct {
 	beta     bool
 	origin   string
 	expanded []string
+	// plain says that the answer has no @odata.context.
+	plain    bool
 	problems []string
 }
 

@@ -78,6 +78,22 @@ func (g *Graph) With(name, value string) *Graph {
 	return &c
 }
 
+// Covering returns the same client, which tells c what was answered well.
+func (g *Graph) Covering(c *contract.Coverage) *Graph {
+	other, client := *g, *g.client
+	transport := *client.Transport.(*contract.Transport)
+	transport.Coverage = c
+	client.Transport, other.client = &transport, &client
+	return &other
+}
+
+// Acting returns the same client with the token of another one.
+func (g *Graph) Acting(other *Graph) *Graph {
+	c := *g
+	c.Token = other.Token
+	return &c
+}
+
 // Advanced returns the same client with ConsistencyLevel: eventual.
 func (g *Graph) Advanced() *Graph { return g.With("ConsistencyLevel", "eventual") }
 

@@ -1,6 +1,7 @@
 package suitetest
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -92,6 +93,12 @@ func (p *Person) TryPress(button string, values url.Values) error {
 	if err != nil {
 		return err
 	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return err // the suite vanished in the middle of its answer
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 	p.show(resp, nil)
 	return nil
 }

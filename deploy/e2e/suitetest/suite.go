@@ -56,6 +56,7 @@ type Suite struct {
 	transport *http.Transport
 	tokens    sync.Map // key of a token to its text
 	operator  func() (string, error)
+	issuer    func() (*issuer, error)
 }
 
 // Open reads how to reach the suite of a data folder.
@@ -87,6 +88,7 @@ func Open(dir string) (*Suite, error) {
 		out, err := Command(context.Background(), "token", "--data-dir", dir)
 		return strings.TrimSpace(out), err
 	})
+	s.issuer = openIssuer(dir)
 	return s, nil
 }
 
