@@ -35,6 +35,14 @@ type Objects struct {
 
 var _ pb.DirectoryObjectServiceServer = (*Objects)(nil)
 
+// NewObjects makes the handlers of every type of object, which work on each
+// other's objects in places.
+func NewObjects(c *Core) *Objects {
+	groups := &Groups{Core: c}
+	return &Objects{Core: c, Users: &Users{Core: c}, Groups: groups, Applications: &Applications{Core: c}, ServicePrincipals: &ServicePrincipals{Core: c},
+		Units: &Units{Core: c, Groups: groups}}
+}
+
 const mostIDs = 1000
 
 // GetDirectoryObject returns one live object of any type.
