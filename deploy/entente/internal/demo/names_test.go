@@ -2,8 +2,6 @@ package demo
 
 import (
 	"testing"
-
-	"entente.dev/deploy/entente/internal/state"
 )
 
 func TestEveryMemberHasANameOfItsOwnAndADepartment(t *testing.T) {
@@ -44,8 +42,4 @@ func TestManagersFormATreeWithinEachDepartment(t *testing.T) {
 	if heads != len(departments) {
 		t.Errorf("%d heads", heads)
 	}
-}
-
-func organizationTenant(id string) state.Tenant {
-	return state.Tenant{TenantID: id, Domain: "contoso.example", ClientID: "c", ClientSecret: "s"}
 }

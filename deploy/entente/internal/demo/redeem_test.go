@@ -2,15 +2,12 @@ package demo
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // pages is a small stand-in for the redemption pages and the mail catcher: a
@@ -118,26 +115,6 @@ func TestRedeemDoesNotFollowToAForeignPlace(t *testing.T) {
 	}
 	_, err = redeem(t.Context(), at, at.HTTP, at.HTTP+"/redeem?ticket=x", mail, func(string, ...any) {})
 	if err == nil || !strings.Contains(err.Error(), "elsewhere.example") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestGraphRefusalsCarryCodeAndMessage(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/token") {
-			io.WriteString(w, `{"access_token":"a.b.c"}`)
-			return
-		}
-		w.WriteHeader(http.StatusForbidden)
-		io.WriteString(w, `{"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges."}}`)
-	}))
-	t.Cleanup(server.Close)
-	at := Address{HTTP: server.URL, Resource: server.URL, Client: &http.Client{Timeout: time.Minute}}
-	g := NewGraph(at, organizationTenant("t"))
-	var refused *Error
-	err := g.Do(t.Context(), http.MethodGet, "/v1.0/users", nil, nil)
-	if !errors.As(err, &refused) || refused.Status != 403 || refused.Code != "Authorization_RequestDenied" {
 		t.Errorf("got %v", err)
 	}
 }

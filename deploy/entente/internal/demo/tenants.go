@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"entente.dev/deploy/entente/internal/graph"
 	"entente.dev/deploy/entente/internal/operator"
 	"entente.dev/deploy/entente/internal/state"
 	"github.com/google/uuid"
@@ -103,7 +104,7 @@ func ensureTenant(ctx context.Context, op *operator.Client, existing []operator.
 func ensureApplication(ctx context.Context, op *operator.Client, at Address, t *state.Tenant) error {
 	if t.ClientSecret != "" {
 		_, err := NewGraph(at, *t).Token(ctx)
-		var refused *Error
+		var refused *graph.Error
 		if err == nil || !errors.As(err, &refused) || (refused.Status != http.StatusBadRequest && refused.Status != http.StatusUnauthorized) {
 			return err
 		}

@@ -4,17 +4,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdsa"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
+
+	"entente.dev/deploy/entente/internal/graph"
 )
 
 // tokenLife covers one call and the difference between two clocks.
@@ -31,22 +30,11 @@ type Client struct {
 // New answers a client for the origin base (scheme, host and port). caFile is
 // trusted in place of the system's authorities; "" keeps those.
 func New(base, caFile string, key *ecdsa.PrivateKey) (*Client, error) {
-	transport := &http.Transport{}
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("read certificate authority: %w", err)
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read certificate authority: %s holds no certificate", caFile)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	client, err := graph.Trusting(caFile, 30*time.Second)
+	if err != nil {
+		return nil, err
 	}
-	return &Client{
-		base: base, key: key, now: time.Now,
-		http: &http.Client{Transport: transport, Timeout: 30 * time.Second},
-	}, nil
+	return &Client{base: base, key: key, now: time.Now, http: client}, nil
 }
 
 // Error is a refusal of the API.

@@ -113,7 +113,7 @@ type AdministratorApplication struct {
 	AppID              string `json:"appId"`
 	ApplicationID      string `json:"applicationId"`
 	ServicePrincipalID string `json:"servicePrincipalId"`
-	ClientSecret       string `json:"clientSecret"`
+	ClientSecret       string `json:"clientSecret,omitempty"`
 }
 
 // CreateAdministratorApplication makes such an application. Its secret is
