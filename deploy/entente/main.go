@@ -1,5 +1,5 @@
 // Entente runs the suite in one process (`entente up`) and speaks to one as its
-// operator. The command line is package cli; `entente help` lists the commands.
+// operator or as the administrator of a tenant. The command line is package cli; `entente help` lists the commands.
 package main
 
 import (
@@ -15,7 +15,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The first signal ends everything in order; a second one ends the process.
 	context.AfterFunc(ctx, stop)
-	status := cli.Run(ctx, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
+	status := cli.Run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	stop()
 	os.Exit(status)
 }

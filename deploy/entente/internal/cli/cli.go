@@ -20,8 +20,11 @@ const (
 	exitConfig = 78 // EX_CONFIG of sysexits.h
 )
 
-// Streams are where a command prints: results on Out, all else on Err.
-type Streams struct{ Out, Err *os.File }
+// Streams are where a command reads and prints: results on Out, all else on Err.
+type Streams struct {
+	In       io.Reader
+	Out, Err *os.File
+}
 
 // command is one word of the command line and what it does.
 type command struct {
@@ -33,7 +36,13 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"up", "start the whole suite and serve until Ctrl-C", runUp},
-		{"tenant", "create, list, show, suspend, activate, delete or restore tenants", runTenant},
+		{"tenant", "create, list, show, suspend, activate, delete or restore tenants; make their administrator applications", runTenant},
+		{"users", "list, show, create, change, delete and restore the users of a tenant", runActions("users", userActions)},
+		{"groups", "the same for groups, and their members and owners", runActions("groups", groupActions)},
+		{"domains", "add, prove and remove domains", runActions("domains", domainActions)},
+		{"roles", "say who administers what", runActions("roles", roleActions)},
+		{"bulk", "create, delete, restore and export users, and change members, by CSV", runActions("bulk", bulkActions)},
+		{"graph", "send any request to a tenant's directory, over REST", runGraph},
 		{"token", "print an operator token for /admin/v1", runToken},
 		{"version", "print what this program was built from", runVersion},
 	}
@@ -90,7 +99,7 @@ func dispatch(ctx context.Context, args []string, s Streams) error {
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "Entente: a directory, invitations, access policy and synchronization between tenants.\n\nCommands:\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.synopsis)
+		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.synopsis)
 	}
 	fmt.Fprint(w, "\n`entente <command> -h` tells a command's options.\n")
 }

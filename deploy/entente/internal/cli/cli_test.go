@@ -17,6 +17,12 @@ import (
 // run carries out a command line and answers what it printed.
 func run(t *testing.T, args ...string) (status int, out, errs string) {
 	t.Helper()
+	return feed(t, "", args...)
+}
+
+// feed is run with something at the standard input.
+func feed(t *testing.T, in string, args ...string) (status int, out, errs string) {
+	t.Helper()
 	dir := t.TempDir()
 	open := func(name string) *os.File {
 		f, err := os.Create(filepath.Join(dir, name))
@@ -25,7 +31,7 @@ func run(t *testing.T, args ...string) (status int, out, errs string) {
 		}
 		return f
 	}
-	streams := Streams{Out: open("out"), Err: open("err")}
+	streams := Streams{In: strings.NewReader(in), Out: open("out"), Err: open("err")}
 	status = Run(t.Context(), args, streams)
 	read := func(f *os.File) string {
 		defer f.Close()
@@ -56,7 +62,11 @@ func installationFor(t *testing.T, handler http.HandlerFunc) string {
 	if err := os.WriteFile(ca, certificatePEM(server), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := folder.WriteConnection(state.Connection{GraphURL: server.URL, CAFile: ca}); err != nil {
+	tenants := []state.Tenant{
+		{Name: "contoso", Domain: "contoso.example", TenantID: "t1", ClientID: "c1", ClientSecret: "s1"},
+		{Name: "fabrikam", Domain: "fabrikam.example", TenantID: "t2", ClientID: "c2", ClientSecret: "s2"},
+	}
+	if err := folder.WriteConnection(state.Connection{GraphURL: server.URL, LoginURL: server.URL, CAFile: ca, Tenants: tenants}); err != nil {
 		t.Fatal(err)
 	}
 	return root
@@ -77,6 +87,9 @@ func TestTenantCommandsCallTheOperatorsAPI(t *testing.T) {
 		case r.Method == http.MethodPost && r.URL.Path == "/admin/v1/tenants":
 			w.WriteHeader(http.StatusCreated)
 			io.WriteString(w, `{"tenantId":"`+id+`","initialDomain":"contoso.example","administrator":{"userPrincipalName":"admin@contoso.example","temporaryPassword":"once"}}`)
+		case strings.HasSuffix(r.URL.Path, "/administratorApplication"):
+			w.WriteHeader(http.StatusCreated)
+			io.WriteString(w, `{"appId":"a","clientSecret":"made-once"}`)
 		case r.Method == http.MethodGet && r.URL.Path == "/admin/v1/tenants":
 			io.WriteString(w, `{"value":[{"tenantId":"`+id+`","displayName":"Contoso","tenantType":"workforce","initialDomain":"contoso.example","state":"active"}]}`)
 		case r.Method == http.MethodGet:
@@ -101,6 +114,8 @@ func TestTenantCommandsCallTheOperatorsAPI(t *testing.T) {
 		{"suspend " + id, 0, "suspended", "PATCH /admin/v1/tenants/" + id + ` {"state":"suspended"}`},
 		{"activate " + id, 0, "active", "PATCH /admin/v1/tenants/" + id + ` {"state":"active"}`},
 		{"restore " + id, 0, "restored", "POST /admin/v1/tenants/" + id + "/restore {}"},
+		{"application " + id + " --name Ops", 0, "made-once   (shown once)", "POST /admin/v1/tenants/" + id + `/administratorApplication {"displayName":"Ops"}`},
+		{"application " + id + " --client-secret-file cli_test.go", 2, "exists already", ""},
 		{"delete " + id, 1, "Deletion is scheduled already.", "DELETE /admin/v1/tenants/" + id},
 		{"create --name Contoso", 2, "--prefix", ""},
 		{"show", 2, "tenant-id", ""},

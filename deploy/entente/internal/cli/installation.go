@@ -22,7 +22,7 @@ type installation struct {
 }
 
 func (i *installation) flags(fs *flag.FlagSet) {
-	fs.StringVar(&i.dataDir, "data-dir", "", "data folder of the suite (default: the one `entente up` uses)")
+	fs.StringVar(&i.dataDir, "data-dir", "", "data folder of the suite (default: the one 'entente up' uses)")
 	fs.StringVar(&i.keyFile, "operator-key", "", "file of the operator's private key (default: the data folder's)")
 }
 

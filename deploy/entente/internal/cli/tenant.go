@@ -1,14 +1,15 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 
+	"entente.dev/deploy/entente/internal/atomicfile"
 	"entente.dev/deploy/entente/internal/operator"
 	"github.com/google/uuid"
 )
@@ -24,6 +25,9 @@ const tenantUsage = `usage: entente tenant <action> [options]
                       serve a suspended tenant again
   delete <tenant-id>  schedule the deletion in 30 days
   restore <tenant-id> take a scheduled deletion back
+  application <tenant-id> [--name NAME] [--client-secret-file FILE]
+                      make an application that may do everything in the tenant,
+                      for the commands that work on its directory
 `
 
 func runTenant(ctx context.Context, args []string, s Streams) error {
@@ -39,6 +43,8 @@ func runTenant(ctx context.Context, args []string, s Streams) error {
 		return listTenants(ctx, rest, s)
 	case "show", "suspend", "activate", "delete", "restore":
 		return actOnTenant(ctx, action, rest, s)
+	case "application":
+		return createApplication(ctx, rest, s)
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(s.Out, tenantUsage)
 		return nil
@@ -161,15 +167,58 @@ func actOnTenant(ctx context.Context, action string, args []string, s Streams) e
 	return nil
 }
 
-func printJSON(w io.Writer, v any) error {
-	data, err := json.Marshal(v)
+// createApplication makes the credentials of an administrator. Its secret is
+// known this once: the file takes it where nobody else reads along.
+func createApplication(ctx context.Context, args []string, s Streams) error {
+	var (
+		at           installation
+		name, secret string
+		asJSON       bool
+	)
+	fs := flag.NewFlagSet("tenant application", flag.ContinueOnError)
+	at.remoteFlags(fs)
+	fs.StringVar(&name, "name", "Administration", "name of the application")
+	fs.StringVar(&secret, "client-secret-file", "", "new file for the secret, which is printed otherwise")
+	fs.BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	values, err := parse(fs, args, s, "tenant-id")
 	if err != nil {
-		return fmt.Errorf("print answer: %w", err)
+		return err
 	}
-	var b bytes.Buffer
-	if err := json.Indent(&b, data, "", "  "); err != nil {
-		return fmt.Errorf("print answer: %w", err)
+	if _, err := os.Stat(secret); secret != "" && err == nil {
+		return usagef("%s exists already", secret)
 	}
-	_, err = fmt.Fprintln(w, b.String())
+	client, err := at.client()
+	if err != nil {
+		return err
+	}
+	app, err := client.CreateAdministratorApplication(ctx, values[0], name)
+	if err != nil {
+		return fmt.Errorf("create application: %w", err)
+	}
+	if secret != "" {
+		if err := atomicfile.Write(secret, []byte(app.ClientSecret+"\n"), 0o600); err != nil {
+			return err
+		}
+		app.ClientSecret = ""
+	}
+	if asJSON {
+		return printJSON(s.Out, app)
+	}
+	fmt.Fprintf(s.Out, "tenant id      %s\nclient id      %s\n", values[0], app.AppID)
+	if secret != "" {
+		_, err = fmt.Fprintf(s.Out, "client secret  in %s\n", secret)
+		return err
+	}
+	_, err = fmt.Fprintf(s.Out, "client secret  %s   (shown once)\n", app.ClientSecret)
 	return err
+}
+
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false) // links hold &
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Errorf("print answer: %w", err)
+	}
+	return nil
 }
