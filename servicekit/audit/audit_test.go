@@ -253,3 +253,37 @@ func TestPagingWhileRecordsArrive(t *testing.T) {
 		t.Errorf("%d records behind the fourth, %v", len(rest.Value), err)
 	}
 }
+
+func TestManyRecordsAreEachAsIfWrittenAlone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	events := []audit.Event{
+		{Activity: "Add user", Category: "UserManagement", OperationType: "Add", Service: audit.AccountProvisioning, Correlation: "cycle",
+			Targets: []audit.Target{{ID: "U1", DisplayName: `Ben "B" O'Neil`, Type: "User"}, {ID: "u2", DisplayName: "{x}", Type: "User"}}},
+		{Activity: "Update user", Category: "UserManagement", OperationType: "Update", Result: audit.Failure, Reason: "refused",
+			Details: []audit.KeyValue{{Key: "k", Value: `"v"`}}},
+	}
+	for _, e := range events {
+		f.write(t, f.admin, e)
+	}
+	ctx := caller.With(t.Context(), f.admin)
+	if err := f.db.Write(ctx, f.tenant, func(tx *pg.Tx) error { return audit.WriteAll(ctx, tx, f.clock, events) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		got, err := f.list(t.Context(), &odatapb.Query{Filter: "activityDisplayName eq '" + e.Activity + "'"})
+		if err != nil || len(got.Value) != 2 {
+			t.Fatalf("%s: %d records, %v", e.Activity, len(got.GetValue()), err)
+		}
+		got.Value[0].Id = got.Value[1].Id
+		if !proto.Equal(got.Value[0], got.Value[1]) {
+			t.Errorf("%s: %v\nand %v", e.Activity, got.Value[0], got.Value[1])
+		}
+	}
+	if got, err := f.list(t.Context(), &odatapb.Query{Filter: "targetResources/any(t: t/id eq 'u1')"}); err != nil || len(got.Value) != 2 {
+		t.Errorf("by target: %d records, %v", len(got.GetValue()), err)
+	}
+	if err := f.db.Write(ctx, f.tenant, func(tx *pg.Tx) error { return audit.WriteAll(ctx, tx, f.clock, []audit.Event{{}}) }); err == nil {
+		t.Error("an empty record passed")
+	}
+}

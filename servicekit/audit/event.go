@@ -163,13 +163,41 @@ func initiatorOf(c caller.Caller) initiator {
 }
 
 const insert = `insert into audit_events (tenant_id, id, at, activity, category, service, operation, result, reason, correlation,
-	initiator, targets, details, target_ids, target_names) values ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), $10, $11, $12, $13, $14, $15)`
+	initiator, targets, details, target_ids, target_names) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+
+// stored are the columns of insert behind the tenant, in its order.
+var stored = []pg.Column{{Name: "id", Type: "uuid"}, {Name: "at", Type: "timestamptz"}, {Name: "activity", Type: "text"}, {Name: "category", Type: "text"},
+	{Name: "service", Type: "text"}, {Name: "operation", Type: "text"}, {Name: "result", Type: "smallint"}, {Name: "reason", Type: "text"},
+	{Name: "correlation", Type: "text"}, {Name: "initiator", Type: "jsonb"}, {Name: "targets", Type: "jsonb"}, {Name: "details", Type: "jsonb"},
+	{Name: "target_ids", Type: "text[]"}, {Name: "target_names", Type: "text[]"}}
 
 // Write adds the record to the transaction, in the transaction's tenant. It
 // goes out with the next statement or the commit.
 func Write(ctx context.Context, tx *pg.Tx, clk clock.Clock, e Event) error {
+	values, err := row(ctx, clk, e)
+	if err == nil {
+		tx.Queue(insert, append([]any{[16]byte(tx.Tenant)}, values...)...)
+	}
+	return err
+}
+
+// WriteAll is Write for many records in one statement.
+func WriteAll(ctx context.Context, tx *pg.Tx, clk clock.Clock, events []Event) error {
+	rows := make([][]any, len(events))
+	for i, e := range events {
+		var err error
+		if rows[i], err = row(ctx, clk, e); err != nil {
+			return err
+		}
+	}
+	tx.QueueRows("audit_events", stored, rows)
+	return nil
+}
+
+// row gives the values of a record in the order of stored.
+func row(ctx context.Context, clk clock.Clock, e Event) ([]any, error) {
 	if e.Activity == "" || e.Category == "" {
-		return errors.New("an audit record needs an activity and a category")
+		return nil, errors.New("an audit record needs an activity and a category")
 	}
 	who := caller.From(ctx)
 	if e.Correlation == "" {
@@ -189,11 +217,11 @@ func Write(ctx context.Context, tx *pg.Tx, clk clock.Clock, e Event) error {
 	}
 	result, ok := auditpb.OperationResult_Value_value[e.Result]
 	if !ok || result == 0 {
-		return fmt.Errorf("audit record: result %q is not known", e.Result)
+		return nil, fmt.Errorf("audit record: result %q is not known", e.Result)
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ids, names := make([]string, len(e.Targets)), make([]string, len(e.Targets))
 	for i, t := range e.Targets {
@@ -201,11 +229,14 @@ func Write(ctx context.Context, tx *pg.Tx, clk clock.Clock, e Event) error {
 	}
 	docs, err := marshalAll(initiatorOf(who), orEmpty(e.Targets), orEmpty(e.Details))
 	if err != nil {
-		return fmt.Errorf("audit record: %w", err)
+		return nil, fmt.Errorf("audit record: %w", err)
 	}
-	tx.Queue(insert, [16]byte(tx.Tenant), [16]byte(id), e.Time.UTC().Truncate(time.Microsecond), e.Activity, e.Category, e.Service, e.OperationType, result, e.Reason, e.Correlation,
-		docs[0], docs[1], docs[2], ids, names)
-	return nil
+	var reason any
+	if e.Reason != "" {
+		reason = e.Reason
+	}
+	return []any{[16]byte(id), e.Time.UTC().Truncate(time.Microsecond), e.Activity, e.Category, e.Service, e.OperationType, int16(result), reason, e.Correlation,
+		docs[0], docs[1], docs[2], ids, names}, nil
 }
 
 // WriteFailure records, in a transaction of its own, an act that was refused

@@ -78,6 +78,17 @@ type batch struct {
 	req   *pb.ApplyExternalUsersRequest
 	prior *store.Prior
 	seen  map[string]bool // home objects of this batch
+	// What was decided and is written together.
+	created []*user.User
+	changes []store.Change
+	events  []audit.Event
+}
+
+// insert writes the users that were created so far; what follows may look for
+// them in the database.
+func (b *batch) insert() {
+	b.tx.InsertUsers(b.created)
+	b.created = nil
 }
 
 func (b *batch) run(ctx context.Context) ([]*pb.ApplyExternalUsersResponse_Result, error) {
@@ -115,10 +126,9 @@ func (b *batch) run(ctx context.Context) ([]*pb.ApplyExternalUsersResponse_Resul
 			}
 		}
 	}
+	b.insert()
 	for _, i := range later {
-		if err := b.setManager(ctx, b.req.Items[i], out[i]); err != nil {
-			return nil, err
-		}
+		b.setManager(b.req.Items[i], out[i])
 	}
 	for i, item := range b.req.Items {
 		if out[i] == nil {
@@ -127,7 +137,10 @@ func (b *batch) run(ctx context.Context) ([]*pb.ApplyExternalUsersResponse_Resul
 			}
 		}
 	}
-	return out, nil
+	if len(b.changes) > 0 {
+		b.tx.Change(b.changes...)
+	}
+	return out, audit.WriteAll(ctx, b.tx.Tx, b.Clock, b.events)
 }
 
 // refusal is why one item fails; the batch goes on.
@@ -269,11 +282,9 @@ func (b *batch) create(ctx context.Context, item *pb.ApplyExternalUsersRequest_I
 	u.AccountEnabled = enabled
 	pending := b.manager(&u, item)
 	b.remember(&u)
-	b.tx.InsertUser(&u, nil)
-	b.tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
-	if err := b.record(ctx, "Add user", "Add", nil, &u, nil); err != nil {
-		return nil, err
-	}
+	b.created = append(b.created, &u)
+	b.changes = append(b.changes, store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
+	b.record("Add user", "Add", nil, &u, nil)
 	u.Version = 1
 	result := resultOf("created", &u, 1)
 	result.ManagerPending, result.Written = pending, propertyNames(userFields, item.Mask)
@@ -335,18 +346,18 @@ func (b *batch) manager(u *user.User, item *pb.ApplyExternalUsersRequest_Item) (
 }
 
 // setManager gives a user of this batch the manager that came after it.
-func (b *batch) setManager(ctx context.Context, item *pb.ApplyExternalUsersRequest_Item, result *pb.ApplyExternalUsersResponse_Result) error {
+func (b *batch) setManager(item *pb.ApplyExternalUsersRequest_Item, result *pb.ApplyExternalUsersResponse_Result) {
 	held := b.prior.ByHome[store.Key(b.home, item.HomeObjectId)]
 	u := *held
 	if b.manager(&u, item) {
-		return nil
+		return
 	}
 	d := store.Differ(held, &u)
 	b.tx.SaveUser(held, &u, d)
-	b.tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Linked, Properties: d.Properties, Related: u.ManagerID})
+	b.changes = append(b.changes, store.Change{Type: object.User, ID: u.ID, Kind: store.Linked, Properties: d.Properties, Related: u.ManagerID})
 	result.ManagerPending, result.Version = false, held.Version+1
 	held.ManagerID, held.Version = u.ManagerID, held.Version+1
-	return b.record(ctx, "Set user manager", "Update", nil, &u, nil)
+	b.record("Set user manager", "Update", nil, &u, nil)
 }
 
 // change writes the attributes of an item to a target user; outcome is what it
@@ -428,12 +439,11 @@ func (b *batch) save(ctx context.Context, held, u *user.User, outcome string, ki
 	if d.Empty() {
 		return resultOf("unchanged", held, held.Version), nil
 	}
+	b.insert()
 	b.tx.SaveUser(held, u, d)
 	if len(d.Properties) > 0 || kind != store.Updated {
-		b.tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: kind, Properties: d.Properties})
-		if err := b.record(ctx, activity, "Update", held, u, d.Properties); err != nil {
-			return nil, err
-		}
+		b.changes = append(b.changes, store.Change{Type: object.User, ID: u.ID, Kind: kind, Properties: d.Properties})
+		b.record(activity, "Update", held, u, d.Properties)
 	} else {
 		outcome = "unchanged" // only the job that manages the user was noted
 	}
@@ -444,11 +454,12 @@ func (b *batch) save(ctx context.Context, held, u *user.User, outcome string, ki
 	return result, nil
 }
 
-func (b *batch) record(ctx context.Context, activity, operation string, old, u *user.User, properties []string) error {
+// record notes what the audit log will tell.
+func (b *batch) record(activity, operation string, old, u *user.User, properties []string) {
 	ev := record(activity, userManagement, operation, userTarget(u))
 	ev.Service, ev.Correlation = audit.AccountProvisioning, b.req.CorrelationId
 	if old != nil {
 		ev.Targets[0].Modified = modified(userToProto(old, b.t.InitialDomain), userToProto(u, b.t.InitialDomain), properties)
 	}
-	return b.audit(ctx, b.tx, ev)
+	b.events = append(b.events, ev)
 }

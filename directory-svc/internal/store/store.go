@@ -77,13 +77,21 @@ type Change struct {
 	Related    *uuid.UUID // the other end of a link
 }
 
+// changeColumns are those of insertChange behind the tenant, in its order.
+var changeColumns = []pg.Column{{Name: "object_type", Type: "smallint"}, {Name: "object_id", Type: "uuid"}, {Name: "kind", Type: "smallint"},
+	{Name: "properties", Type: "text[]"}, {Name: "related_id", Type: "uuid"}, {Name: "changed_at", Type: "timestamptz"}}
+
+// few is how many rows are cheaper one by one than together.
+const few = 4
+
 const insertChange = `insert into change_log (tenant_id, object_type, object_id, kind, properties, related_id, changed_at) values ($1, $2, $3, $4, $5, $6, $7)`
 
 // Change queues rows of the change feed and, after the commit, a hint to its
 // readers.
 func (tx *Tx) Change(changes ...Change) {
 	now := tx.store.clock.Now()
-	for _, c := range changes {
+	rows := make([][]any, len(changes))
+	for i, c := range changes {
 		var properties any
 		if len(c.Properties) > 0 {
 			properties = c.Properties
@@ -92,7 +100,14 @@ func (tx *Tx) Change(changes ...Change) {
 		if c.Related != nil {
 			related = [16]byte(*c.Related)
 		}
-		tx.Queue(insertChange, [16]byte(tx.Tenant), int16(c.Type), [16]byte(c.ID), int16(c.Kind), properties, related, now)
+		rows[i] = []any{int16(c.Type), [16]byte(c.ID), int16(c.Kind), properties, related, now}
+	}
+	if len(rows) > few {
+		tx.QueueRows("change_log", changeColumns, rows)
+	} else {
+		for _, row := range rows {
+			tx.Queue(insertChange, append([]any{[16]byte(tx.Tenant)}, row...)...)
+		}
 	}
 	t := tx.Tenant.String()
 	tx.AfterCommit(func() { tx.store.db.Notify(ChangesChannel, t) })

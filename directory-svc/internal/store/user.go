@@ -192,15 +192,23 @@ func (tx *Tx) InsertUser(u *user.User, p *Password) {
 var passwordColumns = [...]string{", password_scheme", ", password_verifier", ", password_must_change", ", password_must_change_mfa"}
 
 func (tx *Tx) insertIdentities(u *user.User) {
+	for _, row := range identityRows(u) {
+		tx.Queue(`insert into user_identities (tenant_id, user_id, ordinal, sign_in_type, issuer, issuer_assigned_id, issuer_assigned_id_key, live)
+			values ($1, $2, $3, $4, $5, $6, $7, $8)`, append([]any{[16]byte(tx.Tenant)}, row...)...)
+	}
+}
+
+// identityRows gives the identities of a user in the order of identityColumns.
+func identityRows(u *user.User) [][]any {
+	rows := make([][]any, len(u.Identities))
 	for i, id := range u.Identities {
 		var assigned, key any
 		if id.AssignedID != "" {
 			assigned, key = id.AssignedID, id.Key()
 		}
-		tx.Queue(`insert into user_identities (tenant_id, user_id, ordinal, sign_in_type, issuer, issuer_assigned_id, issuer_assigned_id_key, live)
-			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			[16]byte(tx.Tenant), [16]byte(u.ID), int16(i), int16(id.Type), id.Issuer, assigned, key, u.Deleted == nil)
+		rows[i] = []any{[16]byte(u.ID), int16(i), int16(id.Type), id.Issuer, assigned, key, u.Deleted == nil}
 	}
+	return rows
 }
 
 func (tx *Tx) insertAddresses(t object.Type, owner uuid.UUID, proxies []address.Proxy, live bool) {
