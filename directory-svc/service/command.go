@@ -27,6 +27,7 @@ const Name = "directory-svc"
 type settings struct {
 	Process     process.Config
 	Service     Config
+	Policy      string `env:"POLICY" flag:"policy" default:"127.0.0.1:7442" help:"address of policy-svc"`
 	OperatorKey string `env:"OPERATOR_KEY" help:"public key that verifies operator tokens, PEM"`
 }
 
@@ -42,7 +43,12 @@ func ServeCommand(ctx context.Context, args []string) error {
 	}
 	defer p.Close()
 	p.Log.LogAttrs(ctx, slog.LevelInfo, "settings", config.Attrs(&s)...)
-	svc, err := New(ctx, s.Service, Deps{Log: p.Log, Registry: p.Registry})
+	policy, err := p.Dial("policy-svc", s.Policy)
+	if err != nil {
+		return err
+	}
+	defer policy.Close()
+	svc, err := New(ctx, s.Service, Deps{Policy: policy, Log: p.Log, Registry: p.Registry})
 	if err != nil {
 		return err
 	}

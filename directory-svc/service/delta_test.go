@@ -185,7 +185,7 @@ func TestDeltaOfGroupsTellsMembers(t *testing.T) {
 		var entries []*pb.ChangedObject
 		entries, token = h.follow(h.groupDelta, &pb.ListDeltaRequest{Query: &odatapb.Query{Deltatoken: token}, Minimal: true})
 		for _, e := range entries {
-			if len(e.Properties) != 0 {
+			if len(e.Properties) != 0 && !slices.Contains(e.Properties, "createdDateTime") { // which is the creation again
 				t.Errorf("minimal: %v", e)
 			}
 			for _, l := range e.Members {

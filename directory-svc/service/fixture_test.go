@@ -35,6 +35,7 @@ const (
 // suite is directory-svc in the test's process, with the real interceptors,
 // the real tokens and a database of its own.
 type suite struct {
+	policies *policies
 	t        testing.TB
 	svc      *service.Service
 	clock    *clocktest.Fake
@@ -71,7 +72,8 @@ func startConfig(t testing.TB, cfg service.Config, fake *clocktest.Fake) *suite 
 	cfg.MasterKey, cfg.Suffix = base64.StdEncoding.EncodeToString(make([]byte, 32)), "onentente.example"
 	cfg.LoginOrigin, cfg.Origins = loginOrigin, []string{graphOrigin}
 	clk := cfg.Clock
-	svc, err := service.New(t.Context(), cfg, service.Deps{Log: slog.New(slog.DiscardHandler)})
+	policy := &policies{}
+	svc, err := service.New(t.Context(), cfg, service.Deps{Policy: policy, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +85,7 @@ func startConfig(t testing.TB, cfg service.Config, fake *clocktest.Fake) *suite 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &suite{t: t, svc: svc, clock: fake, operator: operator, signer: signer}
+	s := &suite{t: t, policies: policy, svc: svc, clock: fake, operator: operator, signer: signer}
 	listener, dial := rpc.Local(service.Name)
 	s.dial = func(as string) grpc.ClientConnInterface {
 		conn, err := dial(as, rpc.ClientConfig{})

@@ -27,8 +27,11 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Deps are the sibling services that directory-svc calls: none.
+// Deps are the sibling services that directory-svc calls.
 type Deps struct {
+	// Policy is policy-svc, which knows what a tenant lets users without a role
+	// do; without it that is the default policy.
+	Policy grpc.ClientConnInterface
 	// Log receives what background work has to say; nil discards it.
 	Log *slog.Logger
 	// Registry receives metrics; it may be nil.
@@ -44,6 +47,7 @@ type Service struct {
 	ring  *api.Keys
 	hints *api.Hints
 	audit auditpb.AuditServiceServer
+	bulk  *api.Bulk
 	// keyKey seals the private parts of signing keys.
 	keyKey []byte
 }
@@ -64,7 +68,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("settings of directory-svc: %w", err)
 	}
 	derived := make(map[string][]byte)
-	for _, purpose := range []string{"signing keys", "passwords", "page tokens"} {
+	for _, purpose := range []string{"signing keys", "passwords", "page tokens", "bulk secrets"} {
 		if derived[purpose], err = vault.Derive(master, purpose); err != nil {
 			return nil, err
 		}
@@ -89,7 +93,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		db.Close()
 		return nil, err
 	}
-	s.core = &api.Core{Store: store.New(db, cfg.Clock), Clock: cfg.Clock, Log: log, Verifiers: password.NewVerifiers(derived["passwords"]), Tokens: tokens, Suffix: cfg.Suffix, Resolver: resolver(cfg.Resolver)}
+	s.core = &api.Core{Store: store.New(db, cfg.Clock), Clock: cfg.Clock, Log: log, Verifiers: password.NewVerifiers(derived["passwords"]), Tokens: tokens, Suffix: cfg.Suffix, Resolver: resolver(cfg.Resolver), Policy: deps.Policy}
+	objects := api.NewObjects(s.core)
+	s.bulk = &api.Bulk{Core: s.core, Users: objects.Users, Groups: objects.Groups, Objects: objects, SecretKey: derived["bulk secrets"]}
 	if err := s.loadKeys(ctx); err != nil {
 		db.Close()
 		return nil, err
@@ -111,24 +117,20 @@ func (s *Service) loadKeys(ctx context.Context) error {
 
 // Register puts every service of the module on a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
-	users := &api.Users{Core: s.core}
-	pb.RegisterUserServiceServer(r, users)
+	objects := s.bulk.Objects
+	pb.RegisterUserServiceServer(r, objects.Users)
 	pb.RegisterOrganizationServiceServer(r, &api.Organizations{Core: s.core})
-	groups := &api.Groups{Core: s.core}
-	pb.RegisterGroupServiceServer(r, groups)
-	units := &api.Units{Core: s.core, Groups: groups}
-	pb.RegisterAdministrativeUnitServiceServer(r, units)
+	pb.RegisterGroupServiceServer(r, objects.Groups)
+	pb.RegisterAdministrativeUnitServiceServer(r, objects.Units)
 	pb.RegisterContactServiceServer(r, &api.Contacts{Core: s.core})
 	pb.RegisterGroupSettingServiceServer(r, &api.Settings{Core: s.core})
 	pb.RegisterRoleServiceServer(r, &api.Roles{Core: s.core})
-	applications := &api.Applications{Core: s.core}
-	pb.RegisterApplicationServiceServer(r, applications)
-	pb.RegisterExtensionServiceServer(r, &api.Extensions{Core: s.core, Applications: applications})
+	pb.RegisterApplicationServiceServer(r, objects.Applications)
+	pb.RegisterExtensionServiceServer(r, &api.Extensions{Core: s.core, Applications: objects.Applications})
 	pb.RegisterPermissionGrantServiceServer(r, &api.Grants{Core: s.core})
-	principals := &api.ServicePrincipals{Core: s.core}
-	pb.RegisterServicePrincipalServiceServer(r, principals)
-	pb.RegisterDirectoryObjectServiceServer(r, &api.Objects{Core: s.core, Users: users, Groups: groups, Applications: applications,
-		ServicePrincipals: principals, Units: units})
+	pb.RegisterServicePrincipalServiceServer(r, objects.ServicePrincipals)
+	pb.RegisterDirectoryObjectServiceServer(r, objects)
+	pb.RegisterBulkOperationServiceServer(r, s.bulk)
 	pb.RegisterTenantServiceServer(r, &api.Tenants{Core: s.core})
 	pb.RegisterTokenServiceServer(r, &api.TokenIssuer{Core: s.core, Ring: s.ring, Reload: s.loadKeys, LoginOrigin: s.cfg.LoginOrigin,
 		Resources: token.Resources{Origins: s.cfg.Origins}})
@@ -159,6 +161,7 @@ const (
 func (s *Service) Run(ctx context.Context) error {
 	hardener := &jobs.Hardener{Store: s.core.Store, Verifiers: s.core.Verifiers, Batch: hardenBatch}
 	purger := &jobs.Purger{Store: s.core.Store, Clock: s.cfg.Clock}
+	bulk := &jobs.Bulk{Store: s.core.Store, Clock: s.cfg.Clock, Log: s.log, Rows: s.bulk}
 	members := evaluator.New(s.core.Store, s.cfg.Clock, s.log)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, work := range []func() error{
@@ -176,6 +179,12 @@ func (s *Service) Run(ctx context.Context) error {
 		func() error {
 			return lifecycle.Loop(ctx, s.log, "harden passwords", hardenEvery, hardenEvery/4, func(ctx context.Context) error {
 				_, err := hardener.RunOnce(ctx)
+				return err
+			})
+		},
+		func() error {
+			return lifecycle.Loop(ctx, s.log, "bulk operations", jobs.BulkEvery, 0, func(ctx context.Context) error {
+				_, err := bulk.RunOnce(ctx)
 				return err
 			})
 		},

@@ -1,22 +1,29 @@
 package access
 
 import (
+	"entente.dev/directory-svc/internal/bulk"
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/role"
 	"entente.dev/servicekit/caller"
 )
 
+const groupsAdministrator = role.GroupsAdministrator
+
+// groupCreators create groups whatever the tenant lets its members do.
+var groupCreators = []string{ga, ua, groupsAdministrator, role.DirectoryWriters}
+
 // CreateGroup decides whether the caller may create a group of that kind
-// (DIR-126, DIR-138). Members may create groups; guests may not.
-func CreateGroup(c caller.Caller, in Tenant, roleAssignable bool) error {
+// (DIR-126, DIR-138). Members may create groups, security groups unless the
+// policy forbids it; guests may not.
+func CreateGroup(c caller.Caller, in Tenant, roleAssignable, unified bool) error {
 	switch {
 	case roleAssignable:
 		if c.Kind == caller.Application && c.Has("RoleManagement.ReadWrite.Directory") || c.HasRole(ga, role.PrivilegedRoleAdministrator) {
 			return nil
 		}
-	case c.Kind == caller.Application, c.HasRole(ga, ua, role.GroupsAdministrator, role.DirectoryWriters):
+	case c.Kind == caller.Application, c.HasRole(groupCreators...):
 		return nil
-	case !c.Guest && !in.External:
+	case !c.Guest && !in.External && (unified || !in.Policy.NoSecurityGroups):
 		return nil
 	}
 	return property.Denied()
@@ -45,7 +52,7 @@ func WriteGroup(c caller.Caller, owner, roleAssignable, deletes bool) error {
 // CreateApplication decides whether the caller may register an application
 // (DIR-182).
 func CreateApplication(c caller.Caller, in Tenant) error {
-	if c.Kind == caller.Application || !c.Guest && !in.External ||
+	if c.Kind == caller.Application || !c.Guest && !in.External && !in.Policy.NoApps ||
 		c.HasRole(ga, role.ApplicationAdministrator, role.CloudApplicationAdministrator, role.ApplicationDeveloper) {
 		return nil
 	}
@@ -89,4 +96,28 @@ func WriteSettings(c caller.Caller, passwordRules bool) error {
 		return nil
 	}
 	return property.Denied()
+}
+
+// bulkPermissions are what the RPC for a single object asks for.
+var bulkPermissions = map[bulk.Kind][]string{
+	bulk.CreateUsers:   {"User.ReadWrite.All", "Directory.ReadWrite.All", accessAsUser},
+	bulk.DeleteUsers:   {"User.ReadWrite.All", "User.DeleteRestore.All", accessAsUser},
+	bulk.RestoreUsers:  {"User.ReadWrite.All", "User.DeleteRestore.All", accessAsUser},
+	bulk.ExportUsers:   {"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All", accessAsUser},
+	bulk.ImportMembers: {"GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All", accessAsUser},
+	bulk.RemoveMembers: {"GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All", accessAsUser},
+}
+
+const accessAsUser = "Directory.AccessAsUser.All"
+
+// Bulk decides whether the caller may begin a bulk operation, or see those of
+// others (DIR-215). Each row is decided on as a single call.
+func Bulk(c caller.Caller, k bulk.Kind) error {
+	if !c.HasAny(bulkPermissions[k]...) {
+		return property.Denied()
+	}
+	if c.Kind == caller.User && (k == bulk.CreateUsers || k == bulk.DeleteUsers || k == bulk.RestoreUsers) && !c.HasRole(ga, ua) {
+		return property.Denied()
+	}
+	return nil
 }

@@ -30,6 +30,8 @@ func (t Target) roles() []string {
 type Tenant struct {
 	// External tenants let users see themselves alone (DIR-22).
 	External bool
+	// Policy is the authorization policy.
+	Policy Policy
 }
 
 // rolesOf are the caller's roles over the whole tenant. An application with
@@ -198,9 +200,9 @@ func ReadUser(c caller.Caller, id uuid.UUID, in Tenant) Reading {
 	case !c.HasAny("User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All", "Directory.AccessAsUser.All"):
 		return Nothing // User.Read covers the own profile alone
 	case c.HasRole(readerRoles...):
-	case in.External:
+	case in.External, in.Policy.NoOtherUsers && !guest(c, in), OwnOnly(c, in):
 		return Nothing
-	case c.Guest:
+	case guest(c, in):
 		return Card
 	}
 	if !c.HasAny("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All", "Directory.AccessAsUser.All") {
@@ -211,7 +213,7 @@ func ReadUser(c caller.Caller, id uuid.UUID, in Tenant) Reading {
 
 // ListUsers decides whether the caller may list users, and how much of each.
 func ListUsers(c caller.Caller, in Tenant) (Reading, error) {
-	if c.Kind == caller.User && (c.Guest || in.External) && !c.HasRole(readerRoles...) {
+	if c.Kind == caller.User && (guest(c, in) || in.External || in.Policy.NoOtherUsers) && !c.HasRole(readerRoles...) {
 		return Nothing, property.Denied()
 	}
 	return ReadUser(c, uuid.Nil, in), nil
@@ -220,7 +222,7 @@ func ListUsers(c caller.Caller, in Tenant) (Reading, error) {
 // Directory decides whether the caller may read lists of other objects:
 // groups, applications, roles.
 func Directory(c caller.Caller, in Tenant) error {
-	if c.Kind == caller.User && (c.Guest || in.External) && !c.HasRole(readerRoles...) {
+	if c.Kind == caller.User && (guest(c, in) || in.External) && !c.HasRole(readerRoles...) {
 		return property.Denied()
 	}
 	return nil

@@ -67,6 +67,9 @@ func (s *Applications) CreateApplication(ctx context.Context, req *pb.CreateAppl
 	}
 	ev := record("Add application", applicationManagement, "Add", target(object.Application, app.ID, app.DisplayName))
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+		if err := s.countCreated(tx, caller.From(ctx), app.ID); err != nil {
+			return err
+		}
 		if err := tx.InsertApplication(&app); err != nil {
 			return err
 		}

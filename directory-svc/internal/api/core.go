@@ -19,6 +19,7 @@ import (
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -32,7 +33,11 @@ type Core struct {
 	// Suffix is the domain under which initial domains are made (DIR-21).
 	Suffix string
 
+	// Policy is policy-svc; without it every tenant has the default policy.
+	Policy grpc.ClientConnInterface
+
 	passwordRules fresh[tenant.ID, setting.Settings]
+	policies      fresh[tenant.ID, access.Policy]
 	// Resolver answers for the domains that tenants prove.
 	Resolver Resolver
 }
@@ -43,11 +48,17 @@ func (c *Core) now() time.Time { return c.Clock.Now().UTC().Truncate(time.Micros
 // newID draws an id that sorts by time, which keeps indexes dense.
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// home is the tenant of the caller, refused unless it is active.
+// home is the tenant of the caller, refused unless it is active, with what it
+// lets users do.
 func (c *Core) home(ctx context.Context) (caller.Caller, *store.Tenant, error) {
 	who := caller.From(ctx)
 	t, err := c.Store.Tenant(ctx, who.Tenant)
-	return who, t, err
+	if err != nil || who.Kind != caller.User {
+		return who, t, err
+	}
+	own := *t
+	own.Policy, err = c.policyOf(ctx, t.ID)
+	return who, &own, err
 }
 
 // named is the tenant that a sibling service names, refused unless it is
@@ -68,14 +79,20 @@ func (c *Core) named(ctx context.Context, id string) (*store.Tenant, error) {
 }
 
 func rights(t *store.Tenant) access.Tenant {
-	return access.Tenant{External: t.Type == organization.External}
+	return access.Tenant{External: t.Type == organization.External, Policy: t.Policy}
 }
 
 // write runs fn in a transaction of t. When it refuses because of a right, a
 // taken value or a quota, the refusal leaves the audit record that the event
 // describes (DIR-14).
 func (c *Core) write(ctx context.Context, t tenant.ID, ev audit.Event, fn func(*store.Tx) error) error {
-	return c.failed(ctx, t, ev, c.Store.Write(ctx, t, fn))
+	also := alongOf(ctx)
+	return c.failed(ctx, t, ev, c.Store.Write(ctx, t, func(tx *store.Tx) error {
+		if err := fn(tx); err != nil || also == nil {
+			return err
+		}
+		return also(tx)
+	}))
 }
 
 // failed records a refusal and answers it.

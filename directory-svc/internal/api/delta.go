@@ -106,7 +106,7 @@ func (w *window) set(o *pb.DirectoryObject) []string {
 	m := resourceOf(o)
 	var out []string
 	for _, name := range w.properties() {
-		if f := m.Descriptor().Fields().ByJSONName(name); f != nil && m.Has(f) || strings.HasPrefix(name, "extension_") {
+		if f := m.Descriptor().Fields().ByJSONName(name); name != "id" && f != nil && m.Has(f) || strings.HasPrefix(name, "extension_") {
 			out = append(out, name)
 		}
 	}
@@ -311,6 +311,13 @@ func (w *window) others(tx *store.Tx, changes []*delta.Change) (map[uuid.UUID]ob
 	return out, err
 }
 
+func typeOr(kinds map[uuid.UUID]object.Type, id uuid.UUID, usual object.Type) object.Type {
+	if t, ok := kinds[id]; ok {
+		return t
+	}
+	return usual
+}
+
 // entry tells a change of a live object; nil when nothing that was selected
 // changed.
 func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kinds map[uuid.UUID]object.Type) (*pb.ChangedObject, error) {
@@ -321,6 +328,14 @@ func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kin
 		inside, link := w.Inside, w.Link
 		err := w.links(tx, out, c.ID, "", uuid.Nil, &room)
 		w.Inside, w.Link = inside, link
+		// A client that knew the object before learns what went meanwhile.
+		for _, r := range w.of.relations {
+			for _, l := range c.Links[r.name] {
+				if l.Removed && r.name != manager && w.Wants(r.name, r.usual) {
+					put(out, r.name, bare(store.Link{ID: l.Other, Type: typeOr(kinds, l.Other, object.User)}), true)
+				}
+			}
+		}
 		return out, err
 	}
 	changed := slices.DeleteFunc(slices.Clone(c.Properties), func(p string) bool { return !w.Wants(p, slices.Contains(w.of.usual, p)) })
@@ -340,14 +355,10 @@ func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kin
 			continue
 		}
 		for _, l := range links {
-			kind, ok := kinds[l.Other]
-			if !ok {
-				if !l.Removed {
-					continue // gone since; a later row says so
-				}
-				kind = object.User
+			if _, ok := kinds[l.Other]; !ok && !l.Removed {
+				continue // gone since; a later row says so
 			}
-			put(out, r.name, bare(store.Link{ID: l.Other, Type: kind}), l.Removed)
+			put(out, r.name, bare(store.Link{ID: l.Other, Type: typeOr(kinds, l.Other, object.User)}), l.Removed)
 		}
 	}
 	if len(changed) == 0 && len(out.Members)+len(out.Owners)+len(out.Manager) == 0 {

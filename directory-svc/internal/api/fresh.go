@@ -24,7 +24,9 @@ type answer[V any] struct {
 // maxFresh bounds how many answers are kept.
 const maxFresh = 4096
 
-func (f *fresh[K, V]) get(key K, load func() (V, error)) (V, error) {
+// get answers what is known or, where that is old, what load finds. While load
+// fails, an answer may be older by stale.
+func (f *fresh[K, V]) get(key K, stale time.Duration, load func() (V, error)) (V, error) {
 	now := time.Now() // how long an answer is kept is no matter of the service's clock
 	f.mu.Lock()
 	known, ok := f.answers[key]
@@ -34,6 +36,9 @@ func (f *fresh[K, V]) get(key K, load func() (V, error)) (V, error) {
 	}
 	value, err := load()
 	if err != nil {
+		if ok && now.Before(known.until.Add(stale)) {
+			return known.value, nil
+		}
 		return value, err
 	}
 	f.mu.Lock()

@@ -57,14 +57,15 @@ func (s *Groups) readable(ctx context.Context, text string, members bool) (calle
 	if err != nil {
 		return who, nil, uuid.Nil, err
 	}
-	if who.Kind == caller.User && rights(t).External {
-		if err := access.Directory(who, rights(t)); err != nil {
-			return who, nil, uuid.Nil, err
-		}
+	if err := access.Links(who, rights(t)); err != nil {
+		return who, nil, uuid.Nil, err
 	}
 	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
 		g, err := tx.Group(id, store.Live, false)
-		if err != nil || !members {
+		if err != nil {
+			return err
+		}
+		if err := guestReads(tx, who, g); err != nil || !members {
 			return err
 		}
 		return hidden(tx, who, g)

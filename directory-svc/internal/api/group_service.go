@@ -50,7 +50,7 @@ func (s *Groups) CreateGroup(ctx context.Context, req *pb.CreateGroupRequest) (*
 // the same transaction.
 func (s *Groups) create(ctx context.Context, who caller.Caller, t *store.Tenant, in *pb.Group, also func(tx *store.Tx, l store.Link, unified bool) error) (*pb.Group, error) {
 	now := s.now()
-	if err := access.CreateGroup(who, rights(t), in.GetIsAssignableToRole()); err != nil {
+	if err := access.CreateGroup(who, rights(t), in.GetIsAssignableToRole(), slices.Contains(in.GroupTypes, group.Unified)); err != nil {
 		return nil, err
 	}
 	if len(in.OwnersBind)+len(in.MembersBind) > group.MaxReferences {
@@ -77,6 +77,9 @@ func (s *Groups) create(ctx context.Context, who caller.Caller, t *store.Tenant,
 		}
 		if len(owners) == 0 && who.Kind == caller.User {
 			owners = []store.Link{{ID: who.ObjectID, Type: object.User}}
+		}
+		if err := s.mayCreate(tx, who, &g); err != nil {
+			return err
 		}
 		if err := s.saveRule(tx, g.ID, false, g.Rule); err != nil {
 			return err
@@ -123,12 +126,18 @@ func (s *Groups) addMember(ctx context.Context, tx *store.Tx, g *group.Group, m 
 	if err := group.CheckMember(g, m.ID, m.Type, nested); err != nil {
 		return err
 	}
+	if err := guestMember(ctx, tx, g, m); err != nil {
+		return err
+	}
 	tx.AddMember(g.ID, m, s.now())
 	return s.linked(ctx, tx, g, m, "members", store.Linked, "Add member to group", "Assign")
 }
 
 func (s *Groups) addOwner(ctx context.Context, tx *store.Tx, g *group.Group, o store.Link) error {
 	if err := group.CheckOwner(o.Type); err != nil {
+		return err
+	}
+	if err := guestOwner(tx, g, o); err != nil {
 		return err
 	}
 	tx.AddOwner(g.ID, object.Group, o, s.now())
@@ -185,7 +194,7 @@ func (s *Groups) GetGroup(ctx context.Context, req *pb.GetGroupRequest) (*pb.Gro
 	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
 		g, err := tx.Group(id, store.Live, false)
 		if err == nil {
-			out = groupToProto(g)
+			out, err = s.ownGroup(tx, who, t, groupToProto(g), id)
 		}
 		return err
 	})

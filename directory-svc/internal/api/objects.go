@@ -63,9 +63,13 @@ func (c *Core) objects(tx *store.Tx, who caller.Caller, t *store.Tenant, links [
 			found[r.ID] = &pb.DirectoryObject{Object: &pb.DirectoryObject_DirectoryRole{DirectoryRole: activeRoleToProto(r)}}
 		}
 	}
+	ownOnly := access.OwnOnly(who, rights(t))
 	out := make([]*pb.DirectoryObject, 0, len(links))
 	for _, l := range links {
 		if o := found[l.ID]; o != nil {
+			if ownOnly && l.ID != who.ObjectID {
+				o = bare(l)
+			}
 			out = append(out, o)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // rulesOfPasswords reads the tenant's settings about passwords (DIR-90), at
 // most a second old.
 func (c *Core) rulesOfPasswords(ctx context.Context, t tenant.ID) (setting.Settings, error) {
-	return c.passwordRules.get(t, func() (s setting.Settings, err error) {
+	return c.passwordRules.get(t, 0, func() (s setting.Settings, err error) {
 		err = c.Store.Read(ctx, t, func(tx *store.Tx) error {
 			s, err = tx.Effective(setting.PasswordRule, nil)
 			return err

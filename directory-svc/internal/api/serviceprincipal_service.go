@@ -69,6 +69,9 @@ func (s *ServicePrincipals) CreateServicePrincipal(ctx context.Context, req *pb.
 		if err != nil {
 			return err
 		}
+		if err := s.countCreated(tx, caller.From(ctx), p.ID); err != nil {
+			return err
+		}
 		if err := tx.InsertServicePrincipal(&p); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"entente.dev/directory-svc/internal/access"
 	"entente.dev/directory-svc/internal/address"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/property"
@@ -31,6 +32,8 @@ type Tenant struct {
 	SecurityPhones        []string
 	DeletionScheduled     *time.Time
 	UserCount, GroupCount int32 // filled by TenantCounts
+	// Policy is what the tenant lets users without a role do, where it was asked.
+	Policy access.Policy
 }
 
 type tenantRow struct {
