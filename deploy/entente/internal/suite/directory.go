@@ -23,10 +23,10 @@ func migrateDirectory(ctx context.Context, s *installation, login cluster.Servic
 	return service.Migrate(ctx, c)
 }
 
-func makeDirectory(ctx context.Context, s *installation, login cluster.Service, h *host, _ siblings) (made, error) {
+func makeDirectory(ctx context.Context, s *installation, login cluster.Service, h *host, to siblings) (made, error) {
 	c, err := s.directoryConfig(login)
 	if err != nil {
 		return nil, err
 	}
-	return service.New(ctx, c, service.Deps{Log: h.log, Registry: s.metrics})
+	return service.New(ctx, c, service.Deps{Policy: to["policy"], Log: h.log, Registry: s.metrics})
 }
