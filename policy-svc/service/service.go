@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"entente.dev/policy-svc/internal/api"
 	"entente.dev/policy-svc/internal/migrations"
@@ -134,7 +135,12 @@ func (s *Service) Refused(ctx context.Context, fullMethod string, refusal error)
 
 // Run follows changes that other replicas make until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	return s.store.Listen(ctx, s.cache.Invalidate)
+	ctx, cancel := context.WithCancel(ctx)
+	var beats sync.WaitGroup
+	beats.Go(func() { _ = s.cache.Follow(ctx) }) // ends with ctx alone
+	defer beats.Wait()
+	defer cancel()
+	return s.store.Listen(ctx, s.cache.Invalidate, s.cache.Heard)
 }
 
 // Close ends background checks and closes the database.

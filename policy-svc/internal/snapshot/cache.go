@@ -18,9 +18,10 @@ import (
 // Ages of an entry since it was last known to be current.
 const (
 	// refreshAge is when it is checked again, beside the decisions it serves.
-	refreshAge = 250 * time.Millisecond
-	// freshAge is when a decision waits for the check.
-	freshAge = 500 * time.Millisecond
+	refreshAge = 450 * time.Millisecond
+	// freshAge is when a decision waits for the check. A change counts within
+	// a second.
+	freshAge = 900 * time.Millisecond
 	// staleAge is when it serves no longer, even if the check fails (POL-119).
 	staleAge = 60 * time.Second
 )
@@ -31,12 +32,15 @@ const readTimeout = 3 * time.Second
 // Bounds of memory: tenants, and stances of one tenant. What is over is
 // forgotten and read again.
 const (
-	maxTenants = 4096
+	maxTenants = 16384
 	maxStances = 16384
 )
 
 // Source is where policies come from.
 type Source interface {
+	// Beat sends something that comes back to Heard after all changes that
+	// were committed before it.
+	Beat(ctx context.Context, sent time.Time) error
 	State(ctx context.Context, t tenant.ID) (store.State, error)
 	PartnerAt(ctx context.Context, t, other tenant.ID) (*crosstenant.Partner, int64, error)
 	Version(ctx context.Context, t tenant.ID) (int64, error)
@@ -65,6 +69,11 @@ type Cache struct {
 	// changes counts invalidations, so that a read that began before one is
 	// not kept.
 	changes atomic.Int64
+	// heard is when the last beat was sent that came back: all changes until
+	// then were heard of, so what is kept was current at that time.
+	heard atomic.Int64
+	// asked tells that decisions were made since the last beat.
+	asked   atomic.Bool
 	mu      sync.RWMutex
 	tenants map[tenant.ID]*Tenant
 	wait    sync.WaitGroup
@@ -93,6 +102,9 @@ func (c *Cache) Invalidate(t tenant.ID) {
 
 // Tenant answers the policies of a tenant.
 func (c *Cache) Tenant(ctx context.Context, t tenant.ID) (*Tenant, error) {
+	if !c.asked.Load() {
+		c.asked.Store(true)
+	}
 	c.mu.RLock()
 	e := c.tenants[t]
 	c.mu.RUnlock()
@@ -172,9 +184,7 @@ func (c *Cache) stance(ctx context.Context, t, other tenant.ID) (*crosstenant.St
 		}
 		s = e.compiled.Toward(other, partner)
 		e.mu.Lock()
-		if len(e.stances) >= maxStances {
-			clear(e.stances)
-		}
+		forgetOne(e.stances, maxStances)
 		e.stances[other] = s
 		e.mu.Unlock()
 		return s, e, nil
@@ -182,7 +192,7 @@ func (c *Cache) stance(ctx context.Context, t, other tenant.ID) (*crosstenant.St
 }
 
 func (c *Cache) age(e *Tenant) time.Duration {
-	return time.Duration(c.clock.Now().UnixNano() - e.checked.Load())
+	return time.Duration(c.clock.Now().UnixNano() - max(e.checked.Load(), c.heard.Load()))
 }
 
 func (c *Cache) holds(t tenant.ID, e *Tenant) bool {
@@ -207,9 +217,7 @@ func (c *Cache) load(ctx context.Context, t tenant.ID) (*Tenant, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.changes.Load() == changes {
-			if len(c.tenants) >= maxTenants {
-				clear(c.tenants)
-			}
+			forgetOne(c.tenants, maxTenants)
 			c.tenants[t] = e
 		}
 		return e, nil

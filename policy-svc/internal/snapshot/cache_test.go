@@ -24,6 +24,7 @@ var (
 type source struct {
 	version          atomic.Int64
 	states, versions atomic.Int64
+	beats            atomic.Int64
 	broken           atomic.Bool
 }
 
@@ -52,6 +53,11 @@ func (s *source) Version(context.Context, tenant.ID) (int64, error) {
 	return s.version.Load(), nil
 }
 
+func (s *source) Beat(context.Context, time.Time) error {
+	s.beats.Add(1)
+	return nil
+}
+
 func setup(t *testing.T) (*Cache, *source, *clocktest.Fake) {
 	t.Helper()
 	now := clocktest.New(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -71,7 +77,7 @@ func version(t *testing.T, c *Cache) int64 {
 	return p.Home.Version
 }
 
-func TestAChangeIsSeenWithinHalfASecond(t *testing.T) {
+func TestAChangeThatNobodyToldIsSeenWithinASecond(t *testing.T) {
 	t.Parallel()
 	c, s, now := setup(t)
 	version(t, c)
@@ -106,6 +112,57 @@ func TestAnAgingEntryIsCheckedBeside(t *testing.T) {
 	c.Close()
 	if got := version(t, c); got != 2 {
 		t.Errorf("after the check version %d", got)
+	}
+}
+
+func TestABeatThatComesBackSparesTheChecks(t *testing.T) {
+	t.Parallel()
+	c, s, now := setup(t)
+	version(t, c)
+	reads := s.states.Load() + s.versions.Load()
+	for range 20 {
+		c.beat(t.Context())
+		sent := now.Now()
+		now.Advance(refreshAge - time.Millisecond)
+		c.Heard(sent)
+		version(t, c)
+	}
+	c.Close()
+	if got := s.states.Load() + s.versions.Load(); got != reads || s.beats.Load() != 20 {
+		t.Errorf("%d reads, %d beats", got-reads, s.beats.Load())
+	}
+	// Beats that come back late or not at all prove nothing.
+	c.Heard(now.Now().Add(-time.Hour))
+	now.Advance(freshAge)
+	s.version.Store(2)
+	if got := version(t, c); got != 2 {
+		t.Errorf("version %d", got)
+	}
+}
+
+func TestNobodyAskingMeansNoBeats(t *testing.T) {
+	t.Parallel()
+	c, s, _ := setup(t)
+	for range 3 {
+		c.beat(t.Context())
+	}
+	version(t, c)
+	version(t, c)
+	for range 3 {
+		c.beat(t.Context())
+	}
+	if got := s.beats.Load(); got != 1 {
+		t.Errorf("%d beats", got)
+	}
+}
+
+func TestAFullMapForgetsOne(t *testing.T) {
+	t.Parallel()
+	m := map[tenant.ID]int{one: 1, two: 2}
+	forgetOne(m, 3)
+	forgetOne(m, 2)
+	if len(m) != 1 {
+		t.Errorf("%v", m)
 	}
 }
 

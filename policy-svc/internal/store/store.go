@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -15,14 +17,18 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Channel carries the id of a tenant whose policies changed.
+// Channel carries the id of a tenant whose policies changed, and beats.
 const Channel = "policy_changed"
 
 // Store reads and writes the policy schema.
-type Store struct{ db *pg.DB }
+type Store struct {
+	db *pg.DB
+	// beat begins the payload of this store's beats.
+	beat string
+}
 
 // New is a store on an open database.
-func New(db *pg.DB) *Store { return &Store{db: db} }
+func New(db *pg.DB) *Store { return &Store{db: db, beat: "beat " + uuid.NewString() + " "} }
 
 // Tx is a transaction of one tenant.
 type Tx struct{ *pg.Tx }
@@ -37,17 +43,39 @@ func (s *Store) Write(ctx context.Context, t tenant.ID, fn func(*Tx) error) erro
 	return conflict(s.db.Write(ctx, t, func(tx *pg.Tx) error { return fn(&Tx{tx}) }))
 }
 
-// Listen calls fn with every tenant whose policies changed, in this or another
-// process, until ctx ends. A zero id means that any tenant may have.
-func (s *Store) Listen(ctx context.Context, fn func(tenant.ID)) error {
+// Listen calls changed with every tenant whose policies changed, in this or
+// another process, until ctx ends. A zero id means that any tenant may have.
+// heard is called with the times of this store's beats: every change that was
+// committed before them has been told by then.
+func (s *Store) Listen(ctx context.Context, changed func(tenant.ID), heard func(sent time.Time)) error {
 	return s.db.Listen(ctx, Channel, func(payload string) {
+		if strings.HasPrefix(payload, "beat ") {
+			// Those of other processes say nothing about what arrives here.
+			text, own := strings.CutPrefix(payload, s.beat)
+			if sent, err := strconv.ParseInt(text, 10, 64); own && err == nil {
+				heard(time.Unix(0, sent))
+			}
+			return
+		}
 		t, err := tenant.Parse(payload)
 		if err != nil {
 			t = tenant.ID{}
 		}
-		fn(t)
+		changed(t)
 	})
 }
+
+// Beat sends a notification that comes back to Listen. The server delivers
+// notifications in the order of their commits, so it comes after those of all
+// earlier changes.
+func (s *Store) Beat(ctx context.Context, sent time.Time) error {
+	return s.db.Global(ctx, func(tx *pg.Tx) error {
+		tx.Queue(notify, Channel, s.beat+strconv.FormatInt(sent.UnixNano(), 10))
+		return nil
+	})
+}
+
+const notify = "select pg_notify($1, $2)"
 
 // Root is what LockRoot and Root answer.
 type Root struct {
@@ -132,14 +160,13 @@ func (tx *Tx) SaveRoot(r Root) error {
 	return nil
 }
 
-// Changed tells listeners, once the transaction is committed, that the
-// tenant's policies changed; local is called first.
+// Changed tells listeners that the tenant's policies changed, as a part of the
+// transaction: a change that is committed is told, even by a process that ends
+// then and there. local is called after the commit.
 func (s *Store) Changed(tx *Tx, local func(tenant.ID)) {
 	t := tx.Tenant
-	tx.AfterCommit(func() {
-		local(t)
-		s.db.Notify(Channel, t.String())
-	})
+	tx.Queue(notify, Channel, t.String())
+	tx.AfterCommit(func() { local(t) })
 }
 
 // decode reads a JSON column; an absent one leaves to as it is.
