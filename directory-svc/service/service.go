@@ -161,6 +161,7 @@ const (
 func (s *Service) Run(ctx context.Context) error {
 	hardener := &jobs.Hardener{Store: s.core.Store, Verifiers: s.core.Verifiers, Batch: hardenBatch}
 	purger := &jobs.Purger{Store: s.core.Store, Clock: s.cfg.Clock}
+	tenants := &jobs.TenantPurger{Store: s.core.Store, Clock: s.cfg.Clock, Log: s.log}
 	bulk := &jobs.Bulk{Store: s.core.Store, Clock: s.cfg.Clock, Log: s.log, Rows: s.bulk}
 	members := evaluator.New(s.core.Store, s.cfg.Clock, s.log)
 	group, ctx := errgroup.WithContext(ctx)
@@ -185,6 +186,12 @@ func (s *Service) Run(ctx context.Context) error {
 		func() error {
 			return lifecycle.Loop(ctx, s.log, "bulk operations", jobs.BulkEvery, 0, func(ctx context.Context) error {
 				_, err := bulk.RunOnce(ctx)
+				return err
+			})
+		},
+		func() error {
+			return lifecycle.Loop(ctx, s.log, "purge deleted tenants", jobs.TenantsEvery, jobs.TenantsEvery/4, func(ctx context.Context) error {
+				_, err := tenants.RunOnce(ctx)
 				return err
 			})
 		},

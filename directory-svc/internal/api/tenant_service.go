@@ -446,3 +446,19 @@ func (s *Tenants) CreateAdministratorApplication(ctx context.Context, req *pb.Cr
 	}
 	return &pb.AdministratorApplication{AppId: app.AppID.String(), ApplicationId: app.ID.String(), ServicePrincipalId: principal.ID.String(), ClientSecret: secret}, nil
 }
+
+// PurgeTenant makes the day of a scheduled deletion come now (DIR-20).
+func (s *Tenants) PurgeTenant(ctx context.Context, req *pb.PurgeTenantRequest) (*pb.Tenant, error) {
+	var out *pb.Tenant
+	err := s.change(ctx, req.TenantId, "Directory purge requested", func(t *store.Tenant) error {
+		if t.State != organization.Scheduled {
+			return fault.Invalid(errorspb.Reason_INVALID_REQUEST, "The tenant is not scheduled for deletion.")
+		}
+		if due := s.now(); due.Before(*t.DeletionScheduled) {
+			t.DeletionScheduled = &due
+		}
+		out = tenantToProto(t)
+		return nil
+	})
+	return out, err
+}

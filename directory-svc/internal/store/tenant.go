@@ -379,3 +379,18 @@ func (s *Store) FindTenantRequest(ctx context.Context, key string) (*TenantReque
 
 // InsertTenantRequest queues the memory of a creation.
 func (tx *Tx) InsertTenantRequest(r TenantRequest) error { return tx.QueueCreate(&r) }
+
+// PurgeTenant ends at most batch rows of each table of a tenant whose deletion
+// is due at the moment due, and answers how many rows that were. Zero means
+// that the tenant is gone.
+func (s *Store) PurgeTenant(ctx context.Context, id tenant.ID, due time.Time, batch int) (int64, error) {
+	var n int64
+	err := s.db.Global(ctx, func(tx *pg.Tx) error {
+		return tx.Pgx().QueryRow(ctx, "select purge_tenant($1, $2, $3)", [16]byte(id), due, batch).Scan(&n)
+	})
+	if err == nil {
+		s.tenants.forget(id)
+		s.db.Notify(tenantsChannel, id.String())
+	}
+	return n, err
+}

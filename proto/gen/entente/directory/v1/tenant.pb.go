@@ -841,6 +841,52 @@ func (x *RestoreTenantRequest) GetTenantId() string {
 	return ""
 }
 
+// Request of PurgeTenant.
+type PurgeTenantRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the tenant.
+	TenantId      string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeTenantRequest) Reset() {
+	*x = PurgeTenantRequest{}
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeTenantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeTenantRequest) ProtoMessage() {}
+
+func (x *PurgeTenantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeTenantRequest.ProtoReflect.Descriptor instead.
+func (*PurgeTenantRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_tenant_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PurgeTenantRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
 // Request of VerifyDomain.
 type VerifyDomainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -856,7 +902,7 @@ type VerifyDomainRequest struct {
 
 func (x *VerifyDomainRequest) Reset() {
 	*x = VerifyDomainRequest{}
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[9]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +914,7 @@ func (x *VerifyDomainRequest) String() string {
 func (*VerifyDomainRequest) ProtoMessage() {}
 
 func (x *VerifyDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[9]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +927,7 @@ func (x *VerifyDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyDomainRequest.ProtoReflect.Descriptor instead.
 func (*VerifyDomainRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_tenant_proto_rawDescGZIP(), []int{9}
+	return file_entente_directory_v1_tenant_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *VerifyDomainRequest) GetTenantId() string {
@@ -918,7 +964,7 @@ type CreateAdministratorApplicationRequest struct {
 
 func (x *CreateAdministratorApplicationRequest) Reset() {
 	*x = CreateAdministratorApplicationRequest{}
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[10]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +976,7 @@ func (x *CreateAdministratorApplicationRequest) String() string {
 func (*CreateAdministratorApplicationRequest) ProtoMessage() {}
 
 func (x *CreateAdministratorApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[10]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +989,7 @@ func (x *CreateAdministratorApplicationRequest) ProtoReflect() protoreflect.Mess
 
 // Deprecated: Use CreateAdministratorApplicationRequest.ProtoReflect.Descriptor instead.
 func (*CreateAdministratorApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_tenant_proto_rawDescGZIP(), []int{10}
+	return file_entente_directory_v1_tenant_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateAdministratorApplicationRequest) GetTenantId() string {
@@ -977,7 +1023,7 @@ type AdministratorApplication struct {
 
 func (x *AdministratorApplication) Reset() {
 	*x = AdministratorApplication{}
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -989,7 +1035,7 @@ func (x *AdministratorApplication) String() string {
 func (*AdministratorApplication) ProtoMessage() {}
 
 func (x *AdministratorApplication) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1002,7 +1048,7 @@ func (x *AdministratorApplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdministratorApplication.ProtoReflect.Descriptor instead.
 func (*AdministratorApplication) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_tenant_proto_rawDescGZIP(), []int{11}
+	return file_entente_directory_v1_tenant_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AdministratorApplication) GetAppId() string {
@@ -1048,7 +1094,7 @@ type CreateTenantRequest_Administrator struct {
 
 func (x *CreateTenantRequest_Administrator) Reset() {
 	*x = CreateTenantRequest_Administrator{}
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1060,7 +1106,7 @@ func (x *CreateTenantRequest_Administrator) String() string {
 func (*CreateTenantRequest_Administrator) ProtoMessage() {}
 
 func (x *CreateTenantRequest_Administrator) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1158,7 @@ type CreatedTenant_Administrator struct {
 
 func (x *CreatedTenant_Administrator) Reset() {
 	*x = CreatedTenant_Administrator{}
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1170,7 @@ func (x *CreatedTenant_Administrator) String() string {
 func (*CreatedTenant_Administrator) ProtoMessage() {}
 
 func (x *CreatedTenant_Administrator) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,6 +1306,8 @@ const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\x13DeleteTenantRequest\x12 \n" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"8\n" +
 	"\x14RestoreTenantRequest\x12 \n" +
+	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"6\n" +
+	"\x12PurgeTenantRequest\x12 \n" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"\x8d\x01\n" +
 	"\x13VerifyDomainRequest\x12 \n" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\x12\x1b\n" +
@@ -1273,15 +1321,15 @@ const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\x06app_id\x18\x01 \x01(\tR\x05appId\x12%\n" +
 	"\x0eapplication_id\x18\x02 \x01(\tR\rapplicationId\x120\n" +
 	"\x14service_principal_id\x18\x03 \x01(\tR\x12servicePrincipalId\x12#\n" +
-	"\rclient_secret\x18\x04 \x01(\tR\fclientSecret2\x86\n" +
-	"\n" +
+	"\rclient_secret\x18\x04 \x01(\tR\fclientSecret2\x9f\v\n" +
 	"\rTenantService\x12\xa2\x01\n" +
 	"\fCreateTenant\x12).entente.directory.v1.CreateTenantRequest\x1a#.entente.directory.v1.CreatedTenant\"B\x8a\xb2\x19\x04(\x030\x01\x92\xb2\x19\x1a\b\xc9\x01\x12\x13tenants/{tenant_id} \x01\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/tenants\x12\x8b\x01\n" +
 	"\vListTenants\x12(.entente.directory.v1.ListTenantsRequest\x1a).entente.directory.v1.ListTenantsResponse\"'\x8a\xb2\x19\x04(\x030\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/tenants\x12\x86\x01\n" +
 	"\tGetTenant\x12&.entente.directory.v1.GetTenantRequest\x1a\x1c.entente.directory.v1.Tenant\"3\x8a\xb2\x19\x04(\x030\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/tenants/{tenant_id}\x12\x88\x01\n" +
 	"\fUpdateTenant\x12).entente.directory.v1.UpdateTenantRequest\x1a\x16.google.protobuf.Empty\"5\x8a\xb2\x19\x04(\x030\x01\x82\xd3\xe4\x93\x02':\x06tenant2\x1d/admin/v1/tenants/{tenant_id}\x12\x8f\x01\n" +
 	"\fDeleteTenant\x12).entente.directory.v1.DeleteTenantRequest\x1a\x1c.entente.directory.v1.Tenant\"6\x8a\xb2\x19\x04(\x030\x01\x92\xb2\x19\x05\b\xca\x01 \x01\x82\xd3\xe4\x93\x02\x1f*\x1d/admin/v1/tenants/{tenant_id}\x12\x99\x01\n" +
-	"\rRestoreTenant\x12*.entente.directory.v1.RestoreTenantRequest\x1a\x1c.entente.directory.v1.Tenant\">\x8a\xb2\x19\x04(\x030\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/tenants/{tenant_id}/restore\x12\x9b\x01\n" +
+	"\rRestoreTenant\x12*.entente.directory.v1.RestoreTenantRequest\x1a\x1c.entente.directory.v1.Tenant\">\x8a\xb2\x19\x04(\x030\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02*:\x01*\"%/admin/v1/tenants/{tenant_id}/restore\x12\x96\x01\n" +
+	"\vPurgeTenant\x12(.entente.directory.v1.PurgeTenantRequest\x1a\x1c.entente.directory.v1.Tenant\"?\x8a\xb2\x19\x04(\x030\x01\x92\xb2\x19\x05\b\xca\x01 \x01\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/tenants/{tenant_id}/purge\x12\x9b\x01\n" +
 	"\fVerifyDomain\x12).entente.directory.v1.VerifyDomainRequest\x1a\x16.google.protobuf.Empty\"H\x8a\xb2\x19\x04(\x030\x01\x82\xd3\xe4\x93\x02::\x01*\"5/admin/v1/tenants/{tenant_id}/domains/{domain}/verify\x12\xe1\x01\n" +
 	"\x1eCreateAdministratorApplication\x12;.entente.directory.v1.CreateAdministratorApplicationRequest\x1a..entente.directory.v1.AdministratorApplication\"R\x8a\xb2\x19\x04(\x030\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02;:\x01*\"6/admin/v1/tenants/{tenant_id}/administratorApplicationB\xd3\x01\n" +
 	"\x18com.entente.directory.v1B\vTenantProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
@@ -1299,7 +1347,7 @@ func file_entente_directory_v1_tenant_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_directory_v1_tenant_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_entente_directory_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_entente_directory_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_entente_directory_v1_tenant_proto_goTypes = []any{
 	(Tenant_TenantType)(0),                        // 0: entente.directory.v1.Tenant.TenantType
 	(Tenant_State)(0),                             // 1: entente.directory.v1.Tenant.State
@@ -1312,49 +1360,52 @@ var file_entente_directory_v1_tenant_proto_goTypes = []any{
 	(*UpdateTenantRequest)(nil),                   // 8: entente.directory.v1.UpdateTenantRequest
 	(*DeleteTenantRequest)(nil),                   // 9: entente.directory.v1.DeleteTenantRequest
 	(*RestoreTenantRequest)(nil),                  // 10: entente.directory.v1.RestoreTenantRequest
-	(*VerifyDomainRequest)(nil),                   // 11: entente.directory.v1.VerifyDomainRequest
-	(*CreateAdministratorApplicationRequest)(nil), // 12: entente.directory.v1.CreateAdministratorApplicationRequest
-	(*AdministratorApplication)(nil),              // 13: entente.directory.v1.AdministratorApplication
-	(*CreateTenantRequest_Administrator)(nil),     // 14: entente.directory.v1.CreateTenantRequest.Administrator
-	(*CreatedTenant_Administrator)(nil),           // 15: entente.directory.v1.CreatedTenant.Administrator
-	(*timestamppb.Timestamp)(nil),                 // 16: google.protobuf.Timestamp
-	(*v1.Query)(nil),                              // 17: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),                 // 18: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                         // 19: google.protobuf.Empty
+	(*PurgeTenantRequest)(nil),                    // 11: entente.directory.v1.PurgeTenantRequest
+	(*VerifyDomainRequest)(nil),                   // 12: entente.directory.v1.VerifyDomainRequest
+	(*CreateAdministratorApplicationRequest)(nil), // 13: entente.directory.v1.CreateAdministratorApplicationRequest
+	(*AdministratorApplication)(nil),              // 14: entente.directory.v1.AdministratorApplication
+	(*CreateTenantRequest_Administrator)(nil),     // 15: entente.directory.v1.CreateTenantRequest.Administrator
+	(*CreatedTenant_Administrator)(nil),           // 16: entente.directory.v1.CreatedTenant.Administrator
+	(*timestamppb.Timestamp)(nil),                 // 17: google.protobuf.Timestamp
+	(*v1.Query)(nil),                              // 18: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                 // 19: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                         // 20: google.protobuf.Empty
 }
 var file_entente_directory_v1_tenant_proto_depIdxs = []int32{
 	0,  // 0: entente.directory.v1.Tenant.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
 	1,  // 1: entente.directory.v1.Tenant.state:type_name -> entente.directory.v1.Tenant.State
-	16, // 2: entente.directory.v1.Tenant.created_date_time:type_name -> google.protobuf.Timestamp
-	16, // 3: entente.directory.v1.Tenant.deletion_scheduled_date_time:type_name -> google.protobuf.Timestamp
+	17, // 2: entente.directory.v1.Tenant.created_date_time:type_name -> google.protobuf.Timestamp
+	17, // 3: entente.directory.v1.Tenant.deletion_scheduled_date_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: entente.directory.v1.CreateTenantRequest.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
-	14, // 5: entente.directory.v1.CreateTenantRequest.administrator:type_name -> entente.directory.v1.CreateTenantRequest.Administrator
-	15, // 6: entente.directory.v1.CreatedTenant.administrator:type_name -> entente.directory.v1.CreatedTenant.Administrator
+	15, // 5: entente.directory.v1.CreateTenantRequest.administrator:type_name -> entente.directory.v1.CreateTenantRequest.Administrator
+	16, // 6: entente.directory.v1.CreatedTenant.administrator:type_name -> entente.directory.v1.CreatedTenant.Administrator
 	1,  // 7: entente.directory.v1.CreatedTenant.state:type_name -> entente.directory.v1.Tenant.State
-	16, // 8: entente.directory.v1.CreatedTenant.created_date_time:type_name -> google.protobuf.Timestamp
-	17, // 9: entente.directory.v1.ListTenantsRequest.query:type_name -> entente.odata.v1.Query
+	17, // 8: entente.directory.v1.CreatedTenant.created_date_time:type_name -> google.protobuf.Timestamp
+	18, // 9: entente.directory.v1.ListTenantsRequest.query:type_name -> entente.odata.v1.Query
 	1,  // 10: entente.directory.v1.ListTenantsRequest.state:type_name -> entente.directory.v1.Tenant.State
 	2,  // 11: entente.directory.v1.ListTenantsResponse.value:type_name -> entente.directory.v1.Tenant
 	2,  // 12: entente.directory.v1.UpdateTenantRequest.tenant:type_name -> entente.directory.v1.Tenant
-	18, // 13: entente.directory.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // 13: entente.directory.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
 	3,  // 14: entente.directory.v1.TenantService.CreateTenant:input_type -> entente.directory.v1.CreateTenantRequest
 	5,  // 15: entente.directory.v1.TenantService.ListTenants:input_type -> entente.directory.v1.ListTenantsRequest
 	7,  // 16: entente.directory.v1.TenantService.GetTenant:input_type -> entente.directory.v1.GetTenantRequest
 	8,  // 17: entente.directory.v1.TenantService.UpdateTenant:input_type -> entente.directory.v1.UpdateTenantRequest
 	9,  // 18: entente.directory.v1.TenantService.DeleteTenant:input_type -> entente.directory.v1.DeleteTenantRequest
 	10, // 19: entente.directory.v1.TenantService.RestoreTenant:input_type -> entente.directory.v1.RestoreTenantRequest
-	11, // 20: entente.directory.v1.TenantService.VerifyDomain:input_type -> entente.directory.v1.VerifyDomainRequest
-	12, // 21: entente.directory.v1.TenantService.CreateAdministratorApplication:input_type -> entente.directory.v1.CreateAdministratorApplicationRequest
-	4,  // 22: entente.directory.v1.TenantService.CreateTenant:output_type -> entente.directory.v1.CreatedTenant
-	6,  // 23: entente.directory.v1.TenantService.ListTenants:output_type -> entente.directory.v1.ListTenantsResponse
-	2,  // 24: entente.directory.v1.TenantService.GetTenant:output_type -> entente.directory.v1.Tenant
-	19, // 25: entente.directory.v1.TenantService.UpdateTenant:output_type -> google.protobuf.Empty
-	2,  // 26: entente.directory.v1.TenantService.DeleteTenant:output_type -> entente.directory.v1.Tenant
-	2,  // 27: entente.directory.v1.TenantService.RestoreTenant:output_type -> entente.directory.v1.Tenant
-	19, // 28: entente.directory.v1.TenantService.VerifyDomain:output_type -> google.protobuf.Empty
-	13, // 29: entente.directory.v1.TenantService.CreateAdministratorApplication:output_type -> entente.directory.v1.AdministratorApplication
-	22, // [22:30] is the sub-list for method output_type
-	14, // [14:22] is the sub-list for method input_type
+	11, // 20: entente.directory.v1.TenantService.PurgeTenant:input_type -> entente.directory.v1.PurgeTenantRequest
+	12, // 21: entente.directory.v1.TenantService.VerifyDomain:input_type -> entente.directory.v1.VerifyDomainRequest
+	13, // 22: entente.directory.v1.TenantService.CreateAdministratorApplication:input_type -> entente.directory.v1.CreateAdministratorApplicationRequest
+	4,  // 23: entente.directory.v1.TenantService.CreateTenant:output_type -> entente.directory.v1.CreatedTenant
+	6,  // 24: entente.directory.v1.TenantService.ListTenants:output_type -> entente.directory.v1.ListTenantsResponse
+	2,  // 25: entente.directory.v1.TenantService.GetTenant:output_type -> entente.directory.v1.Tenant
+	20, // 26: entente.directory.v1.TenantService.UpdateTenant:output_type -> google.protobuf.Empty
+	2,  // 27: entente.directory.v1.TenantService.DeleteTenant:output_type -> entente.directory.v1.Tenant
+	2,  // 28: entente.directory.v1.TenantService.RestoreTenant:output_type -> entente.directory.v1.Tenant
+	2,  // 29: entente.directory.v1.TenantService.PurgeTenant:output_type -> entente.directory.v1.Tenant
+	20, // 30: entente.directory.v1.TenantService.VerifyDomain:output_type -> google.protobuf.Empty
+	14, // 31: entente.directory.v1.TenantService.CreateAdministratorApplication:output_type -> entente.directory.v1.AdministratorApplication
+	23, // [23:32] is the sub-list for method output_type
+	14, // [14:23] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -1368,16 +1419,16 @@ func file_entente_directory_v1_tenant_proto_init() {
 	file_entente_directory_v1_tenant_proto_msgTypes[0].OneofWrappers = []any{}
 	file_entente_directory_v1_tenant_proto_msgTypes[1].OneofWrappers = []any{}
 	file_entente_directory_v1_tenant_proto_msgTypes[4].OneofWrappers = []any{}
-	file_entente_directory_v1_tenant_proto_msgTypes[9].OneofWrappers = []any{}
-	file_entente_directory_v1_tenant_proto_msgTypes[12].OneofWrappers = []any{}
+	file_entente_directory_v1_tenant_proto_msgTypes[10].OneofWrappers = []any{}
 	file_entente_directory_v1_tenant_proto_msgTypes[13].OneofWrappers = []any{}
+	file_entente_directory_v1_tenant_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_tenant_proto_rawDesc), len(file_entente_directory_v1_tenant_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,7 @@ const (
 	TenantService_UpdateTenant_FullMethodName                   = "/entente.directory.v1.TenantService/UpdateTenant"
 	TenantService_DeleteTenant_FullMethodName                   = "/entente.directory.v1.TenantService/DeleteTenant"
 	TenantService_RestoreTenant_FullMethodName                  = "/entente.directory.v1.TenantService/RestoreTenant"
+	TenantService_PurgeTenant_FullMethodName                    = "/entente.directory.v1.TenantService/PurgeTenant"
 	TenantService_VerifyDomain_FullMethodName                   = "/entente.directory.v1.TenantService/VerifyDomain"
 	TenantService_CreateAdministratorApplication_FullMethodName = "/entente.directory.v1.TenantService/CreateAdministratorApplication"
 )
@@ -51,6 +52,9 @@ type TenantServiceClient interface {
 	DeleteTenant(ctx context.Context, in *DeleteTenantRequest, opts ...grpc.CallOption) (*Tenant, error)
 	// Takes a scheduled deletion back (DIR-20).
 	RestoreTenant(ctx context.Context, in *RestoreTenantRequest, opts ...grpc.CallOption) (*Tenant, error)
+	// Ends a tenant that is scheduled for deletion without waiting for its day
+	// (DIR-20). Its rows go in the background; it cannot be restored any more.
+	PurgeTenant(ctx context.Context, in *PurgeTenantRequest, opts ...grpc.CallOption) (*Tenant, error)
 	// Adds a domain to a tenant as verified, on the operator's word (DIR-29).
 	VerifyDomain(ctx context.Context, in *VerifyDomainRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Registers an application that holds every application permission of Graph in the tenant, and answers its secret once.
@@ -125,6 +129,16 @@ func (c *tenantServiceClient) RestoreTenant(ctx context.Context, in *RestoreTena
 	return out, nil
 }
 
+func (c *tenantServiceClient) PurgeTenant(ctx context.Context, in *PurgeTenantRequest, opts ...grpc.CallOption) (*Tenant, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Tenant)
+	err := c.cc.Invoke(ctx, TenantService_PurgeTenant_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *tenantServiceClient) VerifyDomain(ctx context.Context, in *VerifyDomainRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(emptypb.Empty)
@@ -164,6 +178,9 @@ type TenantServiceServer interface {
 	DeleteTenant(context.Context, *DeleteTenantRequest) (*Tenant, error)
 	// Takes a scheduled deletion back (DIR-20).
 	RestoreTenant(context.Context, *RestoreTenantRequest) (*Tenant, error)
+	// Ends a tenant that is scheduled for deletion without waiting for its day
+	// (DIR-20). Its rows go in the background; it cannot be restored any more.
+	PurgeTenant(context.Context, *PurgeTenantRequest) (*Tenant, error)
 	// Adds a domain to a tenant as verified, on the operator's word (DIR-29).
 	VerifyDomain(context.Context, *VerifyDomainRequest) (*emptypb.Empty, error)
 	// Registers an application that holds every application permission of Graph in the tenant, and answers its secret once.
@@ -195,6 +212,9 @@ func (UnimplementedTenantServiceServer) DeleteTenant(context.Context, *DeleteTen
 }
 func (UnimplementedTenantServiceServer) RestoreTenant(context.Context, *RestoreTenantRequest) (*Tenant, error) {
 	return nil, status.Error(codes.Unimplemented, "method RestoreTenant not implemented")
+}
+func (UnimplementedTenantServiceServer) PurgeTenant(context.Context, *PurgeTenantRequest) (*Tenant, error) {
+	return nil, status.Error(codes.Unimplemented, "method PurgeTenant not implemented")
 }
 func (UnimplementedTenantServiceServer) VerifyDomain(context.Context, *VerifyDomainRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method VerifyDomain not implemented")
@@ -331,6 +351,24 @@ func _TenantService_RestoreTenant_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TenantService_PurgeTenant_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PurgeTenantRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TenantServiceServer).PurgeTenant(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TenantService_PurgeTenant_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TenantServiceServer).PurgeTenant(ctx, req.(*PurgeTenantRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TenantService_VerifyDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(VerifyDomainRequest)
 	if err := dec(in); err != nil {
@@ -397,6 +435,10 @@ var TenantService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RestoreTenant",
 			Handler:    _TenantService_RestoreTenant_Handler,
+		},
+		{
+			MethodName: "PurgeTenant",
+			Handler:    _TenantService_PurgeTenant_Handler,
 		},
 		{
 			MethodName: "VerifyDomain",
