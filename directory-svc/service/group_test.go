@@ -52,7 +52,7 @@ func TestAC39Membership(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantReason(t, h.addMember(b.Id, a.Id), errorspb.Reason_REFERENCE_INVALID)
-	rule, nickname := "user.objectId -ne null", "dyn"
+	rule, nickname := "user.department -eq \"none\"", "dyn"
 	dynamic, err := h.groups().CreateGroup(h.ctx, &pb.CreateGroupRequest{Group: &pb.Group{DisplayName: &nickname, MailNickname: &nickname, GroupTypes: []string{"DynamicMembership"},
 		MailEnabled: ptr(false), SecurityEnabled: ptr(true), MembershipRule: &rule}})
 	if err != nil {
