@@ -45,6 +45,7 @@ type plan struct {
 	value, next, delta, count *field
 
 	standard     [2]*projection // without $select: v1.0, beta
+	unasked      [2]string      // the names of standard, where they are the lesser part
 	projections  sync.Map       // projectionKey → *projection
 	projectionsN counter
 }
@@ -138,8 +139,24 @@ func compile(md protoreflect.MessageDescriptor, fresh map[protoreflect.FullName]
 				p.standard[beta].fields = append(p.standard[beta].fields, f)
 			}
 		}
+		p.unasked[beta] = p.lesserPart(beta)
 	}
 	return p
+}
+
+// lesserPart joins the names that are answered unasked, when there are more
+// others than these. Annotations have names that nobody selects.
+func (p *plan) lesserPart(beta int) string {
+	if p.typeName == "" || 2*len(p.standard[beta].fields) > len(p.fields) {
+		return ""
+	}
+	var names []string
+	for _, f := range p.standard[beta].fields {
+		if !strings.HasPrefix(f.name, "@") {
+			names = append(names, f.name)
+		}
+	}
+	return strings.Join(names, ",")
 }
 
 func isOpen(md protoreflect.MessageDescriptor) bool {

@@ -131,6 +131,13 @@ func CheckSelect(md protoreflect.MessageDescriptor, names []string, beta bool) (
 	return out, nil
 }
 
+// Unasked answers the $select that asks for no more than what an object of
+// type md shows without one; "" where that is most of it, as with all types
+// but users (DIR-34): a service need not look for a part.
+func Unasked(md protoreflect.MessageDescriptor, beta bool) string {
+	return planOf(md).unasked[index(beta)]
+}
+
 // CheckExpand turns the value of $expand into the names of navigation
 // properties joined by commas, or refuses the first that the answer's type has
 // not. Options in parentheses are the service's to read.

@@ -182,6 +182,8 @@ func (x *exchange) fillQuery(m protoreflect.Message) error {
 			q.Count, q.Top = proto.Bool(true), proto.Int32(1)
 		case x.expansion != nil:
 			x.expansion.adjust(q, x.op.out)
+		case q.Select == "" && x.op.Method == "GET" && x.path.Graph():
+			q.Select = graph.Unasked(x.op.out, x.beta())
 		}
 		m.Set(x.op.query, protoreflect.ValueOfMessage(q.ProtoReflect()))
 	}
