@@ -100,7 +100,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	s.journal = api.Journal{Store: policies, Cache: s.cache, Clock: deps.Clock, Log: deps.Log, WriteLimit: cfg.WriteLimit}
 	tenants := directorypb.NewTenantDirectoryServiceClient(deps.Directory)
 	s.policies = &api.CrossTenant{Journal: s.journal, Tenants: tenants, Tokens: tokens, Cloud: cfg.Cloud, PeerClouds: cfg.PeerClouds}
-	s.settings = &api.Collaboration{Journal: s.journal}
+	s.settings = &api.Collaboration{Journal: s.journal, Tenants: tenants}
 	s.decisions = &api.Decisions{
 		Cache: s.cache, Clock: deps.Clock, Tenants: tenants, Suite: suite,
 		Groups:   directorypb.NewPrincipalServiceClient(deps.Directory),

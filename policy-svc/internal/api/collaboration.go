@@ -30,6 +30,8 @@ var (
 type Collaboration struct {
 	policypb.UnimplementedCollaborationPolicyServiceServer
 	Journal
+	// Tenants tells about the tenant itself.
+	Tenants TenantDirectory
 }
 
 var _ policypb.CollaborationPolicyServiceServer = (*Collaboration)(nil)
@@ -91,17 +93,12 @@ func (s *Collaboration) UpdateAuthorizationPolicy(ctx context.Context, req *poli
 	}
 	p := req.GetPolicy()
 	m := maskOf(req.GetUpdateMask(), p)
-	for _, fixed := range []struct {
-		path, property string
-		same           bool
-	}{
-		{"id", "id", p.GetId() == authorizationPolicyID},
-		{"display_name", "displayName", p.GetDisplayName() == authorizationName},
-		{"description", "description", p.GetDescription() == authorizationDescription},
-	} {
-		if m.names(fixed.path) && !fixed.same {
-			return nil, readOnly(fixed.property)
-		}
+	err := unchanged(m,
+		fixed{"id", "id", p.GetId() == authorizationPolicyID},
+		fixed{"display_name", "displayName", p.GetDisplayName() == authorizationName},
+		fixed{"description", "description", p.GetDescription() == authorizationDescription})
+	if err != nil {
+		return nil, err
 	}
 	change, err := authorizationPatch(m, p)
 	if err != nil {
@@ -205,7 +202,7 @@ func (s *Collaboration) CreateB2BManagementPolicy(ctx context.Context, req *poli
 func (s *Collaboration) UpdateB2BManagementPolicy(ctx context.Context, req *policypb.UpdateB2BManagementPolicyRequest) (*emptypb.Empty, error) {
 	p := req.GetPolicy()
 	m := maskOf(req.GetUpdateMask(), p)
-	return &emptypb.Empty{}, s.changeDomainList(ctx, updateDomain, req.GetId(), func(tx *store.Tx, root store.Root, l *store.DomainList) (*guestsettings.DomainList, error) {
+	return &emptypb.Empty{}, s.changeDomainList(ctx, changePolicy, req.GetId(), func(tx *store.Tx, root store.Root, l *store.DomainList) (*guestsettings.DomainList, error) {
 		if m.names("id") && canonical(p.GetId()) != l.ID.String() {
 			return nil, readOnly("id")
 		}

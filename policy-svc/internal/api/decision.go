@@ -266,7 +266,7 @@ func (s *Decisions) GetGuestAccessLevel(ctx context.Context, req *policypb.GetGu
 	return &policypb.GuestAccessLevel{
 		GuestUserRoleId: a.GuestUserRole.String(), AllowedToCreateApps: a.UserRole.CreateApps,
 		AllowedToCreateSecurityGroups: a.UserRole.CreateSecurityGroups, AllowedToReadOtherUsers: a.UserRole.ReadOtherUsers,
-		AllowInvitesFrom: a.AllowInvitesFrom.String(),
+		AllowInvitesFrom: a.AllowInvitesFrom.String(), AllowExternalIdentitiesToLeave: settings.Identities.MayLeave,
 	}, nil
 }
 

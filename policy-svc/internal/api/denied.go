@@ -21,8 +21,9 @@ var operations = map[string]operation{
 	policypb.CrossTenantAccessPolicyService_UpdateIdentitySynchronization_FullMethodName: updateSync,
 	policypb.CrossTenantAccessPolicyService_DeleteIdentitySynchronization_FullMethodName: deleteSync,
 	policypb.CollaborationPolicyService_UpdateAuthorizationPolicy_FullMethodName:         updateAuth,
+	policypb.CollaborationPolicyService_UpdateExternalIdentitiesPolicy_FullMethodName:    changePolicy,
 	policypb.CollaborationPolicyService_CreateB2BManagementPolicy_FullMethodName:         addDomainList,
-	policypb.CollaborationPolicyService_UpdateB2BManagementPolicy_FullMethodName:         updateDomain,
+	policypb.CollaborationPolicyService_UpdateB2BManagementPolicy_FullMethodName:         changePolicy,
 	policypb.CollaborationPolicyService_DeleteB2BManagementPolicy_FullMethodName:         deleteDomain,
 }
 

@@ -64,7 +64,11 @@ type directory struct {
 func (d *directory) LookupTenant(_ context.Context, req *directorypb.LookupTenantRequest, _ ...grpc.CallOption) (*directorypb.TenantFacts, error) {
 	for id, name := range map[tenant.ID]string{contoso: "Contoso", fabrikam: "Fabrikam", woodgrve: "Woodgrove"} {
 		if id.String() == req.GetTenantId() {
-			return &directorypb.TenantFacts{TenantId: id.String(), DisplayName: name}, nil
+			facts := &directorypb.TenantFacts{TenantId: id.String(), DisplayName: name}
+			if id == contoso {
+				facts.PrivacyContactEmail = "privacy@contoso.com"
+			}
+			return facts, nil
 		}
 	}
 	return nil, fault.NotFound(errorspb.Reason_NOT_FOUND, "no such tenant")
@@ -118,7 +122,8 @@ func (tokens) Verify(_ context.Context, bearer string) (caller.Caller, error) {
 	id, who, _ := strings.Cut(bearer, "/")
 	c := caller.Caller{Kind: caller.User, Tenant: tenant.MustParse(id), ObjectID: uuid.NewSHA1(uuid.Nil, []byte(bearer)), TokenID: bearer}
 	c.Permissions = []string{
-		"Policy.Read.All", "Policy.ReadWrite.CrossTenantAccess", "Policy.ReadWrite.Authorization", "Policy.ReadWrite.B2BManagementPolicy", "AuditLog.Read.All",
+		"Policy.Read.All", "Policy.ReadWrite.CrossTenantAccess", "Policy.ReadWrite.Authorization", "Policy.ReadWrite.B2BManagementPolicy",
+		"Policy.ReadWrite.ExternalIdentities", "AuditLog.Read.All",
 	}
 	if who == "app" {
 		c.Kind = caller.Application
@@ -168,7 +173,7 @@ func start(t testing.TB) *env {
 
 	srv := rpc.NewServer(rpc.ServerConfig{Service: "policy-svc", Verifier: tokens{}, Refused: journal.Denied})
 	policypb.RegisterCrossTenantAccessPolicyServiceServer(srv, &api.CrossTenant{Journal: journal, Tenants: e.directory, Tokens: sealed, Cloud: "entente.example", PeerClouds: []string{"peer.example"}})
-	policypb.RegisterCollaborationPolicyServiceServer(srv, &api.Collaboration{Journal: journal})
+	policypb.RegisterCollaborationPolicyServiceServer(srv, &api.Collaboration{Journal: journal, Tenants: e.directory})
 	policypb.RegisterDecisionServiceServer(srv, &api.Decisions{
 		Cache: e.cache, Clock: now, Tenants: e.directory, Groups: e.directory, Accounts: e.directory,
 		Suite: map[uuid.UUID]bool{uuid.MustParse(a1): true},

@@ -39,7 +39,7 @@ var (
 	deleteSync      = operation{"Delete a partner cross-tenant identity sync setting", categorySync, "Delete"}
 	updateAuth      = operation{"Update authorization policy", categoryAuthorization, "Update"}
 	addDomainList   = operation{"Add policy", categoryPolicy, "Add"}
-	updateDomain    = operation{"Update policy", categoryPolicy, "Update"}
+	changePolicy    = operation{"Update policy", categoryPolicy, "Update"}
 	deleteDomain    = operation{"Delete policy", categoryPolicy, "Delete"}
 	loggedBy        = audit.CoreDirectory
 	targetPolicy    = "Policy"

@@ -16,6 +16,7 @@ import (
 type State struct {
 	Policy        crosstenant.Policy
 	Authorization guestsettings.Authorization
+	Identities    guestsettings.ExternalIdentities
 	// Domains are the enforced ones.
 	Domains guestsettings.Domains
 }
@@ -24,12 +25,13 @@ type State struct {
 const stateQuery = `
 	select coalesce(r.version, 1), r.id, r.cloud_endpoints, d.tenant_id is not null, d.settings, d.redemption,
 		a.tenant_id is not null, a.allow_invites_from, a.guest_user_role_id, a.create_apps, a.create_security_groups, a.read_other_users,
-		l.definition
+		l.definition, coalesce(e.may_leave, true)
 	from (select $1::uuid as tenant_id) t
 	left join roots r on r.tenant_id = t.tenant_id
 	left join defaults d on d.tenant_id = t.tenant_id
 	left join authorizations a on a.tenant_id = t.tenant_id
-	left join domain_lists l on l.tenant_id = t.tenant_id and l.enforced`
+	left join domain_lists l on l.tenant_id = t.tenant_id and l.enforced
+	left join external_identities e on e.tenant_id = t.tenant_id`
 
 // State reads a tenant's policies in one round trip.
 func (s *Store) State(ctx context.Context, t tenant.ID) (State, error) {
@@ -43,7 +45,7 @@ func (s *Store) State(ctx context.Context, t tenant.ID) (State, error) {
 		var createApps, createGroups, readUsers *bool
 		var definition *string
 		err := row.Scan(&out.Policy.Version, &id, &clouds, &customized, &settings, &redemption,
-			&authorized, &invites, &guestRole, &createApps, &createGroups, &readUsers, &definition)
+			&authorized, &invites, &guestRole, &createApps, &createGroups, &readUsers, &definition, &out.Identities.MayLeave)
 		if err != nil {
 			return err
 		}

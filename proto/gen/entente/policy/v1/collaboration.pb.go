@@ -976,6 +976,189 @@ func (x *DeleteB2BManagementPolicyRequest) GetId() string {
 	return ""
 }
 
+// What external identities may do about themselves (POL-78).
+type ExternalIdentitiesPolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Always externalIdentitiesPolicy.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Free text.
+	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	// Name shown to people.
+	DisplayName *string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	// External users may leave the tenant by themselves.
+	AllowExternalIdentitiesToLeave *bool `protobuf:"varint,4,opt,name=allow_external_identities_to_leave,json=allowExternalIdentitiesToLeave,proto3,oneof" json:"allow_external_identities_to_leave,omitempty"`
+	// Reserved: accepted only as it is.
+	AllowDeletedIdentitiesDataRemoval *bool `protobuf:"varint,5,opt,name=allow_deleted_identities_data_removal,json=allowDeletedIdentitiesDataRemoval,proto3,oneof" json:"allow_deleted_identities_data_removal,omitempty"`
+	unknownFields                     protoimpl.UnknownFields
+	sizeCache                         protoimpl.SizeCache
+}
+
+func (x *ExternalIdentitiesPolicy) Reset() {
+	*x = ExternalIdentitiesPolicy{}
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExternalIdentitiesPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExternalIdentitiesPolicy) ProtoMessage() {}
+
+func (x *ExternalIdentitiesPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExternalIdentitiesPolicy.ProtoReflect.Descriptor instead.
+func (*ExternalIdentitiesPolicy) Descriptor() ([]byte, []int) {
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ExternalIdentitiesPolicy) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ExternalIdentitiesPolicy) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *ExternalIdentitiesPolicy) GetDisplayName() string {
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
+	}
+	return ""
+}
+
+func (x *ExternalIdentitiesPolicy) GetAllowExternalIdentitiesToLeave() bool {
+	if x != nil && x.AllowExternalIdentitiesToLeave != nil {
+		return *x.AllowExternalIdentitiesToLeave
+	}
+	return false
+}
+
+func (x *ExternalIdentitiesPolicy) GetAllowDeletedIdentitiesDataRemoval() bool {
+	if x != nil && x.AllowDeletedIdentitiesDataRemoval != nil {
+		return *x.AllowDeletedIdentitiesDataRemoval
+	}
+	return false
+}
+
+// Request of GetExternalIdentitiesPolicy.
+type GetExternalIdentitiesPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Query options.
+	Query         *v1.Query `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExternalIdentitiesPolicyRequest) Reset() {
+	*x = GetExternalIdentitiesPolicyRequest{}
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExternalIdentitiesPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExternalIdentitiesPolicyRequest) ProtoMessage() {}
+
+func (x *GetExternalIdentitiesPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExternalIdentitiesPolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetExternalIdentitiesPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetExternalIdentitiesPolicyRequest) GetQuery() *v1.Query {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+// Request of UpdateExternalIdentitiesPolicy.
+type UpdateExternalIdentitiesPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// New values.
+	Policy *ExternalIdentitiesPolicy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Properties to change; a path whose field is unset clears the property.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateExternalIdentitiesPolicyRequest) Reset() {
+	*x = UpdateExternalIdentitiesPolicyRequest{}
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateExternalIdentitiesPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateExternalIdentitiesPolicyRequest) ProtoMessage() {}
+
+func (x *UpdateExternalIdentitiesPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_policy_v1_collaboration_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateExternalIdentitiesPolicyRequest.ProtoReflect.Descriptor instead.
+func (*UpdateExternalIdentitiesPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_entente_policy_v1_collaboration_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *UpdateExternalIdentitiesPolicyRequest) GetPolicy() *ExternalIdentitiesPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *UpdateExternalIdentitiesPolicyRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
 var File_entente_policy_v1_collaboration_proto protoreflect.FileDescriptor
 
 const file_entente_policy_v1_collaboration_proto_rawDesc = "" +
@@ -1069,7 +1252,24 @@ const file_entente_policy_v1_collaboration_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"7\n" +
 	" DeleteB2bManagementPolicyRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\x84\x15\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\xee\x03\n" +
+	"\x18ExternalIdentitiesPolicy\x12\x16\n" +
+	"\x02id\x18\x01 \x01(\tB\x06\x8a\xb2\x19\x02\x10\x01R\x02id\x12-\n" +
+	"\vdescription\x18\x02 \x01(\tB\x06\x8a\xb2\x19\x02\x10\x01H\x00R\vdescription\x88\x01\x01\x12.\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\x06\x8a\xb2\x19\x02\x10\x01H\x01R\vdisplayName\x88\x01\x01\x12O\n" +
+	"\"allow_external_identities_to_leave\x18\x04 \x01(\bH\x02R\x1eallowExternalIdentitiesToLeave\x88\x01\x01\x12U\n" +
+	"%allow_deleted_identities_data_removal\x18\x05 \x01(\bH\x03R!allowDeletedIdentitiesDataRemoval\x88\x01\x01:A\x8a\xb2\x19=\n" +
+	"\x18externalIdentitiesPolicy\x12!policies/externalIdentitiesPolicyB\x0e\n" +
+	"\f_descriptionB\x0f\n" +
+	"\r_display_nameB%\n" +
+	"#_allow_external_identities_to_leaveB(\n" +
+	"&_allow_deleted_identities_data_removal\"S\n" +
+	"\"GetExternalIdentitiesPolicyRequest\x12-\n" +
+	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\xa9\x01\n" +
+	"%UpdateExternalIdentitiesPolicyRequest\x12C\n" +
+	"\x06policy\x18\x01 \x01(\v2+.entente.policy.v1.ExternalIdentitiesPolicyR\x06policy\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask2\xfa\x1a\n" +
 	"\x1aCollaborationPolicyService\x12\xb2\x02\n" +
 	"\x16GetAuthorizationPolicy\x120.entente.policy.v1.GetAuthorizationPolicyRequest\x1a&.entente.policy.v1.AuthorizationPolicy\"\xbd\x01\x8a\xb2\x19d\n" +
 	"\x0fPolicy.Read.All\n" +
@@ -1092,7 +1292,12 @@ const file_entente_policy_v1_collaboration_proto_rawDesc = "" +
 	"\x19UpdateB2bManagementPolicy\x123.entente.policy.v1.UpdateB2bManagementPolicyRequest\x1a\x16.google.protobuf.Empty\"\xa1\x01\x8a\xb2\x19d\n" +
 	"$Policy.ReadWrite.B2BManagementPolicy\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x023:\x06policy2)/v1.0/policies/b2bManagementPolicies/{id}\x12\x84\x02\n" +
 	"\x19DeleteB2bManagementPolicy\x123.entente.policy.v1.DeleteB2bManagementPolicyRequest\x1a\x16.google.protobuf.Empty\"\x99\x01\x8a\xb2\x19d\n" +
-	"$Policy.ReadWrite.B2BManagementPolicy\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x02+*)/v1.0/policies/b2bManagementPolicies/{id}B\xc3\x01\n" +
+	"$Policy.ReadWrite.B2BManagementPolicy\x12$Policy.ReadWrite.B2BManagementPolicy\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x02+*)/v1.0/policies/b2bManagementPolicies/{id}\x12\x9e\x03\n" +
+	"\x1bGetExternalIdentitiesPolicy\x125.entente.policy.v1.GetExternalIdentitiesPolicyRequest\x1a+.entente.policy.v1.ExternalIdentitiesPolicy\"\x9a\x02\x8a\xb2\x19\xe6\x01\n" +
+	"\x0fPolicy.Read.All\n" +
+	"#Policy.ReadWrite.ExternalIdentities\x12\x0fPolicy.Read.All\x12#Policy.ReadWrite.ExternalIdentities\x1a(External Identity Provider Administrator\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x16Security Administrator\x1a\x0fSecurity Reader(\x01\x82\xd3\xe4\x93\x02)\x12'/v1.0/policies/externalIdentitiesPolicy\x12\xd2\x02\n" +
+	"\x1eUpdateExternalIdentitiesPolicy\x128.entente.policy.v1.UpdateExternalIdentitiesPolicyRequest\x1a+.entente.policy.v1.ExternalIdentitiesPolicy\"\xc8\x01\x8a\xb2\x19\x8c\x01\n" +
+	"#Policy.ReadWrite.ExternalIdentities\x12#Policy.ReadWrite.ExternalIdentities\x1a(External Identity Provider Administrator\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x021:\x06policy2'/v1.0/policies/externalIdentitiesPolicyB\xc3\x01\n" +
 	"\x15com.entente.policy.v1B\x12CollaborationProtoP\x01Z0entente.dev/proto/gen/entente/policy/v1;policyv1\xa2\x02\x03EPX\xaa\x02\x11Entente.Policy.V1\xca\x02\x11Entente\\Policy\\V1\xe2\x02\x1dEntente\\Policy\\V1\\GPBMetadata\xea\x02\x13Entente::Policy::V1b\x06proto3"
 
 var (
@@ -1108,61 +1313,71 @@ func file_entente_policy_v1_collaboration_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_policy_v1_collaboration_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_entente_policy_v1_collaboration_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_entente_policy_v1_collaboration_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_entente_policy_v1_collaboration_proto_goTypes = []any{
-	(AllowInvitesFrom_Value)(0),               // 0: entente.policy.v1.AllowInvitesFrom.Value
-	(*DefaultUserRolePermissions)(nil),        // 1: entente.policy.v1.DefaultUserRolePermissions
-	(*AuthorizationPolicy)(nil),               // 2: entente.policy.v1.AuthorizationPolicy
-	(*AllowInvitesFrom)(nil),                  // 3: entente.policy.v1.AllowInvitesFrom
-	(*B2BManagementPolicy)(nil),               // 4: entente.policy.v1.B2bManagementPolicy
-	(*GetAuthorizationPolicyRequest)(nil),     // 5: entente.policy.v1.GetAuthorizationPolicyRequest
-	(*ListAuthorizationPoliciesRequest)(nil),  // 6: entente.policy.v1.ListAuthorizationPoliciesRequest
-	(*ListAuthorizationPoliciesResponse)(nil), // 7: entente.policy.v1.ListAuthorizationPoliciesResponse
-	(*UpdateAuthorizationPolicyRequest)(nil),  // 8: entente.policy.v1.UpdateAuthorizationPolicyRequest
-	(*ListB2BManagementPoliciesRequest)(nil),  // 9: entente.policy.v1.ListB2bManagementPoliciesRequest
-	(*ListB2BManagementPoliciesResponse)(nil), // 10: entente.policy.v1.ListB2bManagementPoliciesResponse
-	(*CreateB2BManagementPolicyRequest)(nil),  // 11: entente.policy.v1.CreateB2bManagementPolicyRequest
-	(*GetB2BManagementPolicyRequest)(nil),     // 12: entente.policy.v1.GetB2bManagementPolicyRequest
-	(*UpdateB2BManagementPolicyRequest)(nil),  // 13: entente.policy.v1.UpdateB2bManagementPolicyRequest
-	(*DeleteB2BManagementPolicyRequest)(nil),  // 14: entente.policy.v1.DeleteB2bManagementPolicyRequest
-	(*v1.Query)(nil),                          // 15: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),             // 16: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                     // 17: google.protobuf.Empty
+	(AllowInvitesFrom_Value)(0),                   // 0: entente.policy.v1.AllowInvitesFrom.Value
+	(*DefaultUserRolePermissions)(nil),            // 1: entente.policy.v1.DefaultUserRolePermissions
+	(*AuthorizationPolicy)(nil),                   // 2: entente.policy.v1.AuthorizationPolicy
+	(*AllowInvitesFrom)(nil),                      // 3: entente.policy.v1.AllowInvitesFrom
+	(*B2BManagementPolicy)(nil),                   // 4: entente.policy.v1.B2bManagementPolicy
+	(*GetAuthorizationPolicyRequest)(nil),         // 5: entente.policy.v1.GetAuthorizationPolicyRequest
+	(*ListAuthorizationPoliciesRequest)(nil),      // 6: entente.policy.v1.ListAuthorizationPoliciesRequest
+	(*ListAuthorizationPoliciesResponse)(nil),     // 7: entente.policy.v1.ListAuthorizationPoliciesResponse
+	(*UpdateAuthorizationPolicyRequest)(nil),      // 8: entente.policy.v1.UpdateAuthorizationPolicyRequest
+	(*ListB2BManagementPoliciesRequest)(nil),      // 9: entente.policy.v1.ListB2bManagementPoliciesRequest
+	(*ListB2BManagementPoliciesResponse)(nil),     // 10: entente.policy.v1.ListB2bManagementPoliciesResponse
+	(*CreateB2BManagementPolicyRequest)(nil),      // 11: entente.policy.v1.CreateB2bManagementPolicyRequest
+	(*GetB2BManagementPolicyRequest)(nil),         // 12: entente.policy.v1.GetB2bManagementPolicyRequest
+	(*UpdateB2BManagementPolicyRequest)(nil),      // 13: entente.policy.v1.UpdateB2bManagementPolicyRequest
+	(*DeleteB2BManagementPolicyRequest)(nil),      // 14: entente.policy.v1.DeleteB2bManagementPolicyRequest
+	(*ExternalIdentitiesPolicy)(nil),              // 15: entente.policy.v1.ExternalIdentitiesPolicy
+	(*GetExternalIdentitiesPolicyRequest)(nil),    // 16: entente.policy.v1.GetExternalIdentitiesPolicyRequest
+	(*UpdateExternalIdentitiesPolicyRequest)(nil), // 17: entente.policy.v1.UpdateExternalIdentitiesPolicyRequest
+	(*v1.Query)(nil),                              // 18: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                 // 19: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                         // 20: google.protobuf.Empty
 }
 var file_entente_policy_v1_collaboration_proto_depIdxs = []int32{
 	0,  // 0: entente.policy.v1.AuthorizationPolicy.allow_invites_from:type_name -> entente.policy.v1.AllowInvitesFrom.Value
 	1,  // 1: entente.policy.v1.AuthorizationPolicy.default_user_role_permissions:type_name -> entente.policy.v1.DefaultUserRolePermissions
-	15, // 2: entente.policy.v1.GetAuthorizationPolicyRequest.query:type_name -> entente.odata.v1.Query
-	15, // 3: entente.policy.v1.ListAuthorizationPoliciesRequest.query:type_name -> entente.odata.v1.Query
+	18, // 2: entente.policy.v1.GetAuthorizationPolicyRequest.query:type_name -> entente.odata.v1.Query
+	18, // 3: entente.policy.v1.ListAuthorizationPoliciesRequest.query:type_name -> entente.odata.v1.Query
 	2,  // 4: entente.policy.v1.ListAuthorizationPoliciesResponse.value:type_name -> entente.policy.v1.AuthorizationPolicy
 	2,  // 5: entente.policy.v1.UpdateAuthorizationPolicyRequest.policy:type_name -> entente.policy.v1.AuthorizationPolicy
-	16, // 6: entente.policy.v1.UpdateAuthorizationPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	15, // 7: entente.policy.v1.ListB2bManagementPoliciesRequest.query:type_name -> entente.odata.v1.Query
+	19, // 6: entente.policy.v1.UpdateAuthorizationPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 7: entente.policy.v1.ListB2bManagementPoliciesRequest.query:type_name -> entente.odata.v1.Query
 	4,  // 8: entente.policy.v1.ListB2bManagementPoliciesResponse.value:type_name -> entente.policy.v1.B2bManagementPolicy
 	4,  // 9: entente.policy.v1.CreateB2bManagementPolicyRequest.policy:type_name -> entente.policy.v1.B2bManagementPolicy
 	4,  // 10: entente.policy.v1.UpdateB2bManagementPolicyRequest.policy:type_name -> entente.policy.v1.B2bManagementPolicy
-	16, // 11: entente.policy.v1.UpdateB2bManagementPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 12: entente.policy.v1.CollaborationPolicyService.GetAuthorizationPolicy:input_type -> entente.policy.v1.GetAuthorizationPolicyRequest
-	6,  // 13: entente.policy.v1.CollaborationPolicyService.ListAuthorizationPolicies:input_type -> entente.policy.v1.ListAuthorizationPoliciesRequest
-	8,  // 14: entente.policy.v1.CollaborationPolicyService.UpdateAuthorizationPolicy:input_type -> entente.policy.v1.UpdateAuthorizationPolicyRequest
-	9,  // 15: entente.policy.v1.CollaborationPolicyService.ListB2bManagementPolicies:input_type -> entente.policy.v1.ListB2bManagementPoliciesRequest
-	11, // 16: entente.policy.v1.CollaborationPolicyService.CreateB2bManagementPolicy:input_type -> entente.policy.v1.CreateB2bManagementPolicyRequest
-	12, // 17: entente.policy.v1.CollaborationPolicyService.GetB2bManagementPolicy:input_type -> entente.policy.v1.GetB2bManagementPolicyRequest
-	13, // 18: entente.policy.v1.CollaborationPolicyService.UpdateB2bManagementPolicy:input_type -> entente.policy.v1.UpdateB2bManagementPolicyRequest
-	14, // 19: entente.policy.v1.CollaborationPolicyService.DeleteB2bManagementPolicy:input_type -> entente.policy.v1.DeleteB2bManagementPolicyRequest
-	2,  // 20: entente.policy.v1.CollaborationPolicyService.GetAuthorizationPolicy:output_type -> entente.policy.v1.AuthorizationPolicy
-	7,  // 21: entente.policy.v1.CollaborationPolicyService.ListAuthorizationPolicies:output_type -> entente.policy.v1.ListAuthorizationPoliciesResponse
-	17, // 22: entente.policy.v1.CollaborationPolicyService.UpdateAuthorizationPolicy:output_type -> google.protobuf.Empty
-	10, // 23: entente.policy.v1.CollaborationPolicyService.ListB2bManagementPolicies:output_type -> entente.policy.v1.ListB2bManagementPoliciesResponse
-	4,  // 24: entente.policy.v1.CollaborationPolicyService.CreateB2bManagementPolicy:output_type -> entente.policy.v1.B2bManagementPolicy
-	4,  // 25: entente.policy.v1.CollaborationPolicyService.GetB2bManagementPolicy:output_type -> entente.policy.v1.B2bManagementPolicy
-	17, // 26: entente.policy.v1.CollaborationPolicyService.UpdateB2bManagementPolicy:output_type -> google.protobuf.Empty
-	17, // 27: entente.policy.v1.CollaborationPolicyService.DeleteB2bManagementPolicy:output_type -> google.protobuf.Empty
-	20, // [20:28] is the sub-list for method output_type
-	12, // [12:20] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	19, // 11: entente.policy.v1.UpdateB2bManagementPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 12: entente.policy.v1.GetExternalIdentitiesPolicyRequest.query:type_name -> entente.odata.v1.Query
+	15, // 13: entente.policy.v1.UpdateExternalIdentitiesPolicyRequest.policy:type_name -> entente.policy.v1.ExternalIdentitiesPolicy
+	19, // 14: entente.policy.v1.UpdateExternalIdentitiesPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	5,  // 15: entente.policy.v1.CollaborationPolicyService.GetAuthorizationPolicy:input_type -> entente.policy.v1.GetAuthorizationPolicyRequest
+	6,  // 16: entente.policy.v1.CollaborationPolicyService.ListAuthorizationPolicies:input_type -> entente.policy.v1.ListAuthorizationPoliciesRequest
+	8,  // 17: entente.policy.v1.CollaborationPolicyService.UpdateAuthorizationPolicy:input_type -> entente.policy.v1.UpdateAuthorizationPolicyRequest
+	9,  // 18: entente.policy.v1.CollaborationPolicyService.ListB2bManagementPolicies:input_type -> entente.policy.v1.ListB2bManagementPoliciesRequest
+	11, // 19: entente.policy.v1.CollaborationPolicyService.CreateB2bManagementPolicy:input_type -> entente.policy.v1.CreateB2bManagementPolicyRequest
+	12, // 20: entente.policy.v1.CollaborationPolicyService.GetB2bManagementPolicy:input_type -> entente.policy.v1.GetB2bManagementPolicyRequest
+	13, // 21: entente.policy.v1.CollaborationPolicyService.UpdateB2bManagementPolicy:input_type -> entente.policy.v1.UpdateB2bManagementPolicyRequest
+	14, // 22: entente.policy.v1.CollaborationPolicyService.DeleteB2bManagementPolicy:input_type -> entente.policy.v1.DeleteB2bManagementPolicyRequest
+	16, // 23: entente.policy.v1.CollaborationPolicyService.GetExternalIdentitiesPolicy:input_type -> entente.policy.v1.GetExternalIdentitiesPolicyRequest
+	17, // 24: entente.policy.v1.CollaborationPolicyService.UpdateExternalIdentitiesPolicy:input_type -> entente.policy.v1.UpdateExternalIdentitiesPolicyRequest
+	2,  // 25: entente.policy.v1.CollaborationPolicyService.GetAuthorizationPolicy:output_type -> entente.policy.v1.AuthorizationPolicy
+	7,  // 26: entente.policy.v1.CollaborationPolicyService.ListAuthorizationPolicies:output_type -> entente.policy.v1.ListAuthorizationPoliciesResponse
+	20, // 27: entente.policy.v1.CollaborationPolicyService.UpdateAuthorizationPolicy:output_type -> google.protobuf.Empty
+	10, // 28: entente.policy.v1.CollaborationPolicyService.ListB2bManagementPolicies:output_type -> entente.policy.v1.ListB2bManagementPoliciesResponse
+	4,  // 29: entente.policy.v1.CollaborationPolicyService.CreateB2bManagementPolicy:output_type -> entente.policy.v1.B2bManagementPolicy
+	4,  // 30: entente.policy.v1.CollaborationPolicyService.GetB2bManagementPolicy:output_type -> entente.policy.v1.B2bManagementPolicy
+	20, // 31: entente.policy.v1.CollaborationPolicyService.UpdateB2bManagementPolicy:output_type -> google.protobuf.Empty
+	20, // 32: entente.policy.v1.CollaborationPolicyService.DeleteB2bManagementPolicy:output_type -> google.protobuf.Empty
+	15, // 33: entente.policy.v1.CollaborationPolicyService.GetExternalIdentitiesPolicy:output_type -> entente.policy.v1.ExternalIdentitiesPolicy
+	15, // 34: entente.policy.v1.CollaborationPolicyService.UpdateExternalIdentitiesPolicy:output_type -> entente.policy.v1.ExternalIdentitiesPolicy
+	25, // [25:35] is the sub-list for method output_type
+	15, // [15:25] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_entente_policy_v1_collaboration_proto_init() }
@@ -1175,13 +1390,14 @@ func file_entente_policy_v1_collaboration_proto_init() {
 	file_entente_policy_v1_collaboration_proto_msgTypes[3].OneofWrappers = []any{}
 	file_entente_policy_v1_collaboration_proto_msgTypes[6].OneofWrappers = []any{}
 	file_entente_policy_v1_collaboration_proto_msgTypes[9].OneofWrappers = []any{}
+	file_entente_policy_v1_collaboration_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_policy_v1_collaboration_proto_rawDesc), len(file_entente_policy_v1_collaboration_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -523,6 +523,104 @@ func local_request_CollaborationPolicyService_DeleteB2BManagementPolicy_0(ctx co
 	return msg, metadata, err
 }
 
+var filter_CollaborationPolicyService_GetExternalIdentitiesPolicy_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+
+func request_CollaborationPolicyService_GetExternalIdentitiesPolicy_0(ctx context.Context, marshaler runtime.Marshaler, client CollaborationPolicyServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetExternalIdentitiesPolicyRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_CollaborationPolicyService_GetExternalIdentitiesPolicy_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.GetExternalIdentitiesPolicy(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_CollaborationPolicyService_GetExternalIdentitiesPolicy_0(ctx context.Context, marshaler runtime.Marshaler, server CollaborationPolicyServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetExternalIdentitiesPolicyRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_CollaborationPolicyService_GetExternalIdentitiesPolicy_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.GetExternalIdentitiesPolicy(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+var filter_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0 = &utilities.DoubleArray{Encoding: map[string]int{"policy": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
+func request_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0(ctx context.Context, marshaler runtime.Marshaler, client CollaborationPolicyServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq UpdateExternalIdentitiesPolicyRequest
+		metadata runtime.ServerMetadata
+	)
+	newReader, berr := utilities.IOReaderFactory(req.Body)
+	if berr != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", berr)
+	}
+	if err := marshaler.NewDecoder(newReader()).Decode(&protoReq.Policy); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if protoReq.UpdateMask == nil || len(protoReq.UpdateMask.GetPaths()) == 0 {
+		if fieldMask, err := runtime.FieldMaskFromRequestBody(newReader(), protoReq.Policy); err != nil {
+			return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+		} else {
+			protoReq.UpdateMask = fieldMask
+		}
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.UpdateExternalIdentitiesPolicy(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0(ctx context.Context, marshaler runtime.Marshaler, server CollaborationPolicyServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq UpdateExternalIdentitiesPolicyRequest
+		metadata runtime.ServerMetadata
+	)
+	newReader, berr := utilities.IOReaderFactory(req.Body)
+	if berr != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", berr)
+	}
+	if err := marshaler.NewDecoder(newReader()).Decode(&protoReq.Policy); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if protoReq.UpdateMask == nil || len(protoReq.UpdateMask.GetPaths()) == 0 {
+		if fieldMask, err := runtime.FieldMaskFromRequestBody(newReader(), protoReq.Policy); err != nil {
+			return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+		} else {
+			protoReq.UpdateMask = fieldMask
+		}
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.UpdateExternalIdentitiesPolicy(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterCollaborationPolicyServiceHandlerServer registers the http handlers for service CollaborationPolicyService to "mux".
 // UnaryRPC     :call CollaborationPolicyServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -728,6 +826,46 @@ func RegisterCollaborationPolicyServiceHandlerServer(ctx context.Context, mux *r
 			return
 		}
 		forward_CollaborationPolicyService_DeleteB2BManagementPolicy_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_CollaborationPolicyService_GetExternalIdentitiesPolicy_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/GetExternalIdentitiesPolicy", runtime.WithHTTPPathPattern("/v1.0/policies/externalIdentitiesPolicy"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_CollaborationPolicyService_GetExternalIdentitiesPolicy_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CollaborationPolicyService_GetExternalIdentitiesPolicy_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPatch, pattern_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/UpdateExternalIdentitiesPolicy", runtime.WithHTTPPathPattern("/v1.0/policies/externalIdentitiesPolicy"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -939,31 +1077,69 @@ func RegisterCollaborationPolicyServiceHandlerClient(ctx context.Context, mux *r
 		}
 		forward_CollaborationPolicyService_DeleteB2BManagementPolicy_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_CollaborationPolicyService_GetExternalIdentitiesPolicy_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/GetExternalIdentitiesPolicy", runtime.WithHTTPPathPattern("/v1.0/policies/externalIdentitiesPolicy"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_CollaborationPolicyService_GetExternalIdentitiesPolicy_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CollaborationPolicyService_GetExternalIdentitiesPolicy_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPatch, pattern_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.policy.v1.CollaborationPolicyService/UpdateExternalIdentitiesPolicy", runtime.WithHTTPPathPattern("/v1.0/policies/externalIdentitiesPolicy"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
 var (
-	pattern_CollaborationPolicyService_GetAuthorizationPolicy_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "authorizationPolicy"}, ""))
-	pattern_CollaborationPolicyService_GetAuthorizationPolicy_1    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"beta", "policies", "authorizationPolicy", "id"}, ""))
-	pattern_CollaborationPolicyService_ListAuthorizationPolicies_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"beta", "policies", "authorizationPolicy"}, ""))
-	pattern_CollaborationPolicyService_UpdateAuthorizationPolicy_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "authorizationPolicy"}, ""))
-	pattern_CollaborationPolicyService_UpdateAuthorizationPolicy_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"beta", "policies", "authorizationPolicy", "id"}, ""))
-	pattern_CollaborationPolicyService_ListB2BManagementPolicies_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "b2bManagementPolicies"}, ""))
-	pattern_CollaborationPolicyService_CreateB2BManagementPolicy_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "b2bManagementPolicies"}, ""))
-	pattern_CollaborationPolicyService_GetB2BManagementPolicy_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1.0", "policies", "b2bManagementPolicies", "id"}, ""))
-	pattern_CollaborationPolicyService_UpdateB2BManagementPolicy_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1.0", "policies", "b2bManagementPolicies", "id"}, ""))
-	pattern_CollaborationPolicyService_DeleteB2BManagementPolicy_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1.0", "policies", "b2bManagementPolicies", "id"}, ""))
+	pattern_CollaborationPolicyService_GetAuthorizationPolicy_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "authorizationPolicy"}, ""))
+	pattern_CollaborationPolicyService_GetAuthorizationPolicy_1         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"beta", "policies", "authorizationPolicy", "id"}, ""))
+	pattern_CollaborationPolicyService_ListAuthorizationPolicies_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"beta", "policies", "authorizationPolicy"}, ""))
+	pattern_CollaborationPolicyService_UpdateAuthorizationPolicy_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "authorizationPolicy"}, ""))
+	pattern_CollaborationPolicyService_UpdateAuthorizationPolicy_1      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"beta", "policies", "authorizationPolicy", "id"}, ""))
+	pattern_CollaborationPolicyService_ListB2BManagementPolicies_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "b2bManagementPolicies"}, ""))
+	pattern_CollaborationPolicyService_CreateB2BManagementPolicy_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "b2bManagementPolicies"}, ""))
+	pattern_CollaborationPolicyService_GetB2BManagementPolicy_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1.0", "policies", "b2bManagementPolicies", "id"}, ""))
+	pattern_CollaborationPolicyService_UpdateB2BManagementPolicy_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1.0", "policies", "b2bManagementPolicies", "id"}, ""))
+	pattern_CollaborationPolicyService_DeleteB2BManagementPolicy_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1.0", "policies", "b2bManagementPolicies", "id"}, ""))
+	pattern_CollaborationPolicyService_GetExternalIdentitiesPolicy_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "externalIdentitiesPolicy"}, ""))
+	pattern_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1.0", "policies", "externalIdentitiesPolicy"}, ""))
 )
 
 var (
-	forward_CollaborationPolicyService_GetAuthorizationPolicy_0    = runtime.ForwardResponseMessage
-	forward_CollaborationPolicyService_GetAuthorizationPolicy_1    = runtime.ForwardResponseMessage
-	forward_CollaborationPolicyService_ListAuthorizationPolicies_0 = runtime.ForwardResponseMessage
-	forward_CollaborationPolicyService_UpdateAuthorizationPolicy_0 = runtime.ForwardResponseMessage
-	forward_CollaborationPolicyService_UpdateAuthorizationPolicy_1 = runtime.ForwardResponseMessage
-	forward_CollaborationPolicyService_ListB2BManagementPolicies_0 = runtime.ForwardResponseMessage
-	forward_CollaborationPolicyService_CreateB2BManagementPolicy_0 = runtime.ForwardResponseMessage
-	forward_CollaborationPolicyService_GetB2BManagementPolicy_0    = runtime.ForwardResponseMessage
-	forward_CollaborationPolicyService_UpdateB2BManagementPolicy_0 = runtime.ForwardResponseMessage
-	forward_CollaborationPolicyService_DeleteB2BManagementPolicy_0 = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_GetAuthorizationPolicy_0         = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_GetAuthorizationPolicy_1         = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_ListAuthorizationPolicies_0      = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_UpdateAuthorizationPolicy_0      = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_UpdateAuthorizationPolicy_1      = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_ListB2BManagementPolicies_0      = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_CreateB2BManagementPolicy_0      = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_GetB2BManagementPolicy_0         = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_UpdateB2BManagementPolicy_0      = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_DeleteB2BManagementPolicy_0      = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_GetExternalIdentitiesPolicy_0    = runtime.ForwardResponseMessage
+	forward_CollaborationPolicyService_UpdateExternalIdentitiesPolicy_0 = runtime.ForwardResponseMessage
 )

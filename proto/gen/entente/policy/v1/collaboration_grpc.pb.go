@@ -22,21 +22,23 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CollaborationPolicyService_GetAuthorizationPolicy_FullMethodName    = "/entente.policy.v1.CollaborationPolicyService/GetAuthorizationPolicy"
-	CollaborationPolicyService_ListAuthorizationPolicies_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/ListAuthorizationPolicies"
-	CollaborationPolicyService_UpdateAuthorizationPolicy_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/UpdateAuthorizationPolicy"
-	CollaborationPolicyService_ListB2BManagementPolicies_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/ListB2bManagementPolicies"
-	CollaborationPolicyService_CreateB2BManagementPolicy_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/CreateB2bManagementPolicy"
-	CollaborationPolicyService_GetB2BManagementPolicy_FullMethodName    = "/entente.policy.v1.CollaborationPolicyService/GetB2bManagementPolicy"
-	CollaborationPolicyService_UpdateB2BManagementPolicy_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/UpdateB2bManagementPolicy"
-	CollaborationPolicyService_DeleteB2BManagementPolicy_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/DeleteB2bManagementPolicy"
+	CollaborationPolicyService_GetAuthorizationPolicy_FullMethodName         = "/entente.policy.v1.CollaborationPolicyService/GetAuthorizationPolicy"
+	CollaborationPolicyService_ListAuthorizationPolicies_FullMethodName      = "/entente.policy.v1.CollaborationPolicyService/ListAuthorizationPolicies"
+	CollaborationPolicyService_UpdateAuthorizationPolicy_FullMethodName      = "/entente.policy.v1.CollaborationPolicyService/UpdateAuthorizationPolicy"
+	CollaborationPolicyService_ListB2BManagementPolicies_FullMethodName      = "/entente.policy.v1.CollaborationPolicyService/ListB2bManagementPolicies"
+	CollaborationPolicyService_CreateB2BManagementPolicy_FullMethodName      = "/entente.policy.v1.CollaborationPolicyService/CreateB2bManagementPolicy"
+	CollaborationPolicyService_GetB2BManagementPolicy_FullMethodName         = "/entente.policy.v1.CollaborationPolicyService/GetB2bManagementPolicy"
+	CollaborationPolicyService_UpdateB2BManagementPolicy_FullMethodName      = "/entente.policy.v1.CollaborationPolicyService/UpdateB2bManagementPolicy"
+	CollaborationPolicyService_DeleteB2BManagementPolicy_FullMethodName      = "/entente.policy.v1.CollaborationPolicyService/DeleteB2bManagementPolicy"
+	CollaborationPolicyService_GetExternalIdentitiesPolicy_FullMethodName    = "/entente.policy.v1.CollaborationPolicyService/GetExternalIdentitiesPolicy"
+	CollaborationPolicyService_UpdateExternalIdentitiesPolicy_FullMethodName = "/entente.policy.v1.CollaborationPolicyService/UpdateExternalIdentitiesPolicy"
 )
 
 // CollaborationPolicyServiceClient is the client API for CollaborationPolicyService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// External collaboration settings (POL-70 to POL-77).
+// External collaboration settings (POL-70 to POL-78).
 type CollaborationPolicyServiceClient interface {
 	// Returns the authorization policy (POL-70).
 	GetAuthorizationPolicy(ctx context.Context, in *GetAuthorizationPolicyRequest, opts ...grpc.CallOption) (*AuthorizationPolicy, error)
@@ -54,6 +56,10 @@ type CollaborationPolicyServiceClient interface {
 	UpdateB2BManagementPolicy(ctx context.Context, in *UpdateB2BManagementPolicyRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Removes it.
 	DeleteB2BManagementPolicy(ctx context.Context, in *DeleteB2BManagementPolicyRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Returns what external identities may do about themselves (POL-78).
+	GetExternalIdentitiesPolicy(ctx context.Context, in *GetExternalIdentitiesPolicyRequest, opts ...grpc.CallOption) (*ExternalIdentitiesPolicy, error)
+	// Changes it and returns it.
+	UpdateExternalIdentitiesPolicy(ctx context.Context, in *UpdateExternalIdentitiesPolicyRequest, opts ...grpc.CallOption) (*ExternalIdentitiesPolicy, error)
 }
 
 type collaborationPolicyServiceClient struct {
@@ -144,11 +150,31 @@ func (c *collaborationPolicyServiceClient) DeleteB2BManagementPolicy(ctx context
 	return out, nil
 }
 
+func (c *collaborationPolicyServiceClient) GetExternalIdentitiesPolicy(ctx context.Context, in *GetExternalIdentitiesPolicyRequest, opts ...grpc.CallOption) (*ExternalIdentitiesPolicy, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExternalIdentitiesPolicy)
+	err := c.cc.Invoke(ctx, CollaborationPolicyService_GetExternalIdentitiesPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *collaborationPolicyServiceClient) UpdateExternalIdentitiesPolicy(ctx context.Context, in *UpdateExternalIdentitiesPolicyRequest, opts ...grpc.CallOption) (*ExternalIdentitiesPolicy, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExternalIdentitiesPolicy)
+	err := c.cc.Invoke(ctx, CollaborationPolicyService_UpdateExternalIdentitiesPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CollaborationPolicyServiceServer is the server API for CollaborationPolicyService service.
 // All implementations must embed UnimplementedCollaborationPolicyServiceServer
 // for forward compatibility.
 //
-// External collaboration settings (POL-70 to POL-77).
+// External collaboration settings (POL-70 to POL-78).
 type CollaborationPolicyServiceServer interface {
 	// Returns the authorization policy (POL-70).
 	GetAuthorizationPolicy(context.Context, *GetAuthorizationPolicyRequest) (*AuthorizationPolicy, error)
@@ -166,6 +192,10 @@ type CollaborationPolicyServiceServer interface {
 	UpdateB2BManagementPolicy(context.Context, *UpdateB2BManagementPolicyRequest) (*emptypb.Empty, error)
 	// Removes it.
 	DeleteB2BManagementPolicy(context.Context, *DeleteB2BManagementPolicyRequest) (*emptypb.Empty, error)
+	// Returns what external identities may do about themselves (POL-78).
+	GetExternalIdentitiesPolicy(context.Context, *GetExternalIdentitiesPolicyRequest) (*ExternalIdentitiesPolicy, error)
+	// Changes it and returns it.
+	UpdateExternalIdentitiesPolicy(context.Context, *UpdateExternalIdentitiesPolicyRequest) (*ExternalIdentitiesPolicy, error)
 	mustEmbedUnimplementedCollaborationPolicyServiceServer()
 }
 
@@ -199,6 +229,12 @@ func (UnimplementedCollaborationPolicyServiceServer) UpdateB2BManagementPolicy(c
 }
 func (UnimplementedCollaborationPolicyServiceServer) DeleteB2BManagementPolicy(context.Context, *DeleteB2BManagementPolicyRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteB2BManagementPolicy not implemented")
+}
+func (UnimplementedCollaborationPolicyServiceServer) GetExternalIdentitiesPolicy(context.Context, *GetExternalIdentitiesPolicyRequest) (*ExternalIdentitiesPolicy, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetExternalIdentitiesPolicy not implemented")
+}
+func (UnimplementedCollaborationPolicyServiceServer) UpdateExternalIdentitiesPolicy(context.Context, *UpdateExternalIdentitiesPolicyRequest) (*ExternalIdentitiesPolicy, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateExternalIdentitiesPolicy not implemented")
 }
 func (UnimplementedCollaborationPolicyServiceServer) mustEmbedUnimplementedCollaborationPolicyServiceServer() {
 }
@@ -366,6 +402,42 @@ func _CollaborationPolicyService_DeleteB2BManagementPolicy_Handler(srv interface
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CollaborationPolicyService_GetExternalIdentitiesPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetExternalIdentitiesPolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CollaborationPolicyServiceServer).GetExternalIdentitiesPolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CollaborationPolicyService_GetExternalIdentitiesPolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CollaborationPolicyServiceServer).GetExternalIdentitiesPolicy(ctx, req.(*GetExternalIdentitiesPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CollaborationPolicyService_UpdateExternalIdentitiesPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateExternalIdentitiesPolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CollaborationPolicyServiceServer).UpdateExternalIdentitiesPolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CollaborationPolicyService_UpdateExternalIdentitiesPolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CollaborationPolicyServiceServer).UpdateExternalIdentitiesPolicy(ctx, req.(*UpdateExternalIdentitiesPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CollaborationPolicyService_ServiceDesc is the grpc.ServiceDesc for CollaborationPolicyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -404,6 +476,14 @@ var CollaborationPolicyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteB2bManagementPolicy",
 			Handler:    _CollaborationPolicyService_DeleteB2BManagementPolicy_Handler,
+		},
+		{
+			MethodName: "GetExternalIdentitiesPolicy",
+			Handler:    _CollaborationPolicyService_GetExternalIdentitiesPolicy_Handler,
+		},
+		{
+			MethodName: "UpdateExternalIdentitiesPolicy",
+			Handler:    _CollaborationPolicyService_UpdateExternalIdentitiesPolicy_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

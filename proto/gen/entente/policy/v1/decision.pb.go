@@ -1310,8 +1310,10 @@ type GuestAccessLevel struct {
 	AllowedToReadOtherUsers bool `protobuf:"varint,4,opt,name=allowed_to_read_other_users,json=allowedToReadOtherUsers,proto3" json:"allowed_to_read_other_users,omitempty"`
 	// Who may invite.
 	AllowInvitesFrom string `protobuf:"bytes,5,opt,name=allow_invites_from,json=allowInvitesFrom,proto3" json:"allow_invites_from,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// External users may leave by themselves (POL-78).
+	AllowExternalIdentitiesToLeave bool `protobuf:"varint,6,opt,name=allow_external_identities_to_leave,json=allowExternalIdentitiesToLeave,proto3" json:"allow_external_identities_to_leave,omitempty"`
+	unknownFields                  protoimpl.UnknownFields
+	sizeCache                      protoimpl.SizeCache
 }
 
 func (x *GuestAccessLevel) Reset() {
@@ -1377,6 +1379,13 @@ func (x *GuestAccessLevel) GetAllowInvitesFrom() string {
 		return x.AllowInvitesFrom
 	}
 	return ""
+}
+
+func (x *GuestAccessLevel) GetAllowExternalIdentitiesToLeave() bool {
+	if x != nil {
+		return x.AllowExternalIdentitiesToLeave
+	}
+	return false
 }
 
 // A condition that fails.
@@ -1589,13 +1598,14 @@ const file_entente_policy_v1_decision_proto_rawDesc = "" +
 	"\rPolicyVersion\x12%\n" +
 	"\x0epolicy_version\x18\x01 \x01(\x03R\rpolicyVersion\">\n" +
 	"\x1aGetGuestAccessLevelRequest\x12 \n" +
-	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"\xaa\x02\n" +
+	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"\xf6\x02\n" +
 	"\x10GuestAccessLevel\x12+\n" +
 	"\x12guest_user_role_id\x18\x01 \x01(\tR\x0fguestUserRoleId\x123\n" +
 	"\x16allowed_to_create_apps\x18\x02 \x01(\bR\x13allowedToCreateApps\x12H\n" +
 	"!allowed_to_create_security_groups\x18\x03 \x01(\bR\x1dallowedToCreateSecurityGroups\x12<\n" +
 	"\x1ballowed_to_read_other_users\x18\x04 \x01(\bR\x17allowedToReadOtherUsers\x12,\n" +
-	"\x12allow_invites_from\x18\x05 \x01(\tR\x10allowInvitesFrom2\xff\a\n" +
+	"\x12allow_invites_from\x18\x05 \x01(\tR\x10allowInvitesFrom\x12J\n" +
+	"\"allow_external_identities_to_leave\x18\x06 \x01(\bR\x1eallowExternalIdentitiesToLeave2\xff\a\n" +
 	"\x0fDecisionService\x12i\n" +
 	"\vCheckInvite\x12%.entente.policy.v1.CheckInviteRequest\x1a\x1b.entente.policy.v1.Decision\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12{\n" +
 	"\bCheckB2B\x12\".entente.policy.v1.CheckB2BRequest\x1a\x1b.entente.policy.v1.Decision\".\x8a\xb2\x19*\"\x0einvitation-svc\"\rdirectory-svc\"\agateway(\x02\x12\x89\x01\n" +
