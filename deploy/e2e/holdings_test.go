@@ -84,7 +84,21 @@ func settle(t *testing.T, s *suitetest.Suite, tenant, partner suitetest.Tenant) 
 		"principalId": own["users"], "roleDefinitionId": directoryReaders, "directoryScopeId": "/",
 	}))
 	own.furnish(g, tenant, user)
+	own.live(t, g, tenant)
 	return own
+}
+
+// live adds what happens in a tenant: bulk work, sign-ins, a password reset.
+func (h holdings) live(t *testing.T, g *suitetest.Graph, tenant suitetest.Tenant) {
+	t.Helper()
+	operation := start(t, g, "deleteUsers", template(t, g, "deleteUsers")+"nobody@"+tenant.Domain+"\n")
+	finished(t, g, operation)
+	h["bulkOperations"] = operation[strings.LastIndex(operation, "/")+1:]
+	recordSignIns(t, g.Suite, tenant, h["users"], 1)
+	h["signIns"] = first(t, g, "/v1.0/auditLogs/signIns")
+	reset := g.Suite.Admin(t, tenant).Do(http.MethodPost, "/v1.0/users/"+h["users"]+"/authentication/methods/"+passwordMethod+"/resetPassword", object{})
+	location := reset.Header.Get("Location")
+	h["operations"] = location[strings.LastIndex(location, "/")+1:]
 }
 
 // furnish adds what administrators set up around users and groups.

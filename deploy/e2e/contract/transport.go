@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	auditpb "entente.dev/proto/gen/entente/audit/v1"
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
 )
 
 // Transport forwards requests and checks each answer of /v1.0, /beta,
@@ -83,6 +84,11 @@ func Check(origin, method string, u *url.URL, reqHeader http.Header, status int,
 	case strings.HasSuffix(strings.ToLower(u.Path), "/$count") && status == http.StatusOK:
 		if !strings.HasPrefix(header.Get("Content-Type"), "text/plain") || !integerForm.Match(body) {
 			c.fail("body", "a count is digits in text/plain, not %q in %q", body, header.Get("Content-Type"))
+		}
+		return c.problems
+	case status == http.StatusOK && isFile(method, u.Path):
+		if !strings.HasPrefix(header.Get("Content-Type"), "text/csv") {
+			c.fail("Content-Type", "%q of a file", header.Get("Content-Type"))
 		}
 		return c.problems
 	case !strings.HasPrefix(header.Get("Content-Type"), "application/json"):
@@ -314,13 +320,23 @@ func (c *checker) one(path string, m protoreflect.MessageDescriptor, cast string
 	c.members(path, m, o, sel)
 }
 
+// isFile says whether a request is answered with a file.
+func isFile(method, path string) bool {
+	r, _, ok := Find(method, path)
+	return ok && r.RPC.Output().FullName() == "google.api.HttpBody"
+}
+
 // output returns the message that a request is answered with.
 func output(method, path string) (m protoreflect.MessageDescriptor, cast string) {
 	if route, cast, ok := Find(method, path); ok {
 		return route.RPC.Output(), cast
 	}
-	// The gateway merges the audit streams of the services by itself.
 	segments := normalize(path)
+	// Files go to a stream of the service, which no binding can describe.
+	if method == http.MethodPost && len(segments) == 4 && segments[2] == "bulkOperations" {
+		return (&directorypb.BulkOperation{}).ProtoReflect().Descriptor(), ""
+	}
+	// The gateway merges the audit streams of the services by itself.
 	if method == http.MethodGet && len(segments) >= 3 && strings.EqualFold(segments[1], "auditLogs") && strings.EqualFold(segments[2], "directoryAudits") {
 		if len(segments) == 3 {
 			return (&auditpb.ListAuditEventsResponse{}).ProtoReflect().Descriptor(), ""

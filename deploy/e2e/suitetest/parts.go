@@ -170,7 +170,7 @@ func (p *Parts) configure(origin string, logins map[string]cluster.Service) {
 		return some
 	}
 	p.settings = map[string][]string{
-		"directory-svc": append(only("LOGIN_ORIGIN", "MASTER_KEY_FILE"), "ORIGINS="+origin, "DOMAIN_SUFFIX=example", "OPERATOR_KEY_FILE="+key("operator.pem")),
+		"directory-svc": append(only("LOGIN_ORIGIN", "MASTER_KEY_FILE", "POLICY"), "ORIGINS="+origin, "DOMAIN_SUFFIX=example", "OPERATOR_KEY_FILE="+key("operator.pem")),
 		"policy-svc":    only("LOGIN_ORIGIN", "AUDIENCES", "PAGE_KEY_FILE", "DIRECTORY"),
 		"invitation-svc": append(only("LOGIN_ORIGIN", "AUDIENCES", "DIRECTORY", "POLICY"), "KEY_FILE="+key("invitation.key"),
 			"MAIL_FROM=invitations@entente.example", "SMTP_HOST=127.0.0.1", "SMTP_PORT="+ports["smtp"], "SMTP_TLS=none", "SMTP_HELLO=localhost"),

@@ -52,3 +52,11 @@ func (s *Suite) Vouch(t testing.TB, tenant Tenant, domain string) {
 	t.Helper()
 	s.Operator(t).Send(http.MethodPost, "/admin/v1/tenants/"+tenant.ID+"/domains/"+domain+"/verify", nil)
 }
+
+// Admin returns a client with the token of the tenant's first administrator,
+// for what applications may not do.
+func (s *Suite) Admin(t testing.TB, tenant Tenant) *Graph {
+	t.Helper()
+	admin := s.Graph(t, tenant).Get("/v1.0/users/" + tenant.Admin.UserPrincipalName)
+	return s.As(t, tenant, ID(admin), "Directory.AccessAsUser.All", "UserAuthenticationMethod.ReadWrite.All")
+}
