@@ -2,38 +2,10 @@
 // sign in by client credentials, page, filter, count, create, patch, invite,
 // batch, and read errors. The configuration is the one for any self-hosted
 // cloud. The outcome is one JSON object on the standard output.
-import { ConfidentialClientApplication } from "@azure/msal-node";
-import {
-  BatchRequestContent,
-  BatchResponseContent,
-  Client,
-  GraphError,
-  PageIterator,
-} from "@microsoft/microsoft-graph-client";
+import { BatchRequestContent, BatchResponseContent, GraphError, PageIterator } from "@microsoft/microsoft-graph-client";
+import { absent, application, domain, graph, origin } from "./client.mjs";
 
-const { GRAPH_URL, TENANT_ID, TENANT_DOMAIN, CLIENT_ID, CLIENT_SECRET, INVITEE } = process.env;
-const origin = new URL(GRAPH_URL);
-
-const msal = new ConfidentialClientApplication({
-  auth: {
-    clientId: CLIENT_ID,
-    clientSecret: CLIENT_SECRET,
-    authority: `${origin.origin}/${TENANT_ID}`,
-    knownAuthorities: [origin.host],
-  },
-});
-
-const graph = Client.initWithMiddleware({
-  baseUrl: `${origin.origin}/`,
-  customHosts: new Set([origin.hostname]),
-  authProvider: {
-    async getAccessToken() {
-      const result = await msal.acquireTokenByClientCredential({ scopes: [`${origin.origin}/.default`] });
-      return result.accessToken;
-    },
-  },
-});
-
+const { INVITEE } = process.env;
 const outcome = {};
 
 const name = `js-${Date.now()}`;
@@ -41,7 +13,7 @@ const created = await graph.api("/users").post({
   accountEnabled: true,
   displayName: name,
   mailNickname: name,
-  userPrincipalName: `${name}@${TENANT_DOMAIN}`,
+  userPrincipalName: `${name}@${domain}`,
   passwordProfile: { password: "Correct-Horse-7-Battery" },
 });
 outcome.created = created.displayName === name;
@@ -64,7 +36,7 @@ const counted = await graph
   .api("/users")
   .header("ConsistencyLevel", "eventual")
   .count(true)
-  .filter(`endsWith(userPrincipalName,'@${TENANT_DOMAIN}')`)
+  .filter(`endsWith(userPrincipalName,'@${domain}')`)
   .top(3)
   .get();
 outcome.count = counted["@odata.count"];
@@ -87,7 +59,6 @@ const pending = await graph
   .get();
 outcome.pending = pending.value.some((u) => u.id === invitation.invitedUser.id && u.mail === INVITEE);
 
-const absent = "11111111-2222-4333-8444-555555555555";
 try {
   await graph.api(`/users/${absent}`).get();
   outcome.missing = "no error";
@@ -124,9 +95,7 @@ const members = await graph.api(`/groups/${beta.id}/members`).version("beta").ge
 outcome.members = members.value.length === 1 && members.value[0]["@odata.type"] === "#microsoft.graph.user";
 
 await graph.api(`/users/${created.id}`).delete();
-const wrong = new ConfidentialClientApplication({
-  auth: { clientId: CLIENT_ID, clientSecret: "nonsense", authority: `${origin.origin}/${TENANT_ID}`, knownAuthorities: [origin.host] },
-});
+const wrong = application("nonsense");
 try {
   await wrong.acquireTokenByClientCredential({ scopes: [`${origin.origin}/.default`] });
   outcome.wrongSecret = "no error";
