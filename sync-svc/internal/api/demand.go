@@ -98,9 +98,10 @@ func subject(req *syncpb.ProvisionOnDemandRequest, rule string) (object uuid.UUI
 }
 
 func unsupportedGroup(j job.Job, conf configuration, object uuid.UUID, now time.Time) *engine.Demand {
-	return &engine.Demand{Ended: now, Target: j.Target, Record: store.Record{ID: uuid.New(), ChangeID: uuid.New(), JobID: j.ID, At: now, Type: "Group",
+	return &engine.Demand{Ended: now, Target: j.Target, Record: store.Record{
+		Header: store.Header{JobID: j.ID, Type: "Group", App: store.Identity{ID: conf.servicePrincipal.String(), Name: conf.name}}, ID: uuid.New(), ChangeID: uuid.New(), At: now,
 		Action: int16(syncpb.ProvisioningAction_other), Status: int16(syncpb.ProvisioningResult_skipped), ErrorCode: plan.EntityTypeNotSupported,
-		Reason: "The mapping of groups is disabled.", Source: store.Identity{ID: object.String()}, App: store.Identity{ID: conf.servicePrincipal.String(), Name: conf.name}}}
+		Reason: "The mapping of groups is disabled.", Source: store.Identity{ID: object.String()}}}
 }
 
 // The document inside the answer.

@@ -34,10 +34,10 @@ type draft struct {
 	Escrow *store.Escrow `json:"e,omitempty"`
 	Action plan.Action   `json:"a"`
 	Unlink bool          `json:"u,omitempty"`
-	Sent   bool          `json:"s"` // it has an item in the request
+	Sent   bool          `json:"s,omitempty"` // it has an item in the request
 	Fault  string        `json:"f,omitempty"`
-	Log    bool          `json:"log"`
-	Keep   bool          `json:"k"` // the link is written
+	Log    bool          `json:"log,omitempty"`
+	Keep   bool          `json:"k,omitempty"` // the link is written
 	// Manager is the home id of the manager that was sent, "-" or "".
 	Manager string `json:"m,omitempty"`
 	// Known tells that the object was connected before.
@@ -46,6 +46,12 @@ type draft struct {
 	Active   bool `json:"act,omitempty"`
 	// Reference marks the second step of an object that was counted before.
 	Reference bool `json:"ref,omitempty"`
+}
+
+// notes are the drafts of a batch as they are stored.
+type notes struct {
+	Header store.Header `json:"h"`
+	Drafts []draft      `json:"d"`
 }
 
 // outcome is what a batch leaves behind.
@@ -241,17 +247,18 @@ func (r *run) remember(ctx context.Context, request *directorypb.ApplyExternalUs
 	if err != nil {
 		return 0, fmt.Errorf("encode batch: %w", err)
 	}
-	notes, err := json.Marshal(drafts)
+	stored, err := json.Marshal(notes{Header: drafts[0].Record.Header, Drafts: drafts})
 	if err != nil {
 		return 0, fmt.Errorf("encode batch: %w", err)
 	}
 	r.seq++
 	seq := r.seq
 	return seq, r.Store.Write(ctx, r.job.Tenant, func(tx *store.Tx) error {
-		if err := r.unchanged(tx); err != nil {
+		// The row of the job is locked last: the page before this one wants it too.
+		if err := tx.SaveBatch(r.job.Key, store.Batch{Seq: seq, Request: body, Drafts: stored, Cycle: c}); err != nil {
 			return err
 		}
-		return tx.SaveBatch(r.job.Key, store.Batch{Seq: seq, Request: body, Drafts: notes, Cycle: c})
+		return r.unchanged(tx)
 	})
 }
 
@@ -294,6 +301,11 @@ func (r *run) record(ctx context.Context, o outcome, c *job.Cycle, seq int64) er
 	err := r.Store.Write(ctx, r.job.Tenant, func(tx *store.Tx) error {
 		changed = false
 		connected := true
+		// Records are added before the row of the job is locked, which the page
+		// behind this one wants too.
+		if err := tx.AppendLog(o.records); err != nil {
+			return err
+		}
 		if r.hold {
 			err := r.unchanged(tx)
 			if changed = errors.Is(err, ErrChanged); err != nil && !changed {
@@ -314,9 +326,6 @@ func (r *run) record(ctx context.Context, o outcome, c *job.Cycle, seq int64) er
 			tx.SaveLinks(r.job.Key, o.links, now)
 			tx.SaveEscrows(r.job.Key, o.escrows)
 			tx.DropEscrows(r.job.Key, o.healed)
-		}
-		if err := tx.AppendLog(o.records); err != nil {
-			return err
 		}
 		if r.hold {
 			return tx.SaveCycle(r.job.ID, next, o.linked)
@@ -371,9 +380,12 @@ func (r *run) redo(ctx context.Context, b store.Batch) error {
 	if err := proto.Unmarshal(b.Request, request); err != nil {
 		return fmt.Errorf("decode batch: %w", err)
 	}
-	var drafts []draft
-	if err := json.Unmarshal(b.Drafts, &drafts); err != nil {
+	var n notes
+	if err := json.Unmarshal(b.Drafts, &n); err != nil {
 		return fmt.Errorf("decode batch: %w", err)
+	}
+	for i := range n.Drafts {
+		n.Drafts[i].Record.Header = n.Header
 	}
 	// The batch goes out under the present token and policy. Versions are not
 	// compared: those that were written already have moved on.
@@ -392,7 +404,7 @@ func (r *run) redo(ctx context.Context, b store.Batch) error {
 		c = *r.job.Cycle
 		c.After = max(c.After, after)
 	}
-	if err := r.record(ctx, r.settle(drafts, results, false), &c, b.Seq); err != nil {
+	if err := r.record(ctx, r.settle(n.Drafts, results, false), &c, b.Seq); err != nil {
 		return err
 	}
 	if r.job.Cycle != nil && r.job.Cycle.ID == c.ID {

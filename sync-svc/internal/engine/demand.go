@@ -51,9 +51,8 @@ func (e *Engine) ProvisionOne(ctx context.Context, t tenant.ID, jobID string, ob
 	if r.meaning.Target.IsZero() {
 		return nil, fault.Invalid(errorspb.Reason_INVALID_REQUEST, "The synchronization job has no saved credentials.")
 	}
-	d := &Demand{RuleID: r.program.RuleID, Target: r.job.Target, Record: store.Record{ID: uuid.New(), ChangeID: uuid.New(), JobID: jobID, At: began,
-		Source: store.Identity{ID: object.String()}, App: store.Identity{ID: r.job.ServicePrincipal.String(), Name: r.job.DisplayName},
-		Initiator: store.Identity{ID: origin.ID, Name: origin.Name}, Kind: origin.Kind, Type: "User"}}
+	d := &Demand{RuleID: r.program.RuleID, Target: r.job.Target, Record: store.Record{Header: r.header(uuid.Nil), ID: uuid.New(), ChangeID: uuid.New(), At: began,
+		Source: store.Identity{ID: object.String()}}}
 	if err := r.connection(ctx); err != nil {
 		code, ok := refused(err)
 		if !ok {

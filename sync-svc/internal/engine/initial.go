@@ -64,16 +64,16 @@ func (r *run) span(ctx context.Context, after uuid.UUID) (*span, error) {
 // ones that were not, because they are deleted or out of scope.
 func (r *run) fill(ctx context.Context, s *span, after uuid.UUID, users []*directorypb.SourceUser) error {
 	var links map[uuid.UUID]store.Link
+	var escrows map[uuid.UUID]store.Escrow
 	err := r.Store.Read(ctx, r.job.Tenant, func(tx *store.Tx) error {
 		var err error
-		links, err = tx.LinksBetween(r.job.Key, after, s.last)
+		links, escrows, err = tx.Between(r.job.Key, after, s.last)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	read := make(map[uuid.UUID]bool, len(users))
-	escrowed := make([]uuid.UUID, 0, len(users))
 	for _, u := range users {
 		id, err := uuid.Parse(u.GetUser().GetId())
 		if err != nil {
@@ -82,8 +82,11 @@ func (r *run) fill(ctx context.Context, s *span, after uuid.UUID, users []*direc
 		read[id] = true
 		link, known := links[id]
 		link.Source = id
-		s.page.all = append(s.page.all, &candidate{id: id, source: u, assigned: true, link: link, known: known})
-		escrowed = append(escrowed, id)
+		c := &candidate{id: id, source: u, assigned: true, link: link, known: known}
+		if e, ok := escrows[id]; ok {
+			c.escrow = &e
+		}
+		s.page.all = append(s.page.all, c)
 	}
 	var rest []uuid.UUID
 	for id, l := range links {
@@ -100,19 +103,5 @@ func (r *run) fill(ctx context.Context, s *span, after uuid.UUID, users []*direc
 		s.page.all = append(s.page.all, left...)
 		rest = rest[n:]
 	}
-	if len(escrowed) == 0 {
-		return nil
-	}
-	return r.Store.Read(ctx, r.job.Tenant, func(tx *store.Tx) error {
-		escrows, err := tx.Escrows(r.job.Key, escrowed)
-		if err != nil {
-			return err
-		}
-		for _, c := range s.page.all {
-			if e, ok := escrows[c.id]; ok {
-				c.escrow = &e
-			}
-		}
-		return nil
-	})
+	return nil
 }

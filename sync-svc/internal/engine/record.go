@@ -37,6 +37,12 @@ var (
 // Redacted stands for values that logs must not show.
 const Redacted = "[Redact]"
 
+// header is what all records of a cycle have in common.
+func (r *run) header(cycle uuid.UUID) store.Header {
+	return store.Header{CycleID: cycle, JobID: r.job.ID, Type: "User", App: store.Identity{ID: r.job.ServicePrincipal.String(), Name: r.job.DisplayName},
+		Initiator: store.Identity{ID: r.origin.ID, Name: r.origin.Name}, Kind: r.origin.Kind}
+}
+
 // draft prepares what is recorded about a candidate.
 func (r *run) draft(c *candidate, cycle *job.Cycle) (draft, error) {
 	id, err := uuid.NewV7()
@@ -45,12 +51,9 @@ func (r *run) draft(c *candidate, cycle *job.Cycle) (draft, error) {
 	}
 	u := c.source.GetUser()
 	d := draft{Link: c.link, Escrow: c.escrow, Action: c.decision.Action, Unlink: c.decision.Unlink, Manager: c.manager, Known: c.link.Managed(), Log: true, Keep: true}
-	d.Record = store.Record{ID: id, ChangeID: uuid.New(), CycleID: cycle.ID, JobID: r.job.ID, At: r.Clock.Now(), Status: statusSuccess, Type: "User",
-		Source:    store.Identity{ID: c.id.String(), Name: u.GetDisplayName(), UPN: u.GetUserPrincipalName()},
-		Target:    store.Identity{ID: c.target.GetUser().GetId(), Name: c.target.GetUser().GetDisplayName(), UPN: c.target.GetUser().GetUserPrincipalName()},
-		App:       store.Identity{ID: r.job.ServicePrincipal.String(), Name: r.job.DisplayName},
-		Initiator: store.Identity{ID: r.origin.ID, Name: r.origin.Name}, Kind: r.origin.Kind,
-		Steps: map[string]string{}}
+	d.Record = store.Record{Header: r.header(cycle.ID), ID: id, ChangeID: uuid.New(), At: r.Clock.Now(), Status: statusSuccess,
+		Source: store.Identity{ID: c.id.String(), Name: u.GetDisplayName(), UPN: u.GetUserPrincipalName()},
+		Target: store.Identity{ID: c.target.GetUser().GetId(), Name: c.target.GetUser().GetDisplayName(), UPN: c.target.GetUser().GetUserPrincipalName()}}
 	d.Entitled, d.Active = c.entitled.Entitled, c.entitled.Active
 	if d.Record.Source.Name == "" {
 		d.Record.Source.Name = c.link.DisplayName
@@ -121,7 +124,7 @@ func (r *run) skip(c *candidate, d *draft) {
 	d.Record.Action, d.Record.Status, d.Record.ErrorCode = actionOther, statusSkipped, reason
 	d.Record.Reason = skipSentence(reason)
 	d.Record.Modified = nil
-	d.Record.Steps["scoping"] = r.explain(c)
+	d.Record.Steps = map[string]string{"scoping": r.explain(c)}
 	switch {
 	case reason == plan.RedundantExport:
 		// First connected without a difference, or healed: worth a record.

@@ -78,10 +78,8 @@ func (r *run) referenceDraft(c *job.Cycle, l store.Link) (draft, error) {
 		return draft{}, fmt.Errorf("make id: %w", err)
 	}
 	return draft{Link: l, Log: true, Keep: true, Known: true, Entitled: true, Reference: true,
-		Record: store.Record{ID: id, ChangeID: uuid.New(), CycleID: c.ID, JobID: r.job.ID, At: r.Clock.Now(), Type: "User",
-			Source: store.Identity{ID: l.Source.String(), Name: l.DisplayName, UPN: l.HomeUPN}, Target: store.Identity{ID: l.Target.String(), Name: l.DisplayName},
-			App:       store.Identity{ID: r.job.ServicePrincipal.String(), Name: r.job.DisplayName},
-			Initiator: store.Identity{ID: r.origin.ID, Name: r.origin.Name}, Kind: r.origin.Kind}}, nil
+		Record: store.Record{Header: r.header(c.ID), ID: id, ChangeID: uuid.New(), At: r.Clock.Now(),
+			Source: store.Identity{ID: l.Source.String(), Name: l.DisplayName, UPN: l.HomeUPN}, Target: store.Identity{ID: l.Target.String(), Name: l.DisplayName}}}, nil
 }
 
 // unresolved logs a warning for every manager that is still missing, once.

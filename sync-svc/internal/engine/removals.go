@@ -155,10 +155,9 @@ func (r *run) stage(ctx context.Context, c *job.Cycle, list []store.Staged) erro
 			if err != nil {
 				return err
 			}
-			records = append(records, store.Record{ID: id, ChangeID: uuid.New(), CycleID: c.ID, JobID: r.job.ID, At: now, Action: actionStaged, Status: statusSkipped,
+			records = append(records, store.Record{Header: r.header(c.ID), ID: id, ChangeID: uuid.New(), At: now, Action: actionStaged, Status: statusSkipped,
 				ErrorCode: "TooManyDeletes", Reason: "The removal waits: the cycle would remove more users than the threshold allows. Restart the job with ForceDeletes to let it run, or repair the scope and restart the job.",
-				Type: "User", Source: store.Identity{ID: s.Source.String(), Name: s.DisplayName}, App: store.Identity{ID: r.job.ServicePrincipal.String(), Name: r.job.DisplayName},
-				Initiator: store.Identity{ID: r.origin.ID, Name: r.origin.Name}, Kind: r.origin.Kind})
+				Source: store.Identity{ID: s.Source.String(), Name: s.DisplayName}})
 		}
 		if err := tx.AppendLog(records); err != nil {
 			return err

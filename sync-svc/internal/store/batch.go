@@ -106,8 +106,13 @@ type Escrow struct {
 
 // Escrows loads the open escrows of the named objects.
 func (tx *Tx) Escrows(key uuid.UUID, sources []uuid.UUID) (map[uuid.UUID]Escrow, error) {
-	rows, err := tx.Pgx().Query(tx.Context(), `select source_id, code, attempts, first_at, next_at from escrows where tenant_id = $1 and job_key = $2 and source_id = any($3)`,
-		tx.Tenant, key, sources)
+	return scanEscrows(tx.Pgx().Query(tx.Context(), `select `+escrowColumns+` from escrows where tenant_id = $1 and job_key = $2 and source_id = any($3)`,
+		tx.Tenant, key, sources))
+}
+
+const escrowColumns = `source_id, code, attempts, first_at, next_at`
+
+func scanEscrows(rows pgx.Rows, err error) (map[uuid.UUID]Escrow, error) {
 	if err != nil {
 		return nil, err
 	}

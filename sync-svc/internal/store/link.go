@@ -32,17 +32,15 @@ const (
 
 // Link is what a job knows about one source object.
 type Link struct {
-	Source       uuid.UUID
-	Target       uuid.UUID // Nil for none
-	State        LinkState
-	Reason       string // of a skip
-	HomeUPN      string // the sign-in name last written
-	DisplayName  string
-	Disabled     bool
-	Manager      uuid.UUID // source id, Nil for none
-	ManagerState ManagerState
-	ChangedAt    time.Time
-	NewlyLinked  bool // counts in synchronizedEntryCountByType; not stored
+	Source       uuid.UUID    `json:"s"`
+	Target       uuid.UUID    `json:"t,omitzero"` // Nil for none
+	State        LinkState    `json:"st,omitzero"`
+	Reason       string       `json:"r,omitzero"`   // of a skip
+	HomeUPN      string       `json:"upn,omitzero"` // the sign-in name last written
+	DisplayName  string       `json:"n,omitzero"`
+	Disabled     bool         `json:"d,omitzero"`
+	Manager      uuid.UUID    `json:"m,omitzero"` // source id, Nil for none
+	ManagerState ManagerState `json:"ms,omitzero"`
 }
 
 // Managed reports whether the job holds the target object, live or deleted by it.
@@ -84,14 +82,21 @@ func (tx *Tx) Links(key uuid.UUID, sources []uuid.UUID) (map[uuid.UUID]Link, err
 	return scanLinks(tx.Pgx().Query(tx.Context(), `select `+linkColumns+` from links where tenant_id = $1 and job_key = $2 and source_id = any($3)`, tx.Tenant, key, sources))
 }
 
-// LinksBetween loads the links after one source id up to another; the Nil UUID
-// as last means to the end.
-func (tx *Tx) LinksBetween(key, after, last uuid.UUID) (map[uuid.UUID]Link, error) {
-	if last == uuid.Nil {
-		last = uuid.Max
-	}
-	return scanLinks(tx.Pgx().Query(tx.Context(), `select `+linkColumns+` from links
-		where tenant_id = $1 and job_key = $2 and source_id > $3 and source_id <= $4`, tx.Tenant, key, after, last))
+// Between loads the links and the escrows of the source objects after one id
+// up to another, in one round trip.
+func (tx *Tx) Between(key, after, last uuid.UUID) (links map[uuid.UUID]Link, escrows map[uuid.UUID]Escrow, err error) {
+	const objects = ` where tenant_id = $1 and job_key = $2 and source_id > $3 and source_id <= $4`
+	batch := &pgx.Batch{}
+	batch.Queue(`select `+linkColumns+` from links`+objects, tx.Tenant, key, after, last).Query(func(rows pgx.Rows) (err error) {
+		links, err = scanLinks(rows, nil)
+		return err
+	})
+	batch.Queue(`select `+escrowColumns+` from escrows`+objects, tx.Tenant, key, after, last).Query(func(rows pgx.Rows) (err error) {
+		escrows, err = scanEscrows(rows, nil)
+		return err
+	})
+	err = tx.Pgx().SendBatch(tx.Context(), batch).Close()
+	return links, escrows, err
 }
 
 // LinkedSources lists, in order, source ids after one whose target is live and

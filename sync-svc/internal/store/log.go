@@ -13,12 +13,21 @@ type Modified struct {
 	New  *string `json:"v,omitempty"`
 }
 
+// Header is what the records of one batch have in common.
+type Header struct {
+	CycleID   uuid.UUID `json:"cycle"`
+	JobID     string    `json:"job"`
+	Type      string    `json:"type"`
+	App       Identity  `json:"app"`
+	Initiator Identity  `json:"by"`
+	Kind      string    `json:"kind"` // user, application or system
+}
+
 // Record is one record of the provisioning log.
 type Record struct {
+	Header      `json:"-"`        // stored once per batch
 	ID          uuid.UUID         `json:"id"`
 	ChangeID    uuid.UUID         `json:"change"`
-	CycleID     uuid.UUID         `json:"cycle"`
-	JobID       string            `json:"job"`
 	At          time.Time         `json:"at"`
 	Duration    time.Duration     `json:"dur"`
 	Action      int16             `json:"action"`
@@ -28,12 +37,8 @@ type Record struct {
 	Reason      string            `json:"reason,omitempty"`
 	Details     string            `json:"details,omitempty"`
 	Recommended string            `json:"rec,omitempty"`
-	Source      Identity          `json:"source"`
-	Target      Identity          `json:"target"`
-	Type        string            `json:"type"`
-	App         Identity          `json:"app"`
-	Initiator   Identity          `json:"by"`
-	Kind        string            `json:"kind"` // user, application or system
+	Source      Identity          `json:"source,omitzero"`
+	Target      Identity          `json:"target,omitzero"`
 	Modified    []Modified        `json:"mod,omitempty"`
 	Steps       map[string]string `json:"steps,omitempty"` // details by step
 }
@@ -45,21 +50,34 @@ type Identity struct {
 	UPN  string `json:"upn,omitempty"`
 }
 
-// AppendLog adds records in one statement.
+// AppendLog adds records, one statement for each run of records with the same
+// header.
 func (tx *Tx) AppendLog(records []Record) error {
-	if len(records) == 0 {
-		return nil
+	for len(records) > 0 {
+		n := 1
+		for n < len(records) && records[n].Header == records[0].Header {
+			n++
+		}
+		if err := tx.appendLog(records[0].Header, records[:n]); err != nil {
+			return err
+		}
+		records = records[n:]
 	}
+	return nil
+}
+
+func (tx *Tx) appendLog(h Header, records []Record) error {
 	n := len(records)
-	ids, changes, cycles := make([]uuid.UUID, n), make([]uuid.UUID, n), make([]uuid.UUID, n)
+	ids, changes := make([]uuid.UUID, n), make([]uuid.UUID, n)
 	at, durations := make([]time.Time, n), make([]int32, n)
 	actions, statuses, categories := make([]int16, n), make([]int16, n), make([]int16, n)
-	var texts [19][]string
+	var texts [12][]string
 	for i := range texts {
 		texts[i] = make([]string, n)
 	}
-	for i, r := range records {
-		ids[i], changes[i], cycles[i], at[i] = r.ID, r.ChangeID, r.CycleID, r.At
+	for i := range records {
+		r := &records[i]
+		ids[i], changes[i], at[i] = r.ID, r.ChangeID, r.At
 		durations[i] = int32(min(r.Duration.Milliseconds(), 1<<31-1))
 		actions[i], statuses[i], categories[i] = r.Action, r.Status, r.Category
 		modified, steps := "[]", "{}"
@@ -74,20 +92,20 @@ func (tx *Tx) AppendLog(records []Record) error {
 				return err
 			}
 		}
-		for k, v := range [...]string{r.JobID, r.ErrorCode, r.Reason, r.Details, r.Recommended, r.Source.ID, r.Source.Name, r.Source.UPN, r.Target.ID,
-			r.Target.Name, r.Target.UPN, r.Type, r.App.ID, r.App.Name, r.Initiator.ID, r.Initiator.Name, r.Kind, modified, steps} {
+		for k, v := range [...]string{r.ErrorCode, r.Reason, r.Details, r.Recommended, r.Source.ID, r.Source.Name, r.Source.UPN, r.Target.ID,
+			r.Target.Name, r.Target.UPN, modified, steps} {
 			texts[k][i] = v
 		}
 	}
-	tx.Queue(`insert into provisioning_log (tenant_id, id, change_id, cycle_id, at, duration_ms, action, status, error_category,
-			job_id, error_code, reason, details, recommended, source_id, source_name, source_upn, target_id, target_name, target_upn,
-			identity_type, service_principal_id, service_principal, initiator_id, initiator, initiator_type, modified, steps)
-		select $1, x.* from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::int[], $7::smallint[], $8::smallint[], $9::smallint[],
-			$10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[],
-			$20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[]) as x`,
-		tx.Tenant, ids, changes, cycles, at, durations, actions, statuses, categories,
-		texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6], texts[7], texts[8], texts[9],
-		texts[10], texts[11], texts[12], texts[13], texts[14], texts[15], texts[16], texts[17], texts[18])
+	tx.Queue(`insert into provisioning_log (tenant_id, cycle_id, job_id, identity_type, service_principal_id, service_principal, initiator_id, initiator, initiator_type,
+			id, change_id, at, duration_ms, action, status, error_category, error_code, reason, details, recommended,
+			source_id, source_name, source_upn, target_id, target_name, target_upn, modified, steps)
+		select $1, $2, $3, $4, $5, $6, $7, $8, $9, x.* from unnest($10::uuid[], $11::uuid[], $12::timestamptz[], $13::int[], $14::smallint[], $15::smallint[],
+			$16::smallint[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[],
+			$26::text[], $27::text[], $28::text[]) as x`,
+		tx.Tenant, h.CycleID, h.JobID, h.Type, h.App.ID, h.App.Name, h.Initiator.ID, h.Initiator.Name, h.Kind,
+		ids, changes, at, durations, actions, statuses, categories,
+		texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6], texts[7], texts[8], texts[9], texts[10], texts[11])
 	return nil
 }
 
