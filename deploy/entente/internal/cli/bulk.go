@@ -18,7 +18,8 @@ const bulkPath = "/entente/v1/bulkOperations"
 const bulkPoll = time.Second
 
 var bulkActions = []action{
-	{"start <kind> <file>", "send a CSV (- for the standard input): createUsers, deleteUsers, restoreUsers, importMembers, removeMembers", startBulk},
+	{"start <kind> <file>", "send a CSV (- for the standard input): createUsers, deleteUsers, restoreUsers, importMembers or removeMembers", startBulk},
+	{"export", "the users of the tenant as CSV, once they are gathered", exportUsers},
 	{"list", "what was started, newest first", listBulk},
 	{"status <id>", "how far it is", bulkStatus},
 	{"results <id>", "the rows with their outcome, as CSV", bulkFile("results", "id", "/%s/results")},
@@ -53,45 +54,68 @@ func startBulk(ctx context.Context, args []string, s Streams) error {
 	if err != nil {
 		return err
 	}
-	path := bulkPath + "/" + url.PathEscape(values[0])
-	if group != "" {
-		path += "?groupId=" + url.QueryEscape(group)
-	}
-	resp, err := f.client.Send(ctx, graph.Request{
-		Method: http.MethodPost, Path: path, Header: http.Header{"Content-Type": {"text/csv"}}, Body: file,
-	})
+	started, err := f.startBulk(ctx, values[0], group, file)
 	if err != nil {
 		return err
-	}
-	defer resp.Body.Close()
-	var started bulkOperation
-	if err := json.NewDecoder(resp.Body).Decode(&started); err != nil {
-		return fmt.Errorf("read answer: %w", err)
 	}
 	if !wait {
 		return f.say("%s", started.ID)
 	}
-	return f.await(ctx, started)
+	ended, err := f.await(ctx, started)
+	if err != nil {
+		return err
+	}
+	return f.say("%s is completed: %d rows", ended.ID, ended.Succeeded)
 }
 
-// await asks until the operation has ended.
-func (f *form) await(ctx context.Context, b bulkOperation) error {
+// exportUsers has the directory gather its users, and prints them.
+func exportUsers(ctx context.Context, args []string, s Streams) error {
+	f := newForm("bulk export", s)
+	if _, err := f.open(args); err != nil {
+		return err
+	}
+	started, err := f.startBulk(ctx, "exportUsers", "", []byte{})
+	if err != nil {
+		return err
+	}
+	ended, err := f.await(ctx, started)
+	if err != nil {
+		return err
+	}
+	return f.file(ctx, bulkPath+"/"+url.PathEscape(ended.ID)+"/results")
+}
+
+// startBulk sends a file in; group is "" for kinds that are about none.
+func (f *form) startBulk(ctx context.Context, kind, group string, file []byte) (bulkOperation, error) {
+	path := bulkPath + "/" + url.PathEscape(kind)
+	if group != "" {
+		path += "?groupId=" + url.QueryEscape(group)
+	}
+	var started bulkOperation
+	err := f.client.DoRequest(ctx, graph.Request{
+		Method: http.MethodPost, Path: path, Header: http.Header{"Content-Type": {"text/csv"}}, Body: file,
+	}, &started)
+	return started, err
+}
+
+// await asks until the operation has ended; one with failed rows is an error.
+func (f *form) await(ctx context.Context, b bulkOperation) (bulkOperation, error) {
 	tick := time.NewTicker(bulkPoll)
 	defer tick.Stop()
 	for !b.ended() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s, which goes on: %w", b.ID, context.Cause(ctx))
+			return b, fmt.Errorf("wait for %s, which goes on: %w", b.ID, context.Cause(ctx))
 		case <-tick.C:
 		}
 		if err := f.client.Do(ctx, http.MethodGet, bulkPath+"/"+url.PathEscape(b.ID), nil, &b); err != nil {
-			return err
+			return b, err
 		}
 	}
 	if b.Status != "completed" {
-		return fmt.Errorf("%s is %s: %d of %d rows failed; `entente bulk results %s` tells why", b.ID, b.Status, b.Failed, b.Total, b.ID)
+		return b, fmt.Errorf("%s is %s: %d of %d rows failed; `entente bulk results %s` tells why", b.ID, b.Status, b.Failed, b.Total, b.ID)
 	}
-	return f.say("%s is completed: %d rows", b.ID, b.Succeeded)
+	return b, nil
 }
 
 func listBulk(ctx context.Context, args []string, s Streams) error {
@@ -117,7 +141,7 @@ func bulkStatus(ctx context.Context, args []string, s Streams) error {
 	return printJSON(s.Out, operation)
 }
 
-// bulkFile prints a file as it comes; path holds the place of the argument.
+// bulkFile makes the action that prints a file as it comes; path holds the place of the argument.
 func bulkFile(name, positional, path string) func(context.Context, []string, Streams) error {
 	return func(ctx context.Context, args []string, s Streams) error {
 		f := newForm("bulk "+name, s)
@@ -125,16 +149,21 @@ func bulkFile(name, positional, path string) func(context.Context, []string, Str
 		if err != nil {
 			return err
 		}
-		resp, err := f.client.Send(ctx, graph.Request{Method: http.MethodGet, Path: bulkPath + fmt.Sprintf(path, url.PathEscape(values[0]))})
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if _, err := io.Copy(s.Out, resp.Body); err != nil {
-			return fmt.Errorf("read %s: %w", name, err)
-		}
-		return nil
+		return f.file(ctx, bulkPath+fmt.Sprintf(path, url.PathEscape(values[0])))
 	}
+}
+
+// file prints what is at the path.
+func (f *form) file(ctx context.Context, path string) error {
+	resp, err := f.client.Send(ctx, graph.Request{Method: http.MethodGet, Path: path})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(f.s.Out, resp.Body); err != nil {
+		return fmt.Errorf("read file: %w", err)
+	}
+	return nil
 }
 
 func cancelBulk(ctx context.Context, args []string, s Streams) error {

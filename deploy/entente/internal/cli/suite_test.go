@@ -120,6 +120,7 @@ func TestAnAdministratorWorksAtTheCommandLine(t *testing.T) {
 	t.Run("groups", s.at(groupsStory))
 	t.Run("roles", s.at(rolesStory))
 	t.Run("domains", s.at(domainsStory))
+	t.Run("bulk", s.at(bulkStory))
 	t.Run("anything else", s.at(graphStory))
 }
 
@@ -202,6 +203,21 @@ func domainsStory(s admin) {
 	s.refused("DNS record", "domains", "verify", name)
 	s.shows("removed", "domains", "remove", name)
 	s.refused("cannot be removed", "domains", "remove", "contoso.example")
+}
+
+func bulkStory(s admin) {
+	template := s.ok("bulk", "template", "createUsers")
+	heading, _, _ := strings.Cut(template, "Example:")
+	people := filepath.Join(s.t.TempDir(), "people.csv")
+	if err := os.WriteFile(people, []byte(heading+"Bo,bo@contoso.example,aA1!many-Letters-77,No\n"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.shows("is completed: 1 rows", "bulk", "start", "createUsers", people, "--wait")
+	s.refused("1 of 1 rows failed", "bulk", "start", "createUsers", people, "--wait")
+	s.shows(`"displayName": "Bo"`, "users", "get", "bo@contoso.example")
+	s.shows("completedWithErrors", "bulk", "list")
+	s.refused("Request_BadRequest", "bulk", "start", "restoreUsers", people)
+	s.shows("bo@contoso.example", "bulk", "export")
 }
 
 func graphStory(s admin) {

@@ -186,10 +186,12 @@ func (c *Client) Do(ctx context.Context, method, path string, body, out any) err
 		}
 		r.Body = data
 	}
-	return c.decode(ctx, r, out)
+	return c.DoRequest(ctx, r, out)
 }
 
-func (c *Client) decode(ctx context.Context, r Request, out any) error {
+// DoRequest sends a request as it is and decodes the answer into out (nil for
+// none).
+func (c *Client) DoRequest(ctx context.Context, r Request, out any) error {
 	resp, err := c.Send(ctx, r)
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ func List[T any](ctx context.Context, c *Client, path string, header http.Header
 	all := Page[T]{Next: path, Value: []T{}}
 	for first := true; all.Next != "" && (limit == 0 || len(all.Value) < limit); first = false {
 		var page Page[T]
-		if err := c.decode(ctx, Request{Method: http.MethodGet, Path: all.Next, Header: header}, &page); err != nil {
+		if err := c.DoRequest(ctx, Request{Method: http.MethodGet, Path: all.Next, Header: header}, &page); err != nil {
 			return Page[T]{}, err
 		}
 		if first {
