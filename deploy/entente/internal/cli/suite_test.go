@@ -14,8 +14,9 @@ import (
 // admin is an administrator at the command line of a running suite, and how its
 // commands reach the tenant.
 type admin struct {
-	t     *testing.T
-	flags []string
+	t        *testing.T
+	tenantID string
+	flags    []string
 }
 
 // startSuite starts one with `up`, makes a tenant as its operator does and gets
@@ -48,7 +49,7 @@ func startSuite(t *testing.T) admin {
 	if err := json.Unmarshal([]byte(out), &app); err != nil || status != 0 || app.ClientSecret != "" {
 		t.Fatalf("tenant application: status %d, %q, %q", status, out, errs)
 	}
-	return admin{t, []string{"--data-dir", dir, "--tenant-id", tenant.TenantID, "--client-id", app.AppID, "--client-secret-file", secret}}
+	return admin{t, tenant.TenantID, []string{"--data-dir", dir, "--tenant-id", tenant.TenantID, "--client-id", app.AppID, "--client-secret-file", secret}}
 }
 
 // up runs `entente up` until the test ends, and returns when it is ready.
@@ -122,11 +123,12 @@ func TestAnAdministratorWorksAtTheCommandLine(t *testing.T) {
 	t.Run("domains", s.at(domainsStory))
 	t.Run("bulk", s.at(bulkStory))
 	t.Run("anything else", s.at(graphStory))
+	t.Run("units", s.at(unitStory))
 }
 
 // at binds a part of the story to its own test.
 func (s admin) at(story func(admin)) func(*testing.T) {
-	return func(t *testing.T) { story(admin{t, s.flags}) }
+	return func(t *testing.T) { story(admin{t, s.tenantID, s.flags}) }
 }
 
 func usersStory(s admin) {
@@ -234,4 +236,20 @@ func graphStory(s admin) {
 	}
 	s.refused("Request_ResourceNotFound", "graph", "GET", "/users/nobody@contoso.example")
 	s.refused("status 405", "graph", "DELETE", "/organization")
+}
+
+// The examples of the README that no other part of the story has.
+func unitStory(s admin) {
+	const who = "uma@contoso.example"
+	s.ok("users", "create", "--upn", who, "--name", "Uma")
+	var unit struct{ ID string }
+	if err := json.Unmarshal([]byte(s.ok("graph", "POST", "/directory/administrativeUnits", "--body", `{"displayName":"South"}`)), &unit); err != nil {
+		s.t.Fatal(err)
+	}
+	s.ok("roles", "assign", who, "User Administrator", "--unit", unit.ID)
+	s.shows("User Administrator", "roles", "assignments", "--of", who)
+	s.shows("/administrativeUnits/"+unit.ID, "roles", "assignments", "--of", who)
+	s.ok("graph", "PATCH", "/organization/"+s.tenantID, "--body", `{"privacyProfile":{"contactEmail":"privacy@contoso.example"}}`)
+	s.shows("privacy@contoso.example", "graph", "GET", "/organization/"+s.tenantID)
+	s.ok("graph", "GET", "/users?$filter=endswith(mail,'example')&$count=true", "--header", "ConsistencyLevel=eventual", "--all")
 }
