@@ -26,6 +26,8 @@ type Config struct {
 	// the first of which is the audience of tokens.
 	LoginOrigin string   `env:"LOGIN_ORIGIN" flag:"login-origin" help:"origin of token issuers, for instance https://login.entente.example"`
 	Origins     []string `env:"ORIGINS" flag:"origins" help:"public origins of Graph, the main one first"`
+	// SignInDays is how long the sign-in log is kept (DIR-222).
+	SignInDays int `env:"SIGN_IN_DAYS" flag:"sign-in-days" default:"30" help:"days to keep the sign-in log, 7 to 730"`
 
 	// Clock is for tests; nil is the system's.
 	Clock clock.Clock
@@ -46,6 +48,12 @@ func (c *Config) validate() ([]byte, error) {
 	switch {
 	case c.DSN == "":
 		return nil, errors.New("the database is required (DSN)")
+	case c.SignInDays == 0:
+		c.SignInDays = 30
+	case c.SignInDays < 7 || c.SignInDays > 730:
+		return nil, errors.New("the sign-in log is kept for 7 to 730 days (SIGN_IN_DAYS)")
+	}
+	switch {
 	case len(c.Origins) == 0:
 		return nil, errors.New("the public origins are required (ORIGINS)")
 	case c.LoginOrigin == "":

@@ -138,6 +138,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	pb.RegisterTenantDirectoryServiceServer(r, &api.TenantDirectory{Core: s.core})
 	pb.RegisterExternalUserServiceServer(r, &api.ExternalUsers{Core: s.core})
 	pb.RegisterCredentialServiceServer(r, &api.Credentials{Core: s.core})
+	pb.RegisterSignInServiceServer(r, &api.SignIns{Core: s.core})
 	pb.RegisterDeltaServiceServer(r, &api.Delta{Core: s.core})
 	pb.RegisterChangeFeedServiceServer(r, &api.Feed{Core: s.core, Hints: s.hints})
 	pb.RegisterProvisioningServiceServer(r, &api.Provisioning{Core: s.core})
@@ -163,6 +164,7 @@ func (s *Service) Run(ctx context.Context) error {
 	purger := &jobs.Purger{Store: s.core.Store, Clock: s.cfg.Clock}
 	tenants := &jobs.TenantPurger{Store: s.core.Store, Clock: s.cfg.Clock, Log: s.log}
 	bulk := &jobs.Bulk{Store: s.core.Store, Clock: s.cfg.Clock, Log: s.log, Rows: s.bulk}
+	retention := &jobs.Retention{Store: s.core.Store, Clock: s.cfg.Clock, SignIns: time.Duration(s.cfg.SignInDays) * 24 * time.Hour}
 	members := evaluator.New(s.core.Store, s.cfg.Clock, s.log)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, work := range []func() error{
@@ -192,6 +194,12 @@ func (s *Service) Run(ctx context.Context) error {
 		func() error {
 			return lifecycle.Loop(ctx, s.log, "purge deleted tenants", jobs.TenantsEvery, jobs.TenantsEvery/4, func(ctx context.Context) error {
 				_, err := tenants.RunOnce(ctx)
+				return err
+			})
+		},
+		func() error {
+			return lifecycle.Loop(ctx, s.log, "forget old sign-ins", jobs.Every, time.Minute, func(ctx context.Context) error {
+				_, err := retention.RunOnce(ctx)
 				return err
 			})
 		},

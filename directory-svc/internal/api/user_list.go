@@ -47,9 +47,15 @@ func (s *Users) ListUsers(ctx context.Context, req *pb.ListUsersRequest) (*pb.Li
 	if err != nil {
 		return nil, err
 	}
+	if err := activityFilter(who, req.Query.GetFilter()); err != nil {
+		return nil, err
+	}
 	listing, page, err := s.listing(who, route, req.Query, userDescriptor, columns)
 	if err != nil {
 		return nil, err
+	}
+	if slices.Contains(properties, activityProperty) || mentionsActivity(req.Query.GetFilter()) {
+		listing.Limit = min(listing.Limit, maxActivityPage)
 	}
 	expand, err := expandsManager(req.Query.GetExpand())
 	if err != nil {
@@ -73,6 +79,9 @@ func (s *Users) ListUsers(ctx context.Context, req *pb.ListUsersRequest) (*pb.Li
 		} else {
 			out.Value[i] = convert(userToProto(u, t.InitialDomain))
 		}
+	}
+	if err := s.withActivity(ctx, t.ID, properties, out.Value); err != nil {
+		return nil, err
 	}
 	if expand {
 		if err := s.expandManagers(ctx, who, t, found.Items, out.Value); err != nil {
@@ -174,6 +183,9 @@ func (s *Users) CountUsers(ctx context.Context, req *pb.CountUsersRequest) (*pb.
 		return nil, err
 	}
 	if _, err := access.ListUsers(who, rights(t)); err != nil {
+		return nil, err
+	}
+	if err := activityFilter(who, req.Query.GetFilter()); err != nil {
 		return nil, err
 	}
 	if err := counting(who, req.Query); err != nil {

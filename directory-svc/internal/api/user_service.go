@@ -123,6 +123,9 @@ func (s *Users) GetUser(ctx context.Context, req *pb.GetUserRequest) (*pb.User, 
 	if degree < access.Everything {
 		return out, nil
 	}
+	if err := s.withActivity(ctx, t.ID, properties, []*pb.User{out}); err != nil {
+		return nil, err
+	}
 	return out, s.withExtensions(ctx, t.ID, extensionsAsked(properties), []uuid.UUID{u.ID}, func(_ int, values *structpb.Struct) { out.Extensions = values })
 }
 

@@ -18,6 +18,7 @@ import (
 	"entente.dev/servicekit/pg/pgtest"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 )
 
 var begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -112,25 +113,16 @@ func (f *fixture) settle(e *evaluator.Evaluator) int {
 func (f *fixture) move(n int, department string) {
 	f.t.Helper()
 	f.write(func(tx *store.Tx) error {
-		rows, err := tx.Pgx().Query(f.t.Context(), `update users set department = $2, department_key = $2
-			from (select id from users where tenant_id = $1 and department is distinct from $2 order by id desc limit $3) moved
-			where users.tenant_id = $1 and users.id >= moved.id and users.id <= moved.id returning users.id`, [16]byte(f.home), department, n)
+		rows, err := tx.Pgx().Query(f.t.Context(), "select id from users where tenant_id = $1 and department is distinct from $2 order by id desc limit $3", [16]byte(f.home), department, n)
 		if err != nil {
 			return err
 		}
-		var list []uuid.UUID
-		for rows.Next() {
-			var id [16]byte
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			list = append(list, id)
-		}
-		rows.Close()
+		list, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
 		for _, id := range list {
+			tx.Queue("update users set department = $3, department_key = $3 where tenant_id = $1 and id = $2", [16]byte(f.home), id, department)
 			tx.Change(store.Change{Type: object.User, ID: id, Kind: store.Updated, Properties: []string{"department"}})
 		}
-		return rows.Err()
+		return err
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/user"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/tenant"
@@ -46,6 +47,8 @@ func buildUserQuery() odata.Columns {
 		"proxyAddresses":                  {SQL: "users.proxy_addresses", Items: folded("users.proxy_addresses")},
 		"businessPhones":                  {SQL: "users.business_phones", Items: folded("users.business_phones")},
 		"imAddresses":                     {SQL: "users.im_addresses", Items: folded("users.im_addresses")},
+		"signInActivity/lastSignInDateTime": {SQL: "(select interactive_at from sign_in_activity a where a.tenant_id = users.tenant_id and a.user_id = users.id)",
+			Support: &optionspb.Property{Eq: optionspb.Property_supportDefault, Range: optionspb.Property_supportDefault, Ne: optionspb.Property_supportAdvanced}},
 		"identities": {SQL: "users.identities", Items: &odata.Items{From: "user_identities i",
 			On: "i.tenant_id = users.tenant_id and i.user_id = users.id", Compile: identityFilter}},
 	}
