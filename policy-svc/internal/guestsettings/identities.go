@@ -11,8 +11,8 @@ type ExternalIdentities struct {
 // DefaultExternalIdentities is the policy of a tenant that changed nothing.
 func DefaultExternalIdentities() ExternalIdentities { return ExternalIdentities{MayLeave: true} }
 
-// DataRemoval is allowDeletedIdentitiesDataRemoval, which is reserved and the
-// same everywhere.
+// DataRemoval is allowDeletedIdentitiesDataRemoval, which is reserved: false
+// everywhere, and nothing else is accepted.
 const DataRemoval = false
 
 // Update applies a PATCH. Who keeps people in has to tell them whom to turn
@@ -22,7 +22,7 @@ func (e ExternalIdentities) Update(leave, removal patch.Change[bool], explained 
 	switch {
 	case leave.Clears():
 		return e, notNull(property)
-	case removal.Named && (removal.To == nil || *removal.To != DataRemoval):
+	case removal.Named && (removal.To == nil || *removal.To):
 		return e, invalid("allowDeletedIdentitiesDataRemoval is reserved and cannot be changed.")
 	case !leave.Named:
 		return e, nil
