@@ -24,7 +24,7 @@ type Config struct {
 	// the master key.
 	PageKey string `env:"PAGE_KEY" secret:"true" help:"secret of page tokens, at least 32 bytes, the same in every replica"`
 	// Batch is how many objects are read, decided and written together.
-	Batch int `env:"BATCH" flag:"batch" default:"100" help:"objects that are read, decided and written together, at most 400"`
+	Batch int `env:"BATCH" flag:"batch" default:"250" help:"objects that are read, decided and written together, at most 400"`
 	// Poll is how often a followed change feed is read without a hint.
 	Poll time.Duration `env:"POLL" flag:"poll" default:"1s" help:"pause between readings of a change feed without a hint"`
 	// LeaseLife is how long a job stays with a process that does not answer.
@@ -57,7 +57,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.Batch == 0 {
-		c.Batch = 100
+		c.Batch = 250
 	}
 	return c
 }

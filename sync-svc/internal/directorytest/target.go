@@ -21,6 +21,9 @@ func (d *Directory) ListTargetUsers(_ context.Context, r *directorypb.ListTarget
 		return nil, err
 	}
 	defer d.mu.Unlock()
+	if len(r.GetHomeObjectIds()) > 1000 || len(r.GetAddresses()) > 1000 {
+		return nil, fault.Invalid(errorspb.Reason_INVALID_REQUEST, "At most 1000 users may be asked for.")
+	}
 	response := &directorypb.ListTargetUsersResponse{}
 	for _, u := range t.users {
 		home, object, _ := strings.Cut(u.Home, "/")

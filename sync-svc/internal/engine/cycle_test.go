@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"testing"
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
@@ -345,6 +346,30 @@ func TestA36PurgedInTheTarget(t *testing.T) {
 	w.cycle()
 	if w.target(id) == nil {
 		t.Error("not created anew")
+	}
+}
+
+// A page asks the target for more addresses than one request may hold.
+func TestPendingGuestsAmongManyAddresses(t *testing.T) {
+	w := newWorld(t, nil)
+	var last uuid.UUID
+	for i := range 9 {
+		last = w.assigned(fmt.Sprintf("u%d", i), func(u *directorytest.User) {
+			for k := range 150 {
+				u.User.ProxyAddresses = append(u.User.ProxyAddresses, fmt.Sprintf("smtp:p%d-%d@s.example", i, k))
+			}
+		})
+		guest := fmt.Sprintf("p%d-149@s.example", i)
+		w.dir.AddUser(w.to, guest, func(u *directorytest.User) {
+			u.Invited, u.External, u.User.UserPrincipalName = guest, true, proto.String(fmt.Sprintf("g%d#EXT#@t.example", i))
+		})
+	}
+	w.cycle()
+	if n := w.dir.Count(w.to); n != 9 {
+		t.Errorf("%d users in the target, want the 9 guests", n)
+	}
+	if u := w.target(last); u == nil || u.User.GetExternalUserState() != directorypb.User_Accepted {
+		t.Errorf("the pending guest was not adopted: %+v", u)
 	}
 }
 

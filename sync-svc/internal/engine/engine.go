@@ -66,7 +66,7 @@ type Config struct {
 	Log     *slog.Logger
 	Metrics *Metrics
 	// BatchSize is how many objects are read, decided and written together;
-	// 0 means 100.
+	// 0 means 250.
 	BatchSize int
 	// LeaseLife is how long a lease lasts without renewal; 0 means a minute.
 	LeaseLife time.Duration
@@ -87,7 +87,7 @@ type programKey struct {
 // New builds an engine.
 func New(c Config) *Engine {
 	if c.BatchSize == 0 {
-		c.BatchSize = 100
+		c.BatchSize = 250
 	}
 	if c.LeaseLife == 0 {
 		c.LeaseLife = time.Minute

@@ -169,7 +169,7 @@ func (r *run) decide(ctx context.Context, p *page) error {
 
 // match finds the target objects of those candidates that may have one.
 func (r *run) match(ctx context.Context, list []*candidate) error {
-	request := &directorypb.ListTargetUsersRequest{ResourceTenantId: r.job.Target.String(), HomeTenantId: r.job.Tenant.String()}
+	var ids, invited []string
 	byID := map[string]*candidate{}
 	byAddress := map[string][]*candidate{}
 	for _, c := range list {
@@ -177,39 +177,41 @@ func (r *run) match(ctx context.Context, list []*candidate) error {
 			continue
 		}
 		byID[c.id.String()] = c
-		request.HomeObjectIds = append(request.HomeObjectIds, c.id.String())
-		if c.entitled.Active && !c.link.Managed() && len(request.Addresses) < 990 {
+		ids = append(ids, c.id.String())
+		if c.entitled.Active && !c.link.Managed() {
 			for _, a := range addresses(c.source.GetUser()) {
 				if byAddress[a] == nil {
-					request.Addresses = append(request.Addresses, a)
+					invited = append(invited, a)
 				}
 				byAddress[a] = append(byAddress[a], c)
 			}
 		}
 	}
-	if len(byID) == 0 {
-		return nil
-	}
-	if len(request.Addresses) > 1000 {
-		request.Addresses = request.Addresses[:1000]
-	}
-	response, err := r.Target.ListTargetUsers(ctx, request)
-	if err != nil {
-		return fmt.Errorf("read target users: %w", err)
-	}
-	for _, t := range response.GetUsers() {
-		if t.GetHomeObjectId() != "" {
-			if c := byID[t.GetHomeObjectId()]; c != nil && (c.target == nil || !t.GetDeleted()) {
-				c.target = t
-			}
-			continue
+	for len(ids) > 0 || len(invited) > 0 {
+		n := min(len(invited), mostAddresses)
+		response, err := r.Target.ListTargetUsers(ctx, &directorypb.ListTargetUsersRequest{ResourceTenantId: r.job.Target.String(),
+			HomeTenantId: r.job.Tenant.String(), HomeObjectIds: ids, Addresses: invited[:n]})
+		if err != nil {
+			return fmt.Errorf("read target users: %w", err)
 		}
-		for _, c := range byAddress[lower(t.GetInvitedEmail())] {
-			c.pending = append(c.pending, t)
+		ids, invited = nil, invited[n:]
+		for _, t := range response.GetUsers() {
+			if t.GetHomeObjectId() != "" {
+				if c := byID[t.GetHomeObjectId()]; c != nil && (c.target == nil || !t.GetDeleted()) {
+					c.target = t
+				}
+				continue
+			}
+			for _, c := range byAddress[lower(t.GetInvitedEmail())] {
+				c.pending = append(c.pending, t)
+			}
 		}
 	}
 	return nil
 }
+
+// mostAddresses is how many addresses one request may ask for.
+const mostAddresses = 1000
 
 // plan decides one candidate and computes what is written.
 func (r *run) plan(c *candidate) {
