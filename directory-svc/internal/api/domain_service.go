@@ -376,3 +376,17 @@ func (s *Organizations) move(ctx context.Context, tx *store.Tx, t *store.Tenant,
 	}
 	return property.Refused("id", "The object '%s' uses the domain and cannot be moved; change it first.", l.ID)
 }
+
+// GetVerificationDnsRecord returns the record that proves ownership.
+func (s *Organizations) GetVerificationDnsRecord(ctx context.Context, req *pb.GetVerificationDnsRecordRequest) (*pb.DomainDnsTxtRecord, error) {
+	found, err := s.ListVerificationDnsRecords(ctx, &pb.ListVerificationDnsRecordsRequest{Id: req.Id})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range found.Value {
+		if r.Id == req.RecordId {
+			return r, nil
+		}
+	}
+	return nil, property.NotFound(clip(req.RecordId))
+}

@@ -204,13 +204,7 @@ func (s *Units) GetScopedRoleMember(ctx context.Context, req *pb.GetScopedRoleMe
 		return nil, err
 	}
 	found, err := s.scoped(ctx, t, "scope = ? and id = ?", unit.Scope(u.ID), id)
-	if err == nil && len(found.Value) == 0 {
-		err = property.NotFound(req.MembershipId)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return found.Value[0], nil
+	return one(found, err, req.MembershipId)
 }
 
 // AddScopedRoleMember gives a role over a unit.
@@ -285,4 +279,51 @@ func (s *Units) ListDirectoryRoleScopedMembers(ctx context.Context, req *pb.List
 		return nil, err
 	}
 	return s.scoped(ctx, t, "role_id = ? and scope like ?", r.Template.ID, unit.ScopePrefix+"%")
+}
+
+// one is the only entry of a list of scoped roles.
+func one(found *pb.ListScopedRoleMembersResponse, err error, key string) (*pb.ScopedRoleMembership, error) {
+	if err == nil && len(found.Value) == 0 {
+		err = property.NotFound(clip(key))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found.Value[0], nil
+}
+
+// GetUserScopedRoleMembership returns one role a user holds over a unit.
+func (s *Units) GetUserScopedRoleMembership(ctx context.Context, req *pb.GetScopedRoleMemberRequest) (*pb.ScopedRoleMembership, error) {
+	_, t, err := s.readable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.Store.GetUser(ctx, t.ID, store.ParseUserKey(req.Id), []string{"id"})
+	if err != nil {
+		return nil, err
+	}
+	id, err := objectID(req.MembershipId)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.scoped(ctx, t, "id = ? and principal_id = ? and scope like ?", id, u.ID, unit.ScopePrefix+"%")
+	return one(found, err, req.MembershipId)
+}
+
+// GetDirectoryRoleScopedMember returns one holder of a role over a unit.
+func (s *Units) GetDirectoryRoleScopedMember(ctx context.Context, req *pb.GetScopedRoleMemberRequest) (*pb.ScopedRoleMembership, error) {
+	_, t, err := s.readable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, _, r, err := s.active(ctx, req.Id)
+	if err != nil {
+		return nil, err
+	}
+	id, err := objectID(req.MembershipId)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.scoped(ctx, t, "id = ? and role_id = ? and scope like ?", id, r.Template.ID, unit.ScopePrefix+"%")
+	return one(found, err, req.MembershipId)
 }

@@ -10,6 +10,8 @@ import (
 	"entente.dev/directory-svc/internal/role"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/fault"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -276,4 +278,23 @@ func (s *Roles) DeleteRoleAssignment(ctx context.Context, req *pb.DeleteRoleAssi
 		return nil, err
 	}
 	return &emptypb.Empty{}, nil
+}
+
+func noCustomRoles() error {
+	return fault.Unimplemented(errorspb.Reason_NOT_IMPLEMENTED, "Custom role definitions are not supported by this product.")
+}
+
+// CreateRoleDefinition is refused: there are no custom roles (DIR-168).
+func (s *Roles) CreateRoleDefinition(context.Context, *pb.CreateRoleDefinitionRequest) (*pb.UnifiedRoleDefinition, error) {
+	return nil, noCustomRoles()
+}
+
+// UpdateRoleDefinition is refused: there are no custom roles (DIR-168).
+func (s *Roles) UpdateRoleDefinition(context.Context, *pb.UpdateRoleDefinitionRequest) (*emptypb.Empty, error) {
+	return nil, noCustomRoles()
+}
+
+// DeleteRoleDefinition is refused: there are no custom roles (DIR-168).
+func (s *Roles) DeleteRoleDefinition(context.Context, *pb.DeleteRoleDefinitionRequest) (*emptypb.Empty, error) {
+	return nil, noCustomRoles()
 }

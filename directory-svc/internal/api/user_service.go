@@ -397,3 +397,8 @@ func (s *Users) RevokeSignInSessions(ctx context.Context, req *pb.RevokeSignInSe
 	}
 	return &pb.RevokeSignInSessionsResponse{Value: true}, nil
 }
+
+// AssignLicense is refused: there are no licences here (DIR-220).
+func (s *Users) AssignLicense(context.Context, *pb.AssignLicenseRequest) (*pb.User, error) {
+	return nil, fault.Unimplemented(errorspb.Reason_NOT_IMPLEMENTED, "Licences are not supported by this product.")
+}
