@@ -10,6 +10,7 @@ import (
 	"entente.dev/deploy/bench/internal/report"
 	"entente.dev/deploy/bench/internal/suite"
 	policypb "entente.dev/proto/gen/entente/policy/v1"
+	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // arrivals is how many decisions a second are asked for.
@@ -35,31 +36,57 @@ func (f *fixture) decision() (func(in suite.Tenant) load.Op, error) {
 	}, nil
 }
 
-// measureArrivals asks for decisions at a fixed rate, in a tenant with few
-// partners and in one with many, in turns.
+// arrival is what is asked for at a fixed rate.
+type arrival struct {
+	name   string
+	target string // of its p99
+	op     load.Op
+}
+
+// measureArrivals asks at a fixed rate for decisions, in a tenant with few
+// partners and in one with many, and for an empty answer of the same process,
+// in turns. What an empty answer takes is the machine's share of the others.
 func (f *fixture) measureArrivals(ctx context.Context) error {
+	policy, err := f.suite.Dial("policy", "invitation-svc")
+	if err != nil {
+		return err
+	}
 	decide, err := f.decision()
 	if err != nil {
 		return err
 	}
-	tenants := []suite.Tenant{f.contoso}
+	health, decisions := grpc_health_v1.NewHealthClient(policy), policypb.NewDecisionServiceClient(policy)
+	all := []arrival{
+		{"empty answer", "", func(ctx context.Context, _ int64) error {
+			_, err := health.Check(ctx, &grpc_health_v1.HealthCheckRequest{})
+			return err
+		}},
+		{"policy decision", "≤ 1", decide(f.contoso)},
+		{"decision about an invitation", "≤ 1", func(ctx context.Context, n int64) error {
+			_, err := decisions.CheckInvite(ctx, &policypb.CheckInviteRequest{
+				ResourceTenantId: f.contoso.TenantID, Email: fmt.Sprintf("guest%d@%s", n, f.other.Domain),
+				Inviter: &policypb.Inviter{Kind: "application"},
+			})
+			return err
+		}},
+	}
 	if f.partners > 0 {
 		crowded, err := f.crowd(ctx, f.partners)
 		if err != nil {
 			return fmt.Errorf("make a tenant with %d partners: %w", f.partners, err)
 		}
-		tenants = append(tenants, crowded)
+		all = append(all, arrival{"policy decision, " + spaced(int64(f.partners)) + " partners", "≤ 1", decide(crowded)})
 	}
-	seen := make([]struct{ rate, p50, p99, p999 []float64 }, len(tenants))
+	seen := make([]struct{ rate, p50, p99, p999 []float64 }, len(all))
 	for round := range f.rounds + 1 {
-		for i, t := range tenants {
+		for i, a := range all {
 			length := f.length
 			if round == 0 {
 				length = f.warm()
 			}
-			result, err := load.Open(ctx, arrivals, length, &f.sequence, decide(t))
+			result, err := load.Open(ctx, arrivals, length, &f.sequence, a.op)
 			if err != nil {
-				return fmt.Errorf("policy decision at a fixed rate: %w", err)
+				return fmt.Errorf("%s at a fixed rate: %w", a.name, err)
 			}
 			if round == 0 {
 				continue // what is read for the first time does not count
@@ -72,13 +99,10 @@ func (f *fixture) measureArrivals(ctx context.Context) error {
 		}
 	}
 	for i, s := range seen {
-		name := "policy decision at " + spaced(arrivals) + "/s"
-		if i > 0 {
-			name += ", " + spaced(int64(f.partners)) + " partners"
-		}
+		name := all[i].name + " at " + spaced(arrivals) + "/s"
 		f.fact(name+": answered", "calls/s", "", s.rate...)
 		f.fact(name+": p50", "ms", "", s.p50...)
-		f.fact(name+": p99", "ms", "≤ 1", s.p99...)
+		f.fact(name+": p99", "ms", all[i].target, s.p99...)
 		f.fact(name+": p99.9", "ms", "", s.p999...)
 	}
 	return nil
