@@ -42,6 +42,15 @@ func (h *Held) Due(now time.Time) bool {
 	return j.Watermark == "" || j.Cycle != nil || !now.Before(j.DueAt)
 }
 
+// Next is when a cycle becomes due by itself; zero for a job in quarantine that
+// waits for an administrator.
+func (h *Held) Next() time.Time {
+	if q := h.run.job.Quarantine; q != nil {
+		return q.NextAttempt
+	}
+	return h.run.job.DueAt
+}
+
 // Follow looks for changes since the watermark. It runs a cycle when one of
 // them matters, and else moves the watermark; done is how many objects were
 // evaluated. A job in quarantine does not follow.

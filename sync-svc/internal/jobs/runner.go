@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
@@ -30,7 +31,8 @@ type Config struct {
 	Hints  Hints
 	Clock  clock.Clock
 	Log    *slog.Logger
-	// Poll is how often the feed is read without a hint; 0 means a second.
+	// Poll is how often the feed is read while no hints arrive; 0 means a
+	// second. With hints, and for jobs to claim, a fifth of that is enough.
 	Poll time.Duration
 	// MaxJobs bounds the jobs one process holds; 0 means 256.
 	MaxJobs int
@@ -47,6 +49,11 @@ type Runner struct {
 	held map[uuid.UUID]chan struct{} // by job key: poked when something may have changed
 	wg   sync.WaitGroup
 }
+
+// quiet is how many times longer than Poll a runner waits for what it is told
+// of anyway. It looks by itself because a hint can get lost with the process
+// that owes it.
+const quiet = 5
 
 // NewRunner builds a runner.
 func NewRunner(c Config) *Runner {
@@ -71,7 +78,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		if err := r.claim(ctx); err != nil && ctx.Err() == nil {
 			r.Log.WarnContext(ctx, "jobs not claimed", "error", err)
 		}
-		timer := time.NewTimer(r.Poll)
+		timer := time.NewTimer(quiet * r.Poll)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -135,12 +142,14 @@ func (r *Runner) keep(ctx context.Context, l store.Lease, poke chan struct{}) {
 	defer cancel()
 	wg.Go(func() { r.renew(ctx, l, cancel) })
 	watching := ""
+	var told atomic.Bool // hints arrive
 	pause := time.Duration(0)
 	for {
 		next, watch, err := r.turn(ctx, l)
 		switch {
 		case ctx.Err() != nil:
 			r.release(l)
+			r.Store.Wake() // the runners of other processes
 			return
 		case fault.Is(err, errorspb.Reason_FENCED):
 			log.WarnContext(ctx, "job taken over by another runner")
@@ -154,10 +163,14 @@ func (r *Runner) keep(ctx context.Context, l store.Lease, poke chan struct{}) {
 			return
 		default:
 			pause = 0
+			if !told.Load() {
+				next = min(next, r.Poll)
+			}
 		}
 		if watch != watching && watch != "" {
 			watching = watch
-			wg.Go(func() { r.watch(ctx, l.Tenant.String(), watch, poke) })
+			told.Store(false)
+			wg.Go(func() { r.watch(ctx, l.Tenant.String(), watch, poke, &told) })
 		}
 		timer := time.NewTimer(next)
 		select {
@@ -169,7 +182,8 @@ func (r *Runner) keep(ctx context.Context, l store.Lease, poke chan struct{}) {
 	}
 }
 
-// turn does what is due for a held job and says when to look again; below
+// turn does what is due for a held job and says when to look again where hints
+// tell of changes until then; below
 // zero, the job is not to be held any more.
 func (r *Runner) turn(ctx context.Context, l store.Lease) (next time.Duration, target string, err error) {
 	h, err := r.Engine.Hold(ctx, l)
@@ -190,10 +204,15 @@ func (r *Runner) turn(ctx context.Context, l store.Lease) (next time.Duration, t
 	if errors.Is(err, engine.ErrChanged) {
 		return 0, "", nil // look at it anew at once
 	}
+	target = h.Job().Target.String()
 	if err == nil && h.Job().Quarantine == nil && h.Due(r.Clock.Now()) {
-		return 0, h.Job().Target.String(), nil
+		return 0, target, nil
 	}
-	return r.Poll, h.Job().Target.String(), err
+	next = quiet * r.Poll
+	if left := h.Next().Sub(r.Clock.Now()); left > 0 {
+		next = min(next, left)
+	}
+	return next, target, err
 }
 
 // renew prolongs the lease at a third of its life; when it is lost, the work
@@ -224,16 +243,20 @@ func (r *Runner) release(l store.Lease) {
 	}
 }
 
-// watch pokes the job whenever its source or target has changes. A stream that
-// breaks is opened again; meanwhile the feed is polled.
-func (r *Runner) watch(ctx context.Context, source, target string, poke chan struct{}) {
+// watch pokes the job whenever its source or target has changes; told says
+// whether it would hear of them. A stream that breaks is opened again; meanwhile
+// the feed is polled.
+func (r *Runner) watch(ctx context.Context, source, target string, poke chan struct{}, told *atomic.Bool) {
 	for ctx.Err() == nil {
 		stream, err := r.Hints.WatchChanges(ctx, &directorypb.WatchChangesRequest{TenantIds: []string{source, target}})
 		for err == nil {
 			if _, err = stream.Recv(); err == nil {
+				told.Store(true)
 				signal(poke)
 			}
 		}
+		told.Store(false)
+		signal(poke) // what happened since the last hint is looked for at once
 		timer := time.NewTimer(r.Poll)
 		select {
 		case <-ctx.Done():
