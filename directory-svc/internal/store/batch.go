@@ -31,6 +31,12 @@ const (
 			order by user_principal_name_key limit 1) found`
 )
 
+// inOrder has the rest of the transaction walk an index that has the order
+// asked for, instead of gathering all that matches and sorting it. For a table
+// that the statistics do not know yet the second looks cheaper, whatever the
+// limit.
+const inOrder = "select set_config('enable_sort', 'off', true)"
+
 // freshPlans has the statements of the transaction planned for the tables as
 // they are: prepared plans are kept, and during a first synchronization tables
 // grow from nothing to a hundred thousand rows between two of them.

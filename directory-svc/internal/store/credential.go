@@ -13,16 +13,18 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+const loginUser = `select id from (
+			(select user_id as id, 1 as rank from user_identities where tenant_id = $1 and issuer_key = $3 and issuer_assigned_id_key >= $2 and issuer_assigned_id_key <= $2
+				and live and sign_in_type in (3, 4) order by issuer_assigned_id_key limit 1)
+			union all (select id, 2 from users where tenant_id = $1 and user_principal_name_key >= $2 and user_principal_name_key <= $2 and deleted_at is null
+				order by user_principal_name_key limit 1)) found order by rank limit 1`
+
 // LoginUser finds the live user who signs in by a name: a local identity of
 // the tenant, or else the userPrincipalName (DIR-75); nil for nobody.
 func (tx *Tx) LoginUser(name, initialDomain string) (*user.User, error) {
 	key := odata.Fold(strings.TrimSpace(name))
 	var id [16]byte
-	err := tx.Pgx().QueryRow(tx.Context(), `select id from (
-			(select user_id as id, 1 as rank from user_identities where tenant_id = $1 and issuer_key = $3 and issuer_assigned_id_key >= $2 and issuer_assigned_id_key <= $2
-				and live and sign_in_type in (3, 4) order by issuer_assigned_id_key limit 1)
-			union all (select id, 2 from users where tenant_id = $1 and user_principal_name_key >= $2 and user_principal_name_key <= $2 and deleted_at is null
-				order by user_principal_name_key limit 1)) found order by rank limit 1`,
+	err := tx.Pgx().QueryRow(tx.Context(), loginUser,
 		[16]byte(tx.Tenant), key, odata.Fold(initialDomain)).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil

@@ -19,11 +19,14 @@ var tracked = map[object.Type]struct{ table, live, deleted string }{
 	object.Contact:          {"contacts", "true", "$3::timestamptz is null"},
 }
 
+func liveAfter(t object.Type) string {
+	in := tracked[t]
+	return "select id from " + in.table + " where tenant_id = $1 and id > $2 and " + in.live + " order by id limit $3"
+}
+
 // LiveAfter lists the ids of live objects of a type behind an id, in order.
 func (tx *Tx) LiveAfter(t object.Type, after uuid.UUID, limit int) ([]uuid.UUID, error) {
-	in := tracked[t]
-	rows, err := tx.Pgx().Query(tx.Context(), "select id from "+in.table+" where tenant_id = $1 and id > $2 and "+in.live+" order by id limit $3",
-		[16]byte(tx.Tenant), [16]byte(after), limit)
+	rows, err := tx.Pgx().Query(tx.Context(), liveAfter(t), [16]byte(tx.Tenant), [16]byte(after), limit)
 	if err != nil {
 		return nil, err
 	}

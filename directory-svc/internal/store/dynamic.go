@@ -177,6 +177,7 @@ func (tx *Tx) SaveDynamicState(at Position, evaluated time.Time) {
 // older transaction is still running.
 func (tx *Tx) ChangesAfter(from Position, limit int) (entries []Entry, at Position, behind bool, err error) {
 	var generation uuid.UUID
+	tx.Queue(inOrder)
 	err = tx.Pgx().QueryRow(tx.Context(), `select generation, exists (select from change_log where tenant_id = $1 and xid >= pg_snapshot_xmin(pg_current_snapshot()))
 		from feed_generation`, [16]byte(tx.Tenant)).Scan((*[16]byte)(&generation), &behind)
 	if err != nil {

@@ -79,6 +79,7 @@ func (s *Store) Changes(ctx context.Context, t tenant.ID, from Position, types [
 	batch := &pgx.Batch{}
 	var generation uuid.UUID
 	batch.Queue("select generation from feed_generation").QueryRow(func(row pgx.Row) error { return row.Scan((*[16]byte)(&generation)) })
+	batch.Queue(inOrder)
 	batch.Queue(query+" order by change_log.xid, change_log.seq limit $4", args...).Query(func(rows pgx.Rows) error {
 		var e Entry
 		var id [16]byte

@@ -37,6 +37,7 @@ type Page[T any] struct {
 type source[T any] struct {
 	columns, from, where string
 	args                 []any
+	inOrder              bool // see inOrder
 	// scan reads a row whose last column goes to key, and answers its id.
 	scan func(row scanner, key **string) (T, uuid.UUID, error)
 }
@@ -77,6 +78,9 @@ func page[T any](ctx context.Context, s *Store, t tenant.ID, src source[T], l Li
 		batch.Queue(counted.Numbered(1), counted.Args...).QueryRow(func(row pgx.Row) error { return row.Scan(&out.Count) })
 	}
 	out.Items = make([]T, 0, min(l.Limit, 100))
+	if src.inOrder {
+		batch.Queue(inOrder)
+	}
 	batch.Queue(list.Numbered(1), list.Args...).Query(func(rows pgx.Rows) error {
 		defer rows.Close()
 		var last odata.Position

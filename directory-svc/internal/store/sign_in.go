@@ -121,7 +121,7 @@ func SignInOrder(desc bool) odata.Order {
 	return odata.DefaultOrder("sign_ins.created_at", "sign_ins.id", desc)
 }
 
-var signIns = source[*SignIn]{columns: signInColumns, from: "sign_ins", where: "sign_ins.tenant_id = ?",
+var signIns = source[*SignIn]{columns: signInColumns, from: "sign_ins", where: "sign_ins.tenant_id = ?", inOrder: true,
 	scan: func(row scanner, key **string) (*SignIn, uuid.UUID, error) {
 		s := &SignIn{}
 		err := s.scan(row, key)
@@ -159,13 +159,15 @@ type Activity struct {
 	InteractiveID, NonInteractiveID, SuccessfulID *string
 }
 
+const activitiesOf = `select found.* from unnest($2::uuid[]) wanted (id)
+	cross join lateral (select user_id, interactive_at, interactive_id, non_interactive_at, non_interactive_id, successful_at, successful_id from sign_in_activity a
+		where tenant_id = $1 and a.user_id >= wanted.id and a.user_id <= wanted.id order by a.user_id limit 1) found`
+
 // Activities reads the latest sign-ins of users.
 func (s *Store) Activities(ctx context.Context, t tenant.ID, users []uuid.UUID) (map[uuid.UUID]Activity, error) {
 	out := make(map[uuid.UUID]Activity, len(users))
 	batch := &pgx.Batch{}
-	batch.Queue(`select found.* from unnest($2::uuid[]) wanted (id)
-		cross join lateral (select user_id, interactive_at, interactive_id, non_interactive_at, non_interactive_id, successful_at, successful_id from sign_in_activity a
-			where tenant_id = $1 and a.user_id >= wanted.id and a.user_id <= wanted.id order by a.user_id limit 1) found`, [16]byte(t), ids(users)).Query(func(rows pgx.Rows) error {
+	batch.Queue(activitiesOf, [16]byte(t), ids(users)).Query(func(rows pgx.Rows) error {
 		var id [16]byte
 		var a Activity
 		_, err := pgx.ForEachRow(rows, []any{&id, &a.InteractiveAt, &a.InteractiveID, &a.NonInteractiveAt, &a.NonInteractiveID, &a.SuccessfulAt, &a.SuccessfulID}, func() error {
