@@ -1091,7 +1091,7 @@ const file_entente_directory_v1_administrative_unit_service_proto_rawDesc = "" +
 	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"k\n" +
 	"%ListDirectoryRoleScopedMembersRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
-	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query2\xb55\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query2\xb1;\n" +
 	"\x19AdministrativeUnitService\x12\xf6\x02\n" +
 	"\x18CreateAdministrativeUnit\x125.entente.directory.v1.CreateAdministrativeUnitRequest\x1a(.entente.directory.v1.AdministrativeUnit\"\xf8\x01\x8a\xb2\x19\x97\x01\n" +
 	" AdministrativeUnit.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x92\xb2\x19'\b\xc9\x01\x12\"directory/administrativeUnits/{id}\x82\xd3\xe4\x93\x02+:\x04unit\"#/v1.0/directory/administrativeUnits\x12\xcc\x03\n" +
@@ -1153,7 +1153,15 @@ const file_entente_directory_v1_administrative_unit_service_proto_rawDesc = "" +
 	"\x1dRoleManagement.Read.Directory\n" +
 	"\x12Directory.Read.All\n" +
 	"\x17Directory.ReadWrite.All\n" +
-	"\"RoleManagement.ReadWrite.Directory\x12\x1dRoleManagement.Read.Directory\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\"RoleManagement.ReadWrite.Directory\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02)\x12'/v1.0/directoryRoles/{id}/scopedMembersB\xe6\x01\n" +
+	"\"RoleManagement.ReadWrite.Directory\x12\x1dRoleManagement.Read.Directory\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\"RoleManagement.ReadWrite.Directory\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02)\x12'/v1.0/directoryRoles/{id}/scopedMembers\x12\xb5\x02\n" +
+	"\x1bGetUserScopedRoleMembership\x120.entente.directory.v1.GetScopedRoleMemberRequest\x1a*.entente.directory.v1.ScopedRoleMembership\"\xb7\x01\x8a\xb2\x19x\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x025\x123/v1.0/users/{id}/scopedRoleMemberOf/{membership_id}\x12\xc1\x03\n" +
+	"\x1cGetDirectoryRoleScopedMember\x120.entente.directory.v1.GetScopedRoleMemberRequest\x1a*.entente.directory.v1.ScopedRoleMembership\"\xc2\x02\x8a\xb2\x19\xfe\x01\n" +
+	"\x1dRoleManagement.Read.Directory\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\n" +
+	"\"RoleManagement.ReadWrite.Directory\x12\x1dRoleManagement.Read.Directory\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\"RoleManagement.ReadWrite.Directory\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x029\x127/v1.0/directoryRoles/{id}/scopedMembers/{membership_id}B\xe6\x01\n" +
 	"\x18com.entente.directory.v1B\x1eAdministrativeUnitServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -1232,24 +1240,28 @@ var file_entente_directory_v1_administrative_unit_service_proto_depIdxs = []int3
 	15, // 29: entente.directory.v1.AdministrativeUnitService.RemoveScopedRoleMember:input_type -> entente.directory.v1.RemoveScopedRoleMemberRequest
 	16, // 30: entente.directory.v1.AdministrativeUnitService.ListUserScopedRoleMemberOf:input_type -> entente.directory.v1.ListUserScopedRoleMemberOfRequest
 	17, // 31: entente.directory.v1.AdministrativeUnitService.ListDirectoryRoleScopedMembers:input_type -> entente.directory.v1.ListDirectoryRoleScopedMembersRequest
-	18, // 32: entente.directory.v1.AdministrativeUnitService.CreateAdministrativeUnit:output_type -> entente.directory.v1.AdministrativeUnit
-	2,  // 33: entente.directory.v1.AdministrativeUnitService.ListAdministrativeUnits:output_type -> entente.directory.v1.ListAdministrativeUnitsResponse
-	18, // 34: entente.directory.v1.AdministrativeUnitService.GetAdministrativeUnit:output_type -> entente.directory.v1.AdministrativeUnit
-	24, // 35: entente.directory.v1.AdministrativeUnitService.CountAdministrativeUnits:output_type -> entente.directory.v1.CountResponse
-	25, // 36: entente.directory.v1.AdministrativeUnitService.UpdateAdministrativeUnit:output_type -> google.protobuf.Empty
-	25, // 37: entente.directory.v1.AdministrativeUnitService.DeleteAdministrativeUnit:output_type -> google.protobuf.Empty
-	26, // 38: entente.directory.v1.AdministrativeUnitService.ListAdministrativeUnitMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	27, // 39: entente.directory.v1.AdministrativeUnitService.CreateAdministrativeUnitMember:output_type -> entente.directory.v1.DirectoryObject
-	25, // 40: entente.directory.v1.AdministrativeUnitService.AddAdministrativeUnitMember:output_type -> google.protobuf.Empty
-	25, // 41: entente.directory.v1.AdministrativeUnitService.RemoveAdministrativeUnitMember:output_type -> google.protobuf.Empty
-	12, // 42: entente.directory.v1.AdministrativeUnitService.ListScopedRoleMembers:output_type -> entente.directory.v1.ListScopedRoleMembersResponse
-	23, // 43: entente.directory.v1.AdministrativeUnitService.AddScopedRoleMember:output_type -> entente.directory.v1.ScopedRoleMembership
-	23, // 44: entente.directory.v1.AdministrativeUnitService.GetScopedRoleMember:output_type -> entente.directory.v1.ScopedRoleMembership
-	25, // 45: entente.directory.v1.AdministrativeUnitService.RemoveScopedRoleMember:output_type -> google.protobuf.Empty
-	12, // 46: entente.directory.v1.AdministrativeUnitService.ListUserScopedRoleMemberOf:output_type -> entente.directory.v1.ListScopedRoleMembersResponse
-	12, // 47: entente.directory.v1.AdministrativeUnitService.ListDirectoryRoleScopedMembers:output_type -> entente.directory.v1.ListScopedRoleMembersResponse
-	32, // [32:48] is the sub-list for method output_type
-	16, // [16:32] is the sub-list for method input_type
+	14, // 32: entente.directory.v1.AdministrativeUnitService.GetUserScopedRoleMembership:input_type -> entente.directory.v1.GetScopedRoleMemberRequest
+	14, // 33: entente.directory.v1.AdministrativeUnitService.GetDirectoryRoleScopedMember:input_type -> entente.directory.v1.GetScopedRoleMemberRequest
+	18, // 34: entente.directory.v1.AdministrativeUnitService.CreateAdministrativeUnit:output_type -> entente.directory.v1.AdministrativeUnit
+	2,  // 35: entente.directory.v1.AdministrativeUnitService.ListAdministrativeUnits:output_type -> entente.directory.v1.ListAdministrativeUnitsResponse
+	18, // 36: entente.directory.v1.AdministrativeUnitService.GetAdministrativeUnit:output_type -> entente.directory.v1.AdministrativeUnit
+	24, // 37: entente.directory.v1.AdministrativeUnitService.CountAdministrativeUnits:output_type -> entente.directory.v1.CountResponse
+	25, // 38: entente.directory.v1.AdministrativeUnitService.UpdateAdministrativeUnit:output_type -> google.protobuf.Empty
+	25, // 39: entente.directory.v1.AdministrativeUnitService.DeleteAdministrativeUnit:output_type -> google.protobuf.Empty
+	26, // 40: entente.directory.v1.AdministrativeUnitService.ListAdministrativeUnitMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	27, // 41: entente.directory.v1.AdministrativeUnitService.CreateAdministrativeUnitMember:output_type -> entente.directory.v1.DirectoryObject
+	25, // 42: entente.directory.v1.AdministrativeUnitService.AddAdministrativeUnitMember:output_type -> google.protobuf.Empty
+	25, // 43: entente.directory.v1.AdministrativeUnitService.RemoveAdministrativeUnitMember:output_type -> google.protobuf.Empty
+	12, // 44: entente.directory.v1.AdministrativeUnitService.ListScopedRoleMembers:output_type -> entente.directory.v1.ListScopedRoleMembersResponse
+	23, // 45: entente.directory.v1.AdministrativeUnitService.AddScopedRoleMember:output_type -> entente.directory.v1.ScopedRoleMembership
+	23, // 46: entente.directory.v1.AdministrativeUnitService.GetScopedRoleMember:output_type -> entente.directory.v1.ScopedRoleMembership
+	25, // 47: entente.directory.v1.AdministrativeUnitService.RemoveScopedRoleMember:output_type -> google.protobuf.Empty
+	12, // 48: entente.directory.v1.AdministrativeUnitService.ListUserScopedRoleMemberOf:output_type -> entente.directory.v1.ListScopedRoleMembersResponse
+	12, // 49: entente.directory.v1.AdministrativeUnitService.ListDirectoryRoleScopedMembers:output_type -> entente.directory.v1.ListScopedRoleMembersResponse
+	23, // 50: entente.directory.v1.AdministrativeUnitService.GetUserScopedRoleMembership:output_type -> entente.directory.v1.ScopedRoleMembership
+	23, // 51: entente.directory.v1.AdministrativeUnitService.GetDirectoryRoleScopedMember:output_type -> entente.directory.v1.ScopedRoleMembership
+	34, // [34:52] is the sub-list for method output_type
+	16, // [16:34] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
 	16, // [16:16] is the sub-list for extension extendee
 	0,  // [0:16] is the sub-list for field type_name

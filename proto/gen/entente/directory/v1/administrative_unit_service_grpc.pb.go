@@ -38,6 +38,8 @@ const (
 	AdministrativeUnitService_RemoveScopedRoleMember_FullMethodName         = "/entente.directory.v1.AdministrativeUnitService/RemoveScopedRoleMember"
 	AdministrativeUnitService_ListUserScopedRoleMemberOf_FullMethodName     = "/entente.directory.v1.AdministrativeUnitService/ListUserScopedRoleMemberOf"
 	AdministrativeUnitService_ListDirectoryRoleScopedMembers_FullMethodName = "/entente.directory.v1.AdministrativeUnitService/ListDirectoryRoleScopedMembers"
+	AdministrativeUnitService_GetUserScopedRoleMembership_FullMethodName    = "/entente.directory.v1.AdministrativeUnitService/GetUserScopedRoleMembership"
+	AdministrativeUnitService_GetDirectoryRoleScopedMember_FullMethodName   = "/entente.directory.v1.AdministrativeUnitService/GetDirectoryRoleScopedMember"
 )
 
 // AdministrativeUnitServiceClient is the client API for AdministrativeUnitService service.
@@ -79,6 +81,10 @@ type AdministrativeUnitServiceClient interface {
 	ListUserScopedRoleMemberOf(ctx context.Context, in *ListUserScopedRoleMemberOfRequest, opts ...grpc.CallOption) (*ListScopedRoleMembersResponse, error)
 	// Lists who holds the role over an administrative unit.
 	ListDirectoryRoleScopedMembers(ctx context.Context, in *ListDirectoryRoleScopedMembersRequest, opts ...grpc.CallOption) (*ListScopedRoleMembersResponse, error)
+	// Returns one role the user holds over an administrative unit.
+	GetUserScopedRoleMembership(ctx context.Context, in *GetScopedRoleMemberRequest, opts ...grpc.CallOption) (*ScopedRoleMembership, error)
+	// Returns one holder of the role over an administrative unit.
+	GetDirectoryRoleScopedMember(ctx context.Context, in *GetScopedRoleMemberRequest, opts ...grpc.CallOption) (*ScopedRoleMembership, error)
 }
 
 type administrativeUnitServiceClient struct {
@@ -249,6 +255,26 @@ func (c *administrativeUnitServiceClient) ListDirectoryRoleScopedMembers(ctx con
 	return out, nil
 }
 
+func (c *administrativeUnitServiceClient) GetUserScopedRoleMembership(ctx context.Context, in *GetScopedRoleMemberRequest, opts ...grpc.CallOption) (*ScopedRoleMembership, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ScopedRoleMembership)
+	err := c.cc.Invoke(ctx, AdministrativeUnitService_GetUserScopedRoleMembership_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *administrativeUnitServiceClient) GetDirectoryRoleScopedMember(ctx context.Context, in *GetScopedRoleMemberRequest, opts ...grpc.CallOption) (*ScopedRoleMembership, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ScopedRoleMembership)
+	err := c.cc.Invoke(ctx, AdministrativeUnitService_GetDirectoryRoleScopedMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdministrativeUnitServiceServer is the server API for AdministrativeUnitService service.
 // All implementations must embed UnimplementedAdministrativeUnitServiceServer
 // for forward compatibility.
@@ -288,6 +314,10 @@ type AdministrativeUnitServiceServer interface {
 	ListUserScopedRoleMemberOf(context.Context, *ListUserScopedRoleMemberOfRequest) (*ListScopedRoleMembersResponse, error)
 	// Lists who holds the role over an administrative unit.
 	ListDirectoryRoleScopedMembers(context.Context, *ListDirectoryRoleScopedMembersRequest) (*ListScopedRoleMembersResponse, error)
+	// Returns one role the user holds over an administrative unit.
+	GetUserScopedRoleMembership(context.Context, *GetScopedRoleMemberRequest) (*ScopedRoleMembership, error)
+	// Returns one holder of the role over an administrative unit.
+	GetDirectoryRoleScopedMember(context.Context, *GetScopedRoleMemberRequest) (*ScopedRoleMembership, error)
 	mustEmbedUnimplementedAdministrativeUnitServiceServer()
 }
 
@@ -345,6 +375,12 @@ func (UnimplementedAdministrativeUnitServiceServer) ListUserScopedRoleMemberOf(c
 }
 func (UnimplementedAdministrativeUnitServiceServer) ListDirectoryRoleScopedMembers(context.Context, *ListDirectoryRoleScopedMembersRequest) (*ListScopedRoleMembersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDirectoryRoleScopedMembers not implemented")
+}
+func (UnimplementedAdministrativeUnitServiceServer) GetUserScopedRoleMembership(context.Context, *GetScopedRoleMemberRequest) (*ScopedRoleMembership, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetUserScopedRoleMembership not implemented")
+}
+func (UnimplementedAdministrativeUnitServiceServer) GetDirectoryRoleScopedMember(context.Context, *GetScopedRoleMemberRequest) (*ScopedRoleMembership, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDirectoryRoleScopedMember not implemented")
 }
 func (UnimplementedAdministrativeUnitServiceServer) mustEmbedUnimplementedAdministrativeUnitServiceServer() {
 }
@@ -656,6 +692,42 @@ func _AdministrativeUnitService_ListDirectoryRoleScopedMembers_Handler(srv inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdministrativeUnitService_GetUserScopedRoleMembership_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetScopedRoleMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdministrativeUnitServiceServer).GetUserScopedRoleMembership(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdministrativeUnitService_GetUserScopedRoleMembership_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdministrativeUnitServiceServer).GetUserScopedRoleMembership(ctx, req.(*GetScopedRoleMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdministrativeUnitService_GetDirectoryRoleScopedMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetScopedRoleMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdministrativeUnitServiceServer).GetDirectoryRoleScopedMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdministrativeUnitService_GetDirectoryRoleScopedMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdministrativeUnitServiceServer).GetDirectoryRoleScopedMember(ctx, req.(*GetScopedRoleMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdministrativeUnitService_ServiceDesc is the grpc.ServiceDesc for AdministrativeUnitService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -726,6 +798,14 @@ var AdministrativeUnitService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDirectoryRoleScopedMembers",
 			Handler:    _AdministrativeUnitService_ListDirectoryRoleScopedMembers_Handler,
+		},
+		{
+			MethodName: "GetUserScopedRoleMembership",
+			Handler:    _AdministrativeUnitService_GetUserScopedRoleMembership_Handler,
+		},
+		{
+			MethodName: "GetDirectoryRoleScopedMember",
+			Handler:    _AdministrativeUnitService_GetDirectoryRoleScopedMember_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

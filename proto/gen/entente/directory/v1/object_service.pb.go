@@ -827,7 +827,7 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x1cDeleteDirectoryObjectRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"J\n" +
 	"\x19ListSubscribedSkusRequest\x12-\n" +
-	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query2\xf9@\n" +
+	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query2\xa3A\n" +
 	"\x16DirectoryObjectService\x12\xd0\x03\n" +
 	"\x12GetDirectoryObject\x12/.entente.directory.v1.GetDirectoryObjectRequest\x1a%.entente.directory.v1.DirectoryObject\"\xe1\x02\x8a\xb2\x19\xb9\x02\n" +
 	"\x12Directory.Read.All\n" +
@@ -898,8 +898,8 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x1b\b\xc8\x01\x1a\x16Collection(Edm.String)\x82\xd3\xe4\x93\x02\xe6\x01:\x01*Z':\x01*\"\"/v1.0/users/{id}/checkMemberGroupsZ(:\x01*\"#/v1.0/groups/{id}/checkMemberGroupsZ3:\x01*\"./v1.0/servicePrincipals/{id}/checkMemberGroupsZ*:\x01*\"%/v1.0/contacts/{id}/checkMemberGroups\"-/v1.0/directoryObjects/{id}/checkMemberGroups\x12\xe3\x05\n" +
-	"\x16ListTransitiveMemberOf\x123.entente.directory.v1.ListTransitiveMemberOfRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xdf\x04\x8a\xb2\x19\xa1\x03\n" +
+	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x1b\b\xc8\x01\x1a\x16Collection(Edm.String)\x82\xd3\xe4\x93\x02\xe6\x01:\x01*Z':\x01*\"\"/v1.0/users/{id}/checkMemberGroupsZ(:\x01*\"#/v1.0/groups/{id}/checkMemberGroupsZ3:\x01*\"./v1.0/servicePrincipals/{id}/checkMemberGroupsZ*:\x01*\"%/v1.0/contacts/{id}/checkMemberGroups\"-/v1.0/directoryObjects/{id}/checkMemberGroups\x12\x8d\x06\n" +
+	"\x16ListTransitiveMemberOf\x123.entente.directory.v1.ListTransitiveMemberOfRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\x89\x05\x8a\xb2\x19\xa1\x03\n" +
 	"\x14Application.Read.All\n" +
 	"\x12Directory.Read.All\n" +
 	"\x0eGroup.Read.All\n" +
@@ -908,7 +908,7 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xb2\x01Z%\x12#/v1.0/users/{id}/transitiveMemberOfZ&\x12$/v1.0/groups/{id}/transitiveMemberOfZ1\x12//v1.0/servicePrincipals/{id}/transitiveMemberOf\x12./v1.0/directoryObjects/{id}/transitiveMemberOf\x12\xfe\x05\n" +
+	"\x12User.ReadWrite.All\x12\tUser.Read\x12\x14Application.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x14GroupMember.Read.All\x12\rUser.Read.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xdc\x01Z%\x12#/v1.0/users/{id}/transitiveMemberOfZ&\x12$/v1.0/groups/{id}/transitiveMemberOfZ1\x12//v1.0/servicePrincipals/{id}/transitiveMemberOfZ(\x12&/v1.0/contacts/{id}/transitiveMemberOf\x12./v1.0/directoryObjects/{id}/transitiveMemberOf\x12\xfe\x05\n" +
 	"\x10GetMemberObjects\x12-.entente.directory.v1.GetMemberObjectsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\x8e\x05\x8a\xb2\x19\xa1\x03\n" +
 	"\x14Application.Read.All\n" +
 	"\x12Directory.Read.All\n" +

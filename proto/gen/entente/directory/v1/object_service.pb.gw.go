@@ -1089,6 +1089,59 @@ func local_request_DirectoryObjectService_ListTransitiveMemberOf_3(ctx context.C
 	return msg, metadata, err
 }
 
+var filter_DirectoryObjectService_ListTransitiveMemberOf_4 = &utilities.DoubleArray{Encoding: map[string]int{"id": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
+func request_DirectoryObjectService_ListTransitiveMemberOf_4(ctx context.Context, marshaler runtime.Marshaler, client DirectoryObjectServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListTransitiveMemberOfRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "id")
+	}
+	protoReq.Id, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "id", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_DirectoryObjectService_ListTransitiveMemberOf_4); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ListTransitiveMemberOf(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_DirectoryObjectService_ListTransitiveMemberOf_4(ctx context.Context, marshaler runtime.Marshaler, server DirectoryObjectServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListTransitiveMemberOfRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "id")
+	}
+	protoReq.Id, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "id", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_DirectoryObjectService_ListTransitiveMemberOf_4); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ListTransitiveMemberOf(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_DirectoryObjectService_GetMemberObjects_0(ctx context.Context, marshaler runtime.Marshaler, client DirectoryObjectServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq GetMemberObjectsRequest
@@ -2099,6 +2152,26 @@ func RegisterDirectoryObjectServiceHandlerServer(ctx context.Context, mux *runti
 		}
 		forward_DirectoryObjectService_ListTransitiveMemberOf_3(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_DirectoryObjectService_ListTransitiveMemberOf_4, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/entente.directory.v1.DirectoryObjectService/ListTransitiveMemberOf", runtime.WithHTTPPathPattern("/v1.0/contacts/{id}/transitiveMemberOf"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_DirectoryObjectService_ListTransitiveMemberOf_4(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_DirectoryObjectService_ListTransitiveMemberOf_4(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_DirectoryObjectService_GetMemberObjects_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -2787,6 +2860,23 @@ func RegisterDirectoryObjectServiceHandlerClient(ctx context.Context, mux *runti
 		}
 		forward_DirectoryObjectService_ListTransitiveMemberOf_3(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_DirectoryObjectService_ListTransitiveMemberOf_4, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/entente.directory.v1.DirectoryObjectService/ListTransitiveMemberOf", runtime.WithHTTPPathPattern("/v1.0/contacts/{id}/transitiveMemberOf"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_DirectoryObjectService_ListTransitiveMemberOf_4(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_DirectoryObjectService_ListTransitiveMemberOf_4(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_DirectoryObjectService_GetMemberObjects_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -3019,6 +3109,7 @@ var (
 	pattern_DirectoryObjectService_ListTransitiveMemberOf_1   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1.0", "users", "id", "transitiveMemberOf"}, ""))
 	pattern_DirectoryObjectService_ListTransitiveMemberOf_2   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1.0", "groups", "id", "transitiveMemberOf"}, ""))
 	pattern_DirectoryObjectService_ListTransitiveMemberOf_3   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1.0", "servicePrincipals", "id", "transitiveMemberOf"}, ""))
+	pattern_DirectoryObjectService_ListTransitiveMemberOf_4   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1.0", "contacts", "id", "transitiveMemberOf"}, ""))
 	pattern_DirectoryObjectService_GetMemberObjects_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1.0", "directoryObjects", "id", "getMemberObjects"}, ""))
 	pattern_DirectoryObjectService_GetMemberObjects_1         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1.0", "users", "id", "getMemberObjects"}, ""))
 	pattern_DirectoryObjectService_GetMemberObjects_2         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1.0", "groups", "id", "getMemberObjects"}, ""))
@@ -3058,6 +3149,7 @@ var (
 	forward_DirectoryObjectService_ListTransitiveMemberOf_1   = runtime.ForwardResponseMessage
 	forward_DirectoryObjectService_ListTransitiveMemberOf_2   = runtime.ForwardResponseMessage
 	forward_DirectoryObjectService_ListTransitiveMemberOf_3   = runtime.ForwardResponseMessage
+	forward_DirectoryObjectService_ListTransitiveMemberOf_4   = runtime.ForwardResponseMessage
 	forward_DirectoryObjectService_GetMemberObjects_0         = runtime.ForwardResponseMessage
 	forward_DirectoryObjectService_GetMemberObjects_1         = runtime.ForwardResponseMessage
 	forward_DirectoryObjectService_GetMemberObjects_2         = runtime.ForwardResponseMessage

@@ -1855,6 +1855,61 @@ func (x *ForceDeleteDomainRequest) GetDisableUserAccounts() bool {
 	return false
 }
 
+// Request of GetVerificationDnsRecord.
+type GetVerificationDnsRecordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the domain.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Id of the record.
+	RecordId      string `protobuf:"bytes,2,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetVerificationDnsRecordRequest) Reset() {
+	*x = GetVerificationDnsRecordRequest{}
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetVerificationDnsRecordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetVerificationDnsRecordRequest) ProtoMessage() {}
+
+func (x *GetVerificationDnsRecordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_organization_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetVerificationDnsRecordRequest.ProtoReflect.Descriptor instead.
+func (*GetVerificationDnsRecordRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_organization_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GetVerificationDnsRecordRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetVerificationDnsRecordRequest) GetRecordId() string {
+	if x != nil {
+		return x.RecordId
+	}
+	return ""
+}
+
 var File_entente_directory_v1_organization_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_organization_proto_rawDesc = "" +
@@ -2062,7 +2117,10 @@ const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\x18ForceDeleteDomainRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x127\n" +
 	"\x15disable_user_accounts\x18\x02 \x01(\bH\x00R\x13disableUserAccounts\x88\x01\x01B\x18\n" +
-	"\x16_disable_user_accounts2\x81\"\n" +
+	"\x16_disable_user_accounts\"X\n" +
+	"\x1fGetVerificationDnsRecordRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12 \n" +
+	"\trecord_id\x18\x02 \x01(\tB\x03\xe0A\x02R\brecordId2\xe1$\n" +
 	"\x13OrganizationService\x12\xff\x02\n" +
 	"\x11ListOrganizations\x12..entente.directory.v1.ListOrganizationsRequest\x1a/.entente.directory.v1.ListOrganizationsResponse\"\x88\x02\x8a\xb2\x19\xe9\x01\n" +
 	"\x15Organization.Read.All\n" +
@@ -2105,7 +2163,10 @@ const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\x0fDomain.Read.All\n" +
 	"\x14Domain.ReadWrite.All\x12\x0fDomain.Read.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02)\x12'/v1.0/domains/{id}/domainNameReferences\x12\xeb\x01\n" +
 	"\x11ForceDeleteDomain\x12..entente.directory.v1.ForceDeleteDomainRequest\x1a\x16.google.protobuf.Empty\"\x8d\x01\x8a\xb2\x19`\n" +
-	"\x14Domain.ReadWrite.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1.0/domains/{id}/forceDeleteB\xd9\x01\n" +
+	"\x14Domain.ReadWrite.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1.0/domains/{id}/forceDelete\x12\xdd\x02\n" +
+	"\x18GetVerificationDnsRecord\x125.entente.directory.v1.GetVerificationDnsRecordRequest\x1a(.entente.directory.v1.DomainDnsTxtRecord\"\xdf\x01\x8a\xb2\x19\x9d\x01\n" +
+	"\x0fDomain.Read.All\n" +
+	"\x14Domain.ReadWrite.All\x12\x0fDomain.Read.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x82\xd3\xe4\x93\x027\x125/v1.0/domains/{id}/verificationDnsRecords/{record_id}B\xd9\x01\n" +
 	"\x18com.entente.directory.v1B\x11OrganizationProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -2120,7 +2181,7 @@ func file_entente_directory_v1_organization_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_organization_proto_rawDescData
 }
 
-var file_entente_directory_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_entente_directory_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_entente_directory_v1_organization_proto_goTypes = []any{
 	(*Organization)(nil),                             // 0: entente.directory.v1.Organization
 	(*AssignedPlan)(nil),                             // 1: entente.directory.v1.AssignedPlan
@@ -2148,37 +2209,38 @@ var file_entente_directory_v1_organization_proto_goTypes = []any{
 	(*ListVerificationDnsRecordsResponse)(nil),       // 23: entente.directory.v1.ListVerificationDnsRecordsResponse
 	(*ListDomainNameReferencesRequest)(nil),          // 24: entente.directory.v1.ListDomainNameReferencesRequest
 	(*ForceDeleteDomainRequest)(nil),                 // 25: entente.directory.v1.ForceDeleteDomainRequest
-	(*timestamppb.Timestamp)(nil),                    // 26: google.protobuf.Timestamp
-	(*v1.Query)(nil),                                 // 27: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),                    // 28: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                            // 29: google.protobuf.Empty
-	(*ListDirectoryObjectsResponse)(nil),             // 30: entente.directory.v1.ListDirectoryObjectsResponse
+	(*GetVerificationDnsRecordRequest)(nil),          // 26: entente.directory.v1.GetVerificationDnsRecordRequest
+	(*timestamppb.Timestamp)(nil),                    // 27: google.protobuf.Timestamp
+	(*v1.Query)(nil),                                 // 28: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                    // 29: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                            // 30: google.protobuf.Empty
+	(*ListDirectoryObjectsResponse)(nil),             // 31: entente.directory.v1.ListDirectoryObjectsResponse
 }
 var file_entente_directory_v1_organization_proto_depIdxs = []int32{
-	26, // 0: entente.directory.v1.Organization.deleted_date_time:type_name -> google.protobuf.Timestamp
+	27, // 0: entente.directory.v1.Organization.deleted_date_time:type_name -> google.protobuf.Timestamp
 	1,  // 1: entente.directory.v1.Organization.assigned_plans:type_name -> entente.directory.v1.AssignedPlan
-	26, // 2: entente.directory.v1.Organization.created_date_time:type_name -> google.protobuf.Timestamp
-	26, // 3: entente.directory.v1.Organization.on_premises_last_sync_date_time:type_name -> google.protobuf.Timestamp
+	27, // 2: entente.directory.v1.Organization.created_date_time:type_name -> google.protobuf.Timestamp
+	27, // 3: entente.directory.v1.Organization.on_premises_last_sync_date_time:type_name -> google.protobuf.Timestamp
 	2,  // 4: entente.directory.v1.Organization.privacy_profile:type_name -> entente.directory.v1.PrivacyProfile
 	3,  // 5: entente.directory.v1.Organization.provisioned_plans:type_name -> entente.directory.v1.ProvisionedPlan
 	4,  // 6: entente.directory.v1.Organization.verified_domains:type_name -> entente.directory.v1.VerifiedDomain
-	26, // 7: entente.directory.v1.AssignedPlan.assigned_date_time:type_name -> google.protobuf.Timestamp
+	27, // 7: entente.directory.v1.AssignedPlan.assigned_date_time:type_name -> google.protobuf.Timestamp
 	6,  // 8: entente.directory.v1.Domain.state:type_name -> entente.directory.v1.DomainState
-	26, // 9: entente.directory.v1.DomainState.last_action_date_time:type_name -> google.protobuf.Timestamp
-	27, // 10: entente.directory.v1.ListOrganizationsRequest.query:type_name -> entente.odata.v1.Query
+	27, // 9: entente.directory.v1.DomainState.last_action_date_time:type_name -> google.protobuf.Timestamp
+	28, // 10: entente.directory.v1.ListOrganizationsRequest.query:type_name -> entente.odata.v1.Query
 	0,  // 11: entente.directory.v1.ListOrganizationsResponse.value:type_name -> entente.directory.v1.Organization
-	27, // 12: entente.directory.v1.GetOrganizationRequest.query:type_name -> entente.odata.v1.Query
+	28, // 12: entente.directory.v1.GetOrganizationRequest.query:type_name -> entente.odata.v1.Query
 	0,  // 13: entente.directory.v1.UpdateOrganizationRequest.organization:type_name -> entente.directory.v1.Organization
-	28, // 14: entente.directory.v1.UpdateOrganizationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	27, // 15: entente.directory.v1.ListDomainsRequest.query:type_name -> entente.odata.v1.Query
+	29, // 14: entente.directory.v1.UpdateOrganizationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 15: entente.directory.v1.ListDomainsRequest.query:type_name -> entente.odata.v1.Query
 	5,  // 16: entente.directory.v1.ListDomainsResponse.value:type_name -> entente.directory.v1.Domain
-	27, // 17: entente.directory.v1.GetDomainRequest.query:type_name -> entente.odata.v1.Query
+	28, // 17: entente.directory.v1.GetDomainRequest.query:type_name -> entente.odata.v1.Query
 	5,  // 18: entente.directory.v1.CreateDomainRequest.domain:type_name -> entente.directory.v1.Domain
 	5,  // 19: entente.directory.v1.UpdateDomainRequest.domain:type_name -> entente.directory.v1.Domain
-	28, // 20: entente.directory.v1.UpdateDomainRequest.update_mask:type_name -> google.protobuf.FieldMask
-	27, // 21: entente.directory.v1.ListVerificationDnsRecordsRequest.query:type_name -> entente.odata.v1.Query
+	29, // 20: entente.directory.v1.UpdateDomainRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 21: entente.directory.v1.ListVerificationDnsRecordsRequest.query:type_name -> entente.odata.v1.Query
 	22, // 22: entente.directory.v1.ListVerificationDnsRecordsResponse.value:type_name -> entente.directory.v1.DomainDnsTxtRecord
-	27, // 23: entente.directory.v1.ListDomainNameReferencesRequest.query:type_name -> entente.odata.v1.Query
+	28, // 23: entente.directory.v1.ListDomainNameReferencesRequest.query:type_name -> entente.odata.v1.Query
 	8,  // 24: entente.directory.v1.OrganizationService.ListOrganizations:input_type -> entente.directory.v1.ListOrganizationsRequest
 	10, // 25: entente.directory.v1.OrganizationService.GetOrganization:input_type -> entente.directory.v1.GetOrganizationRequest
 	11, // 26: entente.directory.v1.OrganizationService.UpdateOrganization:input_type -> entente.directory.v1.UpdateOrganizationRequest
@@ -2193,22 +2255,24 @@ var file_entente_directory_v1_organization_proto_depIdxs = []int32{
 	21, // 35: entente.directory.v1.OrganizationService.ListVerificationDnsRecords:input_type -> entente.directory.v1.ListVerificationDnsRecordsRequest
 	24, // 36: entente.directory.v1.OrganizationService.ListDomainNameReferences:input_type -> entente.directory.v1.ListDomainNameReferencesRequest
 	25, // 37: entente.directory.v1.OrganizationService.ForceDeleteDomain:input_type -> entente.directory.v1.ForceDeleteDomainRequest
-	9,  // 38: entente.directory.v1.OrganizationService.ListOrganizations:output_type -> entente.directory.v1.ListOrganizationsResponse
-	0,  // 39: entente.directory.v1.OrganizationService.GetOrganization:output_type -> entente.directory.v1.Organization
-	29, // 40: entente.directory.v1.OrganizationService.UpdateOrganization:output_type -> google.protobuf.Empty
-	13, // 41: entente.directory.v1.OrganizationService.ListDomains:output_type -> entente.directory.v1.ListDomainsResponse
-	5,  // 42: entente.directory.v1.OrganizationService.GetDomain:output_type -> entente.directory.v1.Domain
-	7,  // 43: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:output_type -> entente.directory.v1.TenantInformation
-	7,  // 44: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:output_type -> entente.directory.v1.TenantInformation
-	5,  // 45: entente.directory.v1.OrganizationService.CreateDomain:output_type -> entente.directory.v1.Domain
-	29, // 46: entente.directory.v1.OrganizationService.UpdateDomain:output_type -> google.protobuf.Empty
-	29, // 47: entente.directory.v1.OrganizationService.DeleteDomain:output_type -> google.protobuf.Empty
-	5,  // 48: entente.directory.v1.OrganizationService.VerifyDomainOwnership:output_type -> entente.directory.v1.Domain
-	23, // 49: entente.directory.v1.OrganizationService.ListVerificationDnsRecords:output_type -> entente.directory.v1.ListVerificationDnsRecordsResponse
-	30, // 50: entente.directory.v1.OrganizationService.ListDomainNameReferences:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	29, // 51: entente.directory.v1.OrganizationService.ForceDeleteDomain:output_type -> google.protobuf.Empty
-	38, // [38:52] is the sub-list for method output_type
-	24, // [24:38] is the sub-list for method input_type
+	26, // 38: entente.directory.v1.OrganizationService.GetVerificationDnsRecord:input_type -> entente.directory.v1.GetVerificationDnsRecordRequest
+	9,  // 39: entente.directory.v1.OrganizationService.ListOrganizations:output_type -> entente.directory.v1.ListOrganizationsResponse
+	0,  // 40: entente.directory.v1.OrganizationService.GetOrganization:output_type -> entente.directory.v1.Organization
+	30, // 41: entente.directory.v1.OrganizationService.UpdateOrganization:output_type -> google.protobuf.Empty
+	13, // 42: entente.directory.v1.OrganizationService.ListDomains:output_type -> entente.directory.v1.ListDomainsResponse
+	5,  // 43: entente.directory.v1.OrganizationService.GetDomain:output_type -> entente.directory.v1.Domain
+	7,  // 44: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:output_type -> entente.directory.v1.TenantInformation
+	7,  // 45: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:output_type -> entente.directory.v1.TenantInformation
+	5,  // 46: entente.directory.v1.OrganizationService.CreateDomain:output_type -> entente.directory.v1.Domain
+	30, // 47: entente.directory.v1.OrganizationService.UpdateDomain:output_type -> google.protobuf.Empty
+	30, // 48: entente.directory.v1.OrganizationService.DeleteDomain:output_type -> google.protobuf.Empty
+	5,  // 49: entente.directory.v1.OrganizationService.VerifyDomainOwnership:output_type -> entente.directory.v1.Domain
+	23, // 50: entente.directory.v1.OrganizationService.ListVerificationDnsRecords:output_type -> entente.directory.v1.ListVerificationDnsRecordsResponse
+	31, // 51: entente.directory.v1.OrganizationService.ListDomainNameReferences:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	30, // 52: entente.directory.v1.OrganizationService.ForceDeleteDomain:output_type -> google.protobuf.Empty
+	22, // 53: entente.directory.v1.OrganizationService.GetVerificationDnsRecord:output_type -> entente.directory.v1.DomainDnsTxtRecord
+	39, // [39:54] is the sub-list for method output_type
+	24, // [24:39] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -2239,7 +2303,7 @@ func file_entente_directory_v1_organization_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_organization_proto_rawDesc), len(file_entente_directory_v1_organization_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -36,6 +36,7 @@ const (
 	OrganizationService_ListVerificationDnsRecords_FullMethodName        = "/entente.directory.v1.OrganizationService/ListVerificationDnsRecords"
 	OrganizationService_ListDomainNameReferences_FullMethodName          = "/entente.directory.v1.OrganizationService/ListDomainNameReferences"
 	OrganizationService_ForceDeleteDomain_FullMethodName                 = "/entente.directory.v1.OrganizationService/ForceDeleteDomain"
+	OrganizationService_GetVerificationDnsRecord_FullMethodName          = "/entente.directory.v1.OrganizationService/GetVerificationDnsRecord"
 )
 
 // OrganizationServiceClient is the client API for OrganizationService service.
@@ -73,6 +74,8 @@ type OrganizationServiceClient interface {
 	ListDomainNameReferences(ctx context.Context, in *ListDomainNameReferencesRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
 	// Removes a domain and moves at most 1000 objects to the initial one (DIR-32).
 	ForceDeleteDomain(ctx context.Context, in *ForceDeleteDomainRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Returns one record that proves ownership (DIR-28).
+	GetVerificationDnsRecord(ctx context.Context, in *GetVerificationDnsRecordRequest, opts ...grpc.CallOption) (*DomainDnsTxtRecord, error)
 }
 
 type organizationServiceClient struct {
@@ -223,6 +226,16 @@ func (c *organizationServiceClient) ForceDeleteDomain(ctx context.Context, in *F
 	return out, nil
 }
 
+func (c *organizationServiceClient) GetVerificationDnsRecord(ctx context.Context, in *GetVerificationDnsRecordRequest, opts ...grpc.CallOption) (*DomainDnsTxtRecord, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DomainDnsTxtRecord)
+	err := c.cc.Invoke(ctx, OrganizationService_GetVerificationDnsRecord_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OrganizationServiceServer is the server API for OrganizationService service.
 // All implementations must embed UnimplementedOrganizationServiceServer
 // for forward compatibility.
@@ -258,6 +271,8 @@ type OrganizationServiceServer interface {
 	ListDomainNameReferences(context.Context, *ListDomainNameReferencesRequest) (*ListDirectoryObjectsResponse, error)
 	// Removes a domain and moves at most 1000 objects to the initial one (DIR-32).
 	ForceDeleteDomain(context.Context, *ForceDeleteDomainRequest) (*emptypb.Empty, error)
+	// Returns one record that proves ownership (DIR-28).
+	GetVerificationDnsRecord(context.Context, *GetVerificationDnsRecordRequest) (*DomainDnsTxtRecord, error)
 	mustEmbedUnimplementedOrganizationServiceServer()
 }
 
@@ -309,6 +324,9 @@ func (UnimplementedOrganizationServiceServer) ListDomainNameReferences(context.C
 }
 func (UnimplementedOrganizationServiceServer) ForceDeleteDomain(context.Context, *ForceDeleteDomainRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method ForceDeleteDomain not implemented")
+}
+func (UnimplementedOrganizationServiceServer) GetVerificationDnsRecord(context.Context, *GetVerificationDnsRecordRequest) (*DomainDnsTxtRecord, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetVerificationDnsRecord not implemented")
 }
 func (UnimplementedOrganizationServiceServer) mustEmbedUnimplementedOrganizationServiceServer() {}
 func (UnimplementedOrganizationServiceServer) testEmbeddedByValue()                             {}
@@ -583,6 +601,24 @@ func _OrganizationService_ForceDeleteDomain_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OrganizationService_GetVerificationDnsRecord_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetVerificationDnsRecordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).GetVerificationDnsRecord(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_GetVerificationDnsRecord_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).GetVerificationDnsRecord(ctx, req.(*GetVerificationDnsRecordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OrganizationService_ServiceDesc is the grpc.ServiceDesc for OrganizationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -645,6 +681,10 @@ var OrganizationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ForceDeleteDomain",
 			Handler:    _OrganizationService_ForceDeleteDomain_Handler,
+		},
+		{
+			MethodName: "GetVerificationDnsRecord",
+			Handler:    _OrganizationService_GetVerificationDnsRecord_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

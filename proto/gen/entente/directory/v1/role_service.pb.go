@@ -15,6 +15,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -999,11 +1000,167 @@ func (x *RemoveDirectoryRoleMemberRequest) GetObjectId() string {
 	return ""
 }
 
+// Request of CreateRoleDefinition.
+type CreateRoleDefinitionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The definition.
+	RoleDefinition *UnifiedRoleDefinition `protobuf:"bytes,1,opt,name=role_definition,json=roleDefinition,proto3" json:"role_definition,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CreateRoleDefinitionRequest) Reset() {
+	*x = CreateRoleDefinitionRequest{}
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateRoleDefinitionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateRoleDefinitionRequest) ProtoMessage() {}
+
+func (x *CreateRoleDefinitionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateRoleDefinitionRequest.ProtoReflect.Descriptor instead.
+func (*CreateRoleDefinitionRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_role_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CreateRoleDefinitionRequest) GetRoleDefinition() *UnifiedRoleDefinition {
+	if x != nil {
+		return x.RoleDefinition
+	}
+	return nil
+}
+
+// Request of UpdateRoleDefinition.
+type UpdateRoleDefinitionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// New values of the properties in the mask.
+	RoleDefinition *UnifiedRoleDefinition `protobuf:"bytes,2,opt,name=role_definition,json=roleDefinition,proto3" json:"role_definition,omitempty"`
+	// Properties to change; a path whose field is unset clears the property.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRoleDefinitionRequest) Reset() {
+	*x = UpdateRoleDefinitionRequest{}
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRoleDefinitionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRoleDefinitionRequest) ProtoMessage() {}
+
+func (x *UpdateRoleDefinitionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRoleDefinitionRequest.ProtoReflect.Descriptor instead.
+func (*UpdateRoleDefinitionRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_role_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *UpdateRoleDefinitionRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateRoleDefinitionRequest) GetRoleDefinition() *UnifiedRoleDefinition {
+	if x != nil {
+		return x.RoleDefinition
+	}
+	return nil
+}
+
+func (x *UpdateRoleDefinitionRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// Request of DeleteRoleDefinition.
+type DeleteRoleDefinitionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRoleDefinitionRequest) Reset() {
+	*x = DeleteRoleDefinitionRequest{}
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRoleDefinitionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRoleDefinitionRequest) ProtoMessage() {}
+
+func (x *DeleteRoleDefinitionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_role_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRoleDefinitionRequest.ProtoReflect.Descriptor instead.
+func (*DeleteRoleDefinitionRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_role_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DeleteRoleDefinitionRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 var File_entente_directory_v1_role_service_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_role_service_proto_rawDesc = "" +
 	"\n" +
-	"'entente/directory/v1/role_service.proto\x12\x14entente.directory.v1\x1a!entente/directory/v1/object.proto\x1a\x1fentente/directory/v1/role.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\"R\n" +
+	"'entente/directory/v1/role_service.proto\x12\x14entente.directory.v1\x1a!entente/directory/v1/object.proto\x1a\x1fentente/directory/v1/role.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"R\n" +
 	"!ListDirectoryRoleTemplatesRequest\x12-\n" +
 	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\xf7\x01\n" +
 	"\"ListDirectoryRoleTemplatesResponse\x12A\n" +
@@ -1059,7 +1216,16 @@ const file_entente_directory_v1_role_service_proto_rawDesc = "" +
 	"\treference\x18\x02 \x01(\v2\x1b.entente.odata.v1.ReferenceB\x03\xe0A\x02R\treference\"Y\n" +
 	" RemoveDirectoryRoleMemberRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12 \n" +
-	"\tobject_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bobjectId2\xa24\n" +
+	"\tobject_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bobjectId\"x\n" +
+	"\x1bCreateRoleDefinitionRequest\x12Y\n" +
+	"\x0frole_definition\x18\x01 \x01(\v2+.entente.directory.v1.UnifiedRoleDefinitionB\x03\xe0A\x02R\x0eroleDefinition\"\xc5\x01\n" +
+	"\x1bUpdateRoleDefinitionRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12T\n" +
+	"\x0frole_definition\x18\x02 \x01(\v2+.entente.directory.v1.UnifiedRoleDefinitionR\x0eroleDefinition\x12;\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"2\n" +
+	"\x1bDeleteRoleDefinitionRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\xb7=\n" +
 	"\vRoleService\x12\xeb\x03\n" +
 	"\x1aListDirectoryRoleTemplates\x127.entente.directory.v1.ListDirectoryRoleTemplatesRequest\x1a8.entente.directory.v1.ListDirectoryRoleTemplatesResponse\"\xd9\x02\x8a\xb2\x19\xb0\x02\n" +
 	"\x1dRoleManagement.Read.Directory\n" +
@@ -1129,7 +1295,16 @@ const file_entente_directory_v1_role_service_proto_rawDesc = "" +
 	"\x12Directory.Read.All\x12\x1dRoleManagement.Read.Directory\x12\x12Directory.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02?\x12=/v1.0/roleManagement/directory/roleAssignments/{id}/principal\x12\xd4\x02\n" +
 	"\x1fGetRoleAssignmentRoleDefinition\x12..entente.directory.v1.GetRoleAssignmentRequest\x1a+.entente.directory.v1.UnifiedRoleDefinition\"\xd3\x01\x8a\xb2\x19\x84\x01\n" +
 	"\x1dRoleManagement.Read.Directory\n" +
-	"\x12Directory.Read.All\x12\x1dRoleManagement.Read.Directory\x12\x12Directory.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02D\x12B/v1.0/roleManagement/directory/roleAssignments/{id}/roleDefinitionB\xd8\x01\n" +
+	"\x12Directory.Read.All\x12\x1dRoleManagement.Read.Directory\x12\x12Directory.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02D\x12B/v1.0/roleManagement/directory/roleAssignments/{id}/roleDefinition\x12\x99\x03\n" +
+	"\x14CreateRoleDefinition\x121.entente.directory.v1.CreateRoleDefinitionRequest\x1a+.entente.directory.v1.UnifiedRoleDefinition\"\xa0\x02\x8a\xb2\x19\xcd\x01\n" +
+	"\"RoleManagement.ReadWrite.Directory\n" +
+	"\x17Directory.ReadWrite.All\x12\"RoleManagement.ReadWrite.Directory\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x92\xb2\x19\x03\b\xc9\x01\x82\xd3\xe4\x93\x02A:\x0frole_definition\"./v1.0/roleManagement/directory/roleDefinitions\x12\x82\x03\n" +
+	"\x14UpdateRoleDefinition\x121.entente.directory.v1.UpdateRoleDefinitionRequest\x1a\x16.google.protobuf.Empty\"\x9e\x02\x8a\xb2\x19\xcd\x01\n" +
+	"\"RoleManagement.ReadWrite.Directory\n" +
+	"\x17Directory.ReadWrite.All\x12\"RoleManagement.ReadWrite.Directory\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x02F:\x0frole_definition23/v1.0/roleManagement/directory/roleDefinitions/{id}\x12\xf1\x02\n" +
+	"\x14DeleteRoleDefinition\x121.entente.directory.v1.DeleteRoleDefinitionRequest\x1a\x16.google.protobuf.Empty\"\x8d\x02\x8a\xb2\x19\xcd\x01\n" +
+	"\"RoleManagement.ReadWrite.Directory\n" +
+	"\x17Directory.ReadWrite.All\x12\"RoleManagement.ReadWrite.Directory\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x025*3/v1.0/roleManagement/directory/roleDefinitions/{id}B\xd8\x01\n" +
 	"\x18com.entente.directory.v1B\x10RoleServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -1144,7 +1319,7 @@ func file_entente_directory_v1_role_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_role_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_role_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_entente_directory_v1_role_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_entente_directory_v1_role_service_proto_goTypes = []any{
 	(*ListDirectoryRoleTemplatesRequest)(nil),  // 0: entente.directory.v1.ListDirectoryRoleTemplatesRequest
 	(*ListDirectoryRoleTemplatesResponse)(nil), // 1: entente.directory.v1.ListDirectoryRoleTemplatesResponse
@@ -1164,70 +1339,83 @@ var file_entente_directory_v1_role_service_proto_goTypes = []any{
 	(*ListDirectoryRoleMembersRequest)(nil),    // 15: entente.directory.v1.ListDirectoryRoleMembersRequest
 	(*AddDirectoryRoleMemberRequest)(nil),      // 16: entente.directory.v1.AddDirectoryRoleMemberRequest
 	(*RemoveDirectoryRoleMemberRequest)(nil),   // 17: entente.directory.v1.RemoveDirectoryRoleMemberRequest
-	(*v1.Query)(nil),                           // 18: entente.odata.v1.Query
-	(*DirectoryRoleTemplate)(nil),              // 19: entente.directory.v1.DirectoryRoleTemplate
-	(*DirectoryRole)(nil),                      // 20: entente.directory.v1.DirectoryRole
-	(*UnifiedRoleDefinition)(nil),              // 21: entente.directory.v1.UnifiedRoleDefinition
-	(*UnifiedRoleAssignment)(nil),              // 22: entente.directory.v1.UnifiedRoleAssignment
-	(*v1.Reference)(nil),                       // 23: entente.odata.v1.Reference
-	(*emptypb.Empty)(nil),                      // 24: google.protobuf.Empty
-	(*ListDirectoryObjectsResponse)(nil),       // 25: entente.directory.v1.ListDirectoryObjectsResponse
-	(*DirectoryObject)(nil),                    // 26: entente.directory.v1.DirectoryObject
+	(*CreateRoleDefinitionRequest)(nil),        // 18: entente.directory.v1.CreateRoleDefinitionRequest
+	(*UpdateRoleDefinitionRequest)(nil),        // 19: entente.directory.v1.UpdateRoleDefinitionRequest
+	(*DeleteRoleDefinitionRequest)(nil),        // 20: entente.directory.v1.DeleteRoleDefinitionRequest
+	(*v1.Query)(nil),                           // 21: entente.odata.v1.Query
+	(*DirectoryRoleTemplate)(nil),              // 22: entente.directory.v1.DirectoryRoleTemplate
+	(*DirectoryRole)(nil),                      // 23: entente.directory.v1.DirectoryRole
+	(*UnifiedRoleDefinition)(nil),              // 24: entente.directory.v1.UnifiedRoleDefinition
+	(*UnifiedRoleAssignment)(nil),              // 25: entente.directory.v1.UnifiedRoleAssignment
+	(*v1.Reference)(nil),                       // 26: entente.odata.v1.Reference
+	(*fieldmaskpb.FieldMask)(nil),              // 27: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                      // 28: google.protobuf.Empty
+	(*ListDirectoryObjectsResponse)(nil),       // 29: entente.directory.v1.ListDirectoryObjectsResponse
+	(*DirectoryObject)(nil),                    // 30: entente.directory.v1.DirectoryObject
 }
 var file_entente_directory_v1_role_service_proto_depIdxs = []int32{
-	18, // 0: entente.directory.v1.ListDirectoryRoleTemplatesRequest.query:type_name -> entente.odata.v1.Query
-	19, // 1: entente.directory.v1.ListDirectoryRoleTemplatesResponse.value:type_name -> entente.directory.v1.DirectoryRoleTemplate
-	18, // 2: entente.directory.v1.ListDirectoryRolesRequest.query:type_name -> entente.odata.v1.Query
-	20, // 3: entente.directory.v1.ListDirectoryRolesResponse.value:type_name -> entente.directory.v1.DirectoryRole
-	18, // 4: entente.directory.v1.ListRoleDefinitionsRequest.query:type_name -> entente.odata.v1.Query
-	21, // 5: entente.directory.v1.ListRoleDefinitionsResponse.value:type_name -> entente.directory.v1.UnifiedRoleDefinition
-	18, // 6: entente.directory.v1.ListRoleAssignmentsRequest.query:type_name -> entente.odata.v1.Query
-	22, // 7: entente.directory.v1.ListRoleAssignmentsResponse.value:type_name -> entente.directory.v1.UnifiedRoleAssignment
-	18, // 8: entente.directory.v1.GetDirectoryRoleTemplateRequest.query:type_name -> entente.odata.v1.Query
-	18, // 9: entente.directory.v1.GetDirectoryRoleRequest.query:type_name -> entente.odata.v1.Query
-	18, // 10: entente.directory.v1.GetRoleDefinitionRequest.query:type_name -> entente.odata.v1.Query
-	18, // 11: entente.directory.v1.GetRoleAssignmentRequest.query:type_name -> entente.odata.v1.Query
-	20, // 12: entente.directory.v1.ActivateDirectoryRoleRequest.role:type_name -> entente.directory.v1.DirectoryRole
-	22, // 13: entente.directory.v1.CreateRoleAssignmentRequest.role_assignment:type_name -> entente.directory.v1.UnifiedRoleAssignment
-	18, // 14: entente.directory.v1.ListDirectoryRoleMembersRequest.query:type_name -> entente.odata.v1.Query
-	23, // 15: entente.directory.v1.AddDirectoryRoleMemberRequest.reference:type_name -> entente.odata.v1.Reference
-	0,  // 16: entente.directory.v1.RoleService.ListDirectoryRoleTemplates:input_type -> entente.directory.v1.ListDirectoryRoleTemplatesRequest
-	8,  // 17: entente.directory.v1.RoleService.GetDirectoryRoleTemplate:input_type -> entente.directory.v1.GetDirectoryRoleTemplateRequest
-	2,  // 18: entente.directory.v1.RoleService.ListDirectoryRoles:input_type -> entente.directory.v1.ListDirectoryRolesRequest
-	9,  // 19: entente.directory.v1.RoleService.GetDirectoryRole:input_type -> entente.directory.v1.GetDirectoryRoleRequest
-	12, // 20: entente.directory.v1.RoleService.ActivateDirectoryRole:input_type -> entente.directory.v1.ActivateDirectoryRoleRequest
-	4,  // 21: entente.directory.v1.RoleService.ListRoleDefinitions:input_type -> entente.directory.v1.ListRoleDefinitionsRequest
-	10, // 22: entente.directory.v1.RoleService.GetRoleDefinition:input_type -> entente.directory.v1.GetRoleDefinitionRequest
-	13, // 23: entente.directory.v1.RoleService.CreateRoleAssignment:input_type -> entente.directory.v1.CreateRoleAssignmentRequest
-	6,  // 24: entente.directory.v1.RoleService.ListRoleAssignments:input_type -> entente.directory.v1.ListRoleAssignmentsRequest
-	11, // 25: entente.directory.v1.RoleService.GetRoleAssignment:input_type -> entente.directory.v1.GetRoleAssignmentRequest
-	14, // 26: entente.directory.v1.RoleService.DeleteRoleAssignment:input_type -> entente.directory.v1.DeleteRoleAssignmentRequest
-	15, // 27: entente.directory.v1.RoleService.ListDirectoryRoleMembers:input_type -> entente.directory.v1.ListDirectoryRoleMembersRequest
-	16, // 28: entente.directory.v1.RoleService.AddDirectoryRoleMember:input_type -> entente.directory.v1.AddDirectoryRoleMemberRequest
-	17, // 29: entente.directory.v1.RoleService.RemoveDirectoryRoleMember:input_type -> entente.directory.v1.RemoveDirectoryRoleMemberRequest
-	11, // 30: entente.directory.v1.RoleService.GetRoleAssignmentPrincipal:input_type -> entente.directory.v1.GetRoleAssignmentRequest
-	11, // 31: entente.directory.v1.RoleService.GetRoleAssignmentRoleDefinition:input_type -> entente.directory.v1.GetRoleAssignmentRequest
-	1,  // 32: entente.directory.v1.RoleService.ListDirectoryRoleTemplates:output_type -> entente.directory.v1.ListDirectoryRoleTemplatesResponse
-	19, // 33: entente.directory.v1.RoleService.GetDirectoryRoleTemplate:output_type -> entente.directory.v1.DirectoryRoleTemplate
-	3,  // 34: entente.directory.v1.RoleService.ListDirectoryRoles:output_type -> entente.directory.v1.ListDirectoryRolesResponse
-	20, // 35: entente.directory.v1.RoleService.GetDirectoryRole:output_type -> entente.directory.v1.DirectoryRole
-	20, // 36: entente.directory.v1.RoleService.ActivateDirectoryRole:output_type -> entente.directory.v1.DirectoryRole
-	5,  // 37: entente.directory.v1.RoleService.ListRoleDefinitions:output_type -> entente.directory.v1.ListRoleDefinitionsResponse
-	21, // 38: entente.directory.v1.RoleService.GetRoleDefinition:output_type -> entente.directory.v1.UnifiedRoleDefinition
-	22, // 39: entente.directory.v1.RoleService.CreateRoleAssignment:output_type -> entente.directory.v1.UnifiedRoleAssignment
-	7,  // 40: entente.directory.v1.RoleService.ListRoleAssignments:output_type -> entente.directory.v1.ListRoleAssignmentsResponse
-	22, // 41: entente.directory.v1.RoleService.GetRoleAssignment:output_type -> entente.directory.v1.UnifiedRoleAssignment
-	24, // 42: entente.directory.v1.RoleService.DeleteRoleAssignment:output_type -> google.protobuf.Empty
-	25, // 43: entente.directory.v1.RoleService.ListDirectoryRoleMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	24, // 44: entente.directory.v1.RoleService.AddDirectoryRoleMember:output_type -> google.protobuf.Empty
-	24, // 45: entente.directory.v1.RoleService.RemoveDirectoryRoleMember:output_type -> google.protobuf.Empty
-	26, // 46: entente.directory.v1.RoleService.GetRoleAssignmentPrincipal:output_type -> entente.directory.v1.DirectoryObject
-	21, // 47: entente.directory.v1.RoleService.GetRoleAssignmentRoleDefinition:output_type -> entente.directory.v1.UnifiedRoleDefinition
-	32, // [32:48] is the sub-list for method output_type
-	16, // [16:32] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	21, // 0: entente.directory.v1.ListDirectoryRoleTemplatesRequest.query:type_name -> entente.odata.v1.Query
+	22, // 1: entente.directory.v1.ListDirectoryRoleTemplatesResponse.value:type_name -> entente.directory.v1.DirectoryRoleTemplate
+	21, // 2: entente.directory.v1.ListDirectoryRolesRequest.query:type_name -> entente.odata.v1.Query
+	23, // 3: entente.directory.v1.ListDirectoryRolesResponse.value:type_name -> entente.directory.v1.DirectoryRole
+	21, // 4: entente.directory.v1.ListRoleDefinitionsRequest.query:type_name -> entente.odata.v1.Query
+	24, // 5: entente.directory.v1.ListRoleDefinitionsResponse.value:type_name -> entente.directory.v1.UnifiedRoleDefinition
+	21, // 6: entente.directory.v1.ListRoleAssignmentsRequest.query:type_name -> entente.odata.v1.Query
+	25, // 7: entente.directory.v1.ListRoleAssignmentsResponse.value:type_name -> entente.directory.v1.UnifiedRoleAssignment
+	21, // 8: entente.directory.v1.GetDirectoryRoleTemplateRequest.query:type_name -> entente.odata.v1.Query
+	21, // 9: entente.directory.v1.GetDirectoryRoleRequest.query:type_name -> entente.odata.v1.Query
+	21, // 10: entente.directory.v1.GetRoleDefinitionRequest.query:type_name -> entente.odata.v1.Query
+	21, // 11: entente.directory.v1.GetRoleAssignmentRequest.query:type_name -> entente.odata.v1.Query
+	23, // 12: entente.directory.v1.ActivateDirectoryRoleRequest.role:type_name -> entente.directory.v1.DirectoryRole
+	25, // 13: entente.directory.v1.CreateRoleAssignmentRequest.role_assignment:type_name -> entente.directory.v1.UnifiedRoleAssignment
+	21, // 14: entente.directory.v1.ListDirectoryRoleMembersRequest.query:type_name -> entente.odata.v1.Query
+	26, // 15: entente.directory.v1.AddDirectoryRoleMemberRequest.reference:type_name -> entente.odata.v1.Reference
+	24, // 16: entente.directory.v1.CreateRoleDefinitionRequest.role_definition:type_name -> entente.directory.v1.UnifiedRoleDefinition
+	24, // 17: entente.directory.v1.UpdateRoleDefinitionRequest.role_definition:type_name -> entente.directory.v1.UnifiedRoleDefinition
+	27, // 18: entente.directory.v1.UpdateRoleDefinitionRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 19: entente.directory.v1.RoleService.ListDirectoryRoleTemplates:input_type -> entente.directory.v1.ListDirectoryRoleTemplatesRequest
+	8,  // 20: entente.directory.v1.RoleService.GetDirectoryRoleTemplate:input_type -> entente.directory.v1.GetDirectoryRoleTemplateRequest
+	2,  // 21: entente.directory.v1.RoleService.ListDirectoryRoles:input_type -> entente.directory.v1.ListDirectoryRolesRequest
+	9,  // 22: entente.directory.v1.RoleService.GetDirectoryRole:input_type -> entente.directory.v1.GetDirectoryRoleRequest
+	12, // 23: entente.directory.v1.RoleService.ActivateDirectoryRole:input_type -> entente.directory.v1.ActivateDirectoryRoleRequest
+	4,  // 24: entente.directory.v1.RoleService.ListRoleDefinitions:input_type -> entente.directory.v1.ListRoleDefinitionsRequest
+	10, // 25: entente.directory.v1.RoleService.GetRoleDefinition:input_type -> entente.directory.v1.GetRoleDefinitionRequest
+	13, // 26: entente.directory.v1.RoleService.CreateRoleAssignment:input_type -> entente.directory.v1.CreateRoleAssignmentRequest
+	6,  // 27: entente.directory.v1.RoleService.ListRoleAssignments:input_type -> entente.directory.v1.ListRoleAssignmentsRequest
+	11, // 28: entente.directory.v1.RoleService.GetRoleAssignment:input_type -> entente.directory.v1.GetRoleAssignmentRequest
+	14, // 29: entente.directory.v1.RoleService.DeleteRoleAssignment:input_type -> entente.directory.v1.DeleteRoleAssignmentRequest
+	15, // 30: entente.directory.v1.RoleService.ListDirectoryRoleMembers:input_type -> entente.directory.v1.ListDirectoryRoleMembersRequest
+	16, // 31: entente.directory.v1.RoleService.AddDirectoryRoleMember:input_type -> entente.directory.v1.AddDirectoryRoleMemberRequest
+	17, // 32: entente.directory.v1.RoleService.RemoveDirectoryRoleMember:input_type -> entente.directory.v1.RemoveDirectoryRoleMemberRequest
+	11, // 33: entente.directory.v1.RoleService.GetRoleAssignmentPrincipal:input_type -> entente.directory.v1.GetRoleAssignmentRequest
+	11, // 34: entente.directory.v1.RoleService.GetRoleAssignmentRoleDefinition:input_type -> entente.directory.v1.GetRoleAssignmentRequest
+	18, // 35: entente.directory.v1.RoleService.CreateRoleDefinition:input_type -> entente.directory.v1.CreateRoleDefinitionRequest
+	19, // 36: entente.directory.v1.RoleService.UpdateRoleDefinition:input_type -> entente.directory.v1.UpdateRoleDefinitionRequest
+	20, // 37: entente.directory.v1.RoleService.DeleteRoleDefinition:input_type -> entente.directory.v1.DeleteRoleDefinitionRequest
+	1,  // 38: entente.directory.v1.RoleService.ListDirectoryRoleTemplates:output_type -> entente.directory.v1.ListDirectoryRoleTemplatesResponse
+	22, // 39: entente.directory.v1.RoleService.GetDirectoryRoleTemplate:output_type -> entente.directory.v1.DirectoryRoleTemplate
+	3,  // 40: entente.directory.v1.RoleService.ListDirectoryRoles:output_type -> entente.directory.v1.ListDirectoryRolesResponse
+	23, // 41: entente.directory.v1.RoleService.GetDirectoryRole:output_type -> entente.directory.v1.DirectoryRole
+	23, // 42: entente.directory.v1.RoleService.ActivateDirectoryRole:output_type -> entente.directory.v1.DirectoryRole
+	5,  // 43: entente.directory.v1.RoleService.ListRoleDefinitions:output_type -> entente.directory.v1.ListRoleDefinitionsResponse
+	24, // 44: entente.directory.v1.RoleService.GetRoleDefinition:output_type -> entente.directory.v1.UnifiedRoleDefinition
+	25, // 45: entente.directory.v1.RoleService.CreateRoleAssignment:output_type -> entente.directory.v1.UnifiedRoleAssignment
+	7,  // 46: entente.directory.v1.RoleService.ListRoleAssignments:output_type -> entente.directory.v1.ListRoleAssignmentsResponse
+	25, // 47: entente.directory.v1.RoleService.GetRoleAssignment:output_type -> entente.directory.v1.UnifiedRoleAssignment
+	28, // 48: entente.directory.v1.RoleService.DeleteRoleAssignment:output_type -> google.protobuf.Empty
+	29, // 49: entente.directory.v1.RoleService.ListDirectoryRoleMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	28, // 50: entente.directory.v1.RoleService.AddDirectoryRoleMember:output_type -> google.protobuf.Empty
+	28, // 51: entente.directory.v1.RoleService.RemoveDirectoryRoleMember:output_type -> google.protobuf.Empty
+	30, // 52: entente.directory.v1.RoleService.GetRoleAssignmentPrincipal:output_type -> entente.directory.v1.DirectoryObject
+	24, // 53: entente.directory.v1.RoleService.GetRoleAssignmentRoleDefinition:output_type -> entente.directory.v1.UnifiedRoleDefinition
+	24, // 54: entente.directory.v1.RoleService.CreateRoleDefinition:output_type -> entente.directory.v1.UnifiedRoleDefinition
+	28, // 55: entente.directory.v1.RoleService.UpdateRoleDefinition:output_type -> google.protobuf.Empty
+	28, // 56: entente.directory.v1.RoleService.DeleteRoleDefinition:output_type -> google.protobuf.Empty
+	38, // [38:57] is the sub-list for method output_type
+	19, // [19:38] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_role_service_proto_init() }
@@ -1247,7 +1435,7 @@ func file_entente_directory_v1_role_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_role_service_proto_rawDesc), len(file_entente_directory_v1_role_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,6 +38,9 @@ const (
 	RoleService_RemoveDirectoryRoleMember_FullMethodName       = "/entente.directory.v1.RoleService/RemoveDirectoryRoleMember"
 	RoleService_GetRoleAssignmentPrincipal_FullMethodName      = "/entente.directory.v1.RoleService/GetRoleAssignmentPrincipal"
 	RoleService_GetRoleAssignmentRoleDefinition_FullMethodName = "/entente.directory.v1.RoleService/GetRoleAssignmentRoleDefinition"
+	RoleService_CreateRoleDefinition_FullMethodName            = "/entente.directory.v1.RoleService/CreateRoleDefinition"
+	RoleService_UpdateRoleDefinition_FullMethodName            = "/entente.directory.v1.RoleService/UpdateRoleDefinition"
+	RoleService_DeleteRoleDefinition_FullMethodName            = "/entente.directory.v1.RoleService/DeleteRoleDefinition"
 )
 
 // RoleServiceClient is the client API for RoleService service.
@@ -78,6 +81,12 @@ type RoleServiceClient interface {
 	GetRoleAssignmentPrincipal(ctx context.Context, in *GetRoleAssignmentRequest, opts ...grpc.CallOption) (*DirectoryObject, error)
 	// Returns the role of an assignment.
 	GetRoleAssignmentRoleDefinition(ctx context.Context, in *GetRoleAssignmentRequest, opts ...grpc.CallOption) (*UnifiedRoleDefinition, error)
+	// Not implemented: there are no custom roles (DIR-168).
+	CreateRoleDefinition(ctx context.Context, in *CreateRoleDefinitionRequest, opts ...grpc.CallOption) (*UnifiedRoleDefinition, error)
+	// Not implemented: there are no custom roles (DIR-168).
+	UpdateRoleDefinition(ctx context.Context, in *UpdateRoleDefinitionRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Not implemented: there are no custom roles (DIR-168).
+	DeleteRoleDefinition(ctx context.Context, in *DeleteRoleDefinitionRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
 type roleServiceClient struct {
@@ -248,6 +257,36 @@ func (c *roleServiceClient) GetRoleAssignmentRoleDefinition(ctx context.Context,
 	return out, nil
 }
 
+func (c *roleServiceClient) CreateRoleDefinition(ctx context.Context, in *CreateRoleDefinitionRequest, opts ...grpc.CallOption) (*UnifiedRoleDefinition, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnifiedRoleDefinition)
+	err := c.cc.Invoke(ctx, RoleService_CreateRoleDefinition_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) UpdateRoleDefinition(ctx context.Context, in *UpdateRoleDefinitionRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, RoleService_UpdateRoleDefinition_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) DeleteRoleDefinition(ctx context.Context, in *DeleteRoleDefinitionRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, RoleService_DeleteRoleDefinition_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RoleServiceServer is the server API for RoleService service.
 // All implementations must embed UnimplementedRoleServiceServer
 // for forward compatibility.
@@ -286,6 +325,12 @@ type RoleServiceServer interface {
 	GetRoleAssignmentPrincipal(context.Context, *GetRoleAssignmentRequest) (*DirectoryObject, error)
 	// Returns the role of an assignment.
 	GetRoleAssignmentRoleDefinition(context.Context, *GetRoleAssignmentRequest) (*UnifiedRoleDefinition, error)
+	// Not implemented: there are no custom roles (DIR-168).
+	CreateRoleDefinition(context.Context, *CreateRoleDefinitionRequest) (*UnifiedRoleDefinition, error)
+	// Not implemented: there are no custom roles (DIR-168).
+	UpdateRoleDefinition(context.Context, *UpdateRoleDefinitionRequest) (*emptypb.Empty, error)
+	// Not implemented: there are no custom roles (DIR-168).
+	DeleteRoleDefinition(context.Context, *DeleteRoleDefinitionRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedRoleServiceServer()
 }
 
@@ -343,6 +388,15 @@ func (UnimplementedRoleServiceServer) GetRoleAssignmentPrincipal(context.Context
 }
 func (UnimplementedRoleServiceServer) GetRoleAssignmentRoleDefinition(context.Context, *GetRoleAssignmentRequest) (*UnifiedRoleDefinition, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRoleAssignmentRoleDefinition not implemented")
+}
+func (UnimplementedRoleServiceServer) CreateRoleDefinition(context.Context, *CreateRoleDefinitionRequest) (*UnifiedRoleDefinition, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateRoleDefinition not implemented")
+}
+func (UnimplementedRoleServiceServer) UpdateRoleDefinition(context.Context, *UpdateRoleDefinitionRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateRoleDefinition not implemented")
+}
+func (UnimplementedRoleServiceServer) DeleteRoleDefinition(context.Context, *DeleteRoleDefinitionRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteRoleDefinition not implemented")
 }
 func (UnimplementedRoleServiceServer) mustEmbedUnimplementedRoleServiceServer() {}
 func (UnimplementedRoleServiceServer) testEmbeddedByValue()                     {}
@@ -653,6 +707,60 @@ func _RoleService_GetRoleAssignmentRoleDefinition_Handler(srv interface{}, ctx c
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RoleService_CreateRoleDefinition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateRoleDefinitionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).CreateRoleDefinition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_CreateRoleDefinition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).CreateRoleDefinition(ctx, req.(*CreateRoleDefinitionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_UpdateRoleDefinition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateRoleDefinitionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).UpdateRoleDefinition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_UpdateRoleDefinition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).UpdateRoleDefinition(ctx, req.(*UpdateRoleDefinitionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_DeleteRoleDefinition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteRoleDefinitionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).DeleteRoleDefinition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_DeleteRoleDefinition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).DeleteRoleDefinition(ctx, req.(*DeleteRoleDefinitionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RoleService_ServiceDesc is the grpc.ServiceDesc for RoleService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -723,6 +831,18 @@ var RoleService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRoleAssignmentRoleDefinition",
 			Handler:    _RoleService_GetRoleAssignmentRoleDefinition_Handler,
+		},
+		{
+			MethodName: "CreateRoleDefinition",
+			Handler:    _RoleService_CreateRoleDefinition_Handler,
+		},
+		{
+			MethodName: "UpdateRoleDefinition",
+			Handler:    _RoleService_UpdateRoleDefinition_Handler,
+		},
+		{
+			MethodName: "DeleteRoleDefinition",
+			Handler:    _RoleService_DeleteRoleDefinition_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

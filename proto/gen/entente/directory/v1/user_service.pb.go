@@ -817,6 +817,52 @@ func (x *RevokeSignInSessionsResponse) GetValue() bool {
 	return false
 }
 
+// Request of AssignLicense.
+type AssignLicenseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id or user principal name.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignLicenseRequest) Reset() {
+	*x = AssignLicenseRequest{}
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignLicenseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignLicenseRequest) ProtoMessage() {}
+
+func (x *AssignLicenseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_user_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignLicenseRequest.ProtoReflect.Descriptor instead.
+func (*AssignLicenseRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_user_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AssignLicenseRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 var File_entente_directory_v1_user_service_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_user_service_proto_rawDesc = "" +
@@ -864,7 +910,9 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x1bRevokeSignInSessionsRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"4\n" +
 	"\x1cRevokeSignInSessionsResponse\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\bR\x05value2\xbf'\n" +
+	"\x05value\x18\x01 \x01(\bR\x05value\"+\n" +
+	"\x14AssignLicenseRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\x84*\n" +
 	"\vUserService\x12\xba\x02\n" +
 	"\n" +
 	"CreateUser\x12'.entente.directory.v1.CreateUserRequest\x1a\x1a.entente.directory.v1.User\"\xe6\x01\x8a\xb2\x19\xb5\x01\n" +
@@ -938,7 +986,11 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x14RevokeSignInSessions\x121.entente.directory.v1.RevokeSignInSessionsRequest\x1a2.entente.directory.v1.RevokeSignInSessionsResponse\"\xdf\x01\x8a\xb2\x19\xaa\x01\n" +
 	"\x17User.RevokeSessions.All\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x17User.RevokeSessions.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1.0/users/{id}/revokeSignInSessionsB\xd8\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x17User.RevokeSessions.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1.0/users/{id}/revokeSignInSessions\x12\xc2\x02\n" +
+	"\rAssignLicense\x12*.entente.directory.v1.AssignLicenseRequest\x1a\x1a.entente.directory.v1.User\"\xe8\x01\x8a\xb2\x19\xba\x01\n" +
+	"\x1fLicenseAssignment.ReadWrite.All\n" +
+	"\x17Directory.ReadWrite.All\n" +
+	"\x12User.ReadWrite.All\x12\x1fLicenseAssignment.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1.0/users/{id}/assignLicenseB\xd8\x01\n" +
 	"\x18com.entente.directory.v1B\x10UserServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (
@@ -953,7 +1005,7 @@ func file_entente_directory_v1_user_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_user_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_entente_directory_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_entente_directory_v1_user_service_proto_goTypes = []any{
 	(*CreateUserRequest)(nil),            // 0: entente.directory.v1.CreateUserRequest
 	(*ListUsersRequest)(nil),             // 1: entente.directory.v1.ListUsersRequest
@@ -970,27 +1022,28 @@ var file_entente_directory_v1_user_service_proto_goTypes = []any{
 	(*RemoveSponsorRequest)(nil),         // 12: entente.directory.v1.RemoveSponsorRequest
 	(*RevokeSignInSessionsRequest)(nil),  // 13: entente.directory.v1.RevokeSignInSessionsRequest
 	(*RevokeSignInSessionsResponse)(nil), // 14: entente.directory.v1.RevokeSignInSessionsResponse
-	(*User)(nil),                         // 15: entente.directory.v1.User
-	(*v1.Query)(nil),                     // 16: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),        // 17: google.protobuf.FieldMask
-	(*v1.Reference)(nil),                 // 18: entente.odata.v1.Reference
-	(*CountResponse)(nil),                // 19: entente.directory.v1.CountResponse
-	(*emptypb.Empty)(nil),                // 20: google.protobuf.Empty
-	(*DirectoryObject)(nil),              // 21: entente.directory.v1.DirectoryObject
-	(*ListDirectoryObjectsResponse)(nil), // 22: entente.directory.v1.ListDirectoryObjectsResponse
+	(*AssignLicenseRequest)(nil),         // 15: entente.directory.v1.AssignLicenseRequest
+	(*User)(nil),                         // 16: entente.directory.v1.User
+	(*v1.Query)(nil),                     // 17: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),        // 18: google.protobuf.FieldMask
+	(*v1.Reference)(nil),                 // 19: entente.odata.v1.Reference
+	(*CountResponse)(nil),                // 20: entente.directory.v1.CountResponse
+	(*emptypb.Empty)(nil),                // 21: google.protobuf.Empty
+	(*DirectoryObject)(nil),              // 22: entente.directory.v1.DirectoryObject
+	(*ListDirectoryObjectsResponse)(nil), // 23: entente.directory.v1.ListDirectoryObjectsResponse
 }
 var file_entente_directory_v1_user_service_proto_depIdxs = []int32{
-	15, // 0: entente.directory.v1.CreateUserRequest.user:type_name -> entente.directory.v1.User
-	16, // 1: entente.directory.v1.ListUsersRequest.query:type_name -> entente.odata.v1.Query
-	15, // 2: entente.directory.v1.ListUsersResponse.value:type_name -> entente.directory.v1.User
-	16, // 3: entente.directory.v1.GetUserRequest.query:type_name -> entente.odata.v1.Query
-	16, // 4: entente.directory.v1.CountUsersRequest.query:type_name -> entente.odata.v1.Query
-	15, // 5: entente.directory.v1.UpdateUserRequest.user:type_name -> entente.directory.v1.User
-	17, // 6: entente.directory.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	16, // 7: entente.directory.v1.GetManagerRequest.query:type_name -> entente.odata.v1.Query
-	18, // 8: entente.directory.v1.SetManagerRequest.reference:type_name -> entente.odata.v1.Reference
-	16, // 9: entente.directory.v1.ListUserRelationRequest.query:type_name -> entente.odata.v1.Query
-	18, // 10: entente.directory.v1.AddSponsorRequest.reference:type_name -> entente.odata.v1.Reference
+	16, // 0: entente.directory.v1.CreateUserRequest.user:type_name -> entente.directory.v1.User
+	17, // 1: entente.directory.v1.ListUsersRequest.query:type_name -> entente.odata.v1.Query
+	16, // 2: entente.directory.v1.ListUsersResponse.value:type_name -> entente.directory.v1.User
+	17, // 3: entente.directory.v1.GetUserRequest.query:type_name -> entente.odata.v1.Query
+	17, // 4: entente.directory.v1.CountUsersRequest.query:type_name -> entente.odata.v1.Query
+	16, // 5: entente.directory.v1.UpdateUserRequest.user:type_name -> entente.directory.v1.User
+	18, // 6: entente.directory.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	17, // 7: entente.directory.v1.GetManagerRequest.query:type_name -> entente.odata.v1.Query
+	19, // 8: entente.directory.v1.SetManagerRequest.reference:type_name -> entente.odata.v1.Reference
+	17, // 9: entente.directory.v1.ListUserRelationRequest.query:type_name -> entente.odata.v1.Query
+	19, // 10: entente.directory.v1.AddSponsorRequest.reference:type_name -> entente.odata.v1.Reference
 	0,  // 11: entente.directory.v1.UserService.CreateUser:input_type -> entente.directory.v1.CreateUserRequest
 	1,  // 12: entente.directory.v1.UserService.ListUsers:input_type -> entente.directory.v1.ListUsersRequest
 	3,  // 13: entente.directory.v1.UserService.GetUser:input_type -> entente.directory.v1.GetUserRequest
@@ -1007,24 +1060,26 @@ var file_entente_directory_v1_user_service_proto_depIdxs = []int32{
 	11, // 24: entente.directory.v1.UserService.AddSponsor:input_type -> entente.directory.v1.AddSponsorRequest
 	12, // 25: entente.directory.v1.UserService.RemoveSponsor:input_type -> entente.directory.v1.RemoveSponsorRequest
 	13, // 26: entente.directory.v1.UserService.RevokeSignInSessions:input_type -> entente.directory.v1.RevokeSignInSessionsRequest
-	15, // 27: entente.directory.v1.UserService.CreateUser:output_type -> entente.directory.v1.User
-	2,  // 28: entente.directory.v1.UserService.ListUsers:output_type -> entente.directory.v1.ListUsersResponse
-	15, // 29: entente.directory.v1.UserService.GetUser:output_type -> entente.directory.v1.User
-	19, // 30: entente.directory.v1.UserService.CountUsers:output_type -> entente.directory.v1.CountResponse
-	20, // 31: entente.directory.v1.UserService.UpdateUser:output_type -> google.protobuf.Empty
-	20, // 32: entente.directory.v1.UserService.DeleteUser:output_type -> google.protobuf.Empty
-	21, // 33: entente.directory.v1.UserService.GetManager:output_type -> entente.directory.v1.DirectoryObject
-	20, // 34: entente.directory.v1.UserService.SetManager:output_type -> google.protobuf.Empty
-	20, // 35: entente.directory.v1.UserService.RemoveManager:output_type -> google.protobuf.Empty
-	22, // 36: entente.directory.v1.UserService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	22, // 37: entente.directory.v1.UserService.ListDirectReports:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	22, // 38: entente.directory.v1.UserService.ListOwnedObjects:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	22, // 39: entente.directory.v1.UserService.ListSponsors:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	20, // 40: entente.directory.v1.UserService.AddSponsor:output_type -> google.protobuf.Empty
-	20, // 41: entente.directory.v1.UserService.RemoveSponsor:output_type -> google.protobuf.Empty
-	14, // 42: entente.directory.v1.UserService.RevokeSignInSessions:output_type -> entente.directory.v1.RevokeSignInSessionsResponse
-	27, // [27:43] is the sub-list for method output_type
-	11, // [11:27] is the sub-list for method input_type
+	15, // 27: entente.directory.v1.UserService.AssignLicense:input_type -> entente.directory.v1.AssignLicenseRequest
+	16, // 28: entente.directory.v1.UserService.CreateUser:output_type -> entente.directory.v1.User
+	2,  // 29: entente.directory.v1.UserService.ListUsers:output_type -> entente.directory.v1.ListUsersResponse
+	16, // 30: entente.directory.v1.UserService.GetUser:output_type -> entente.directory.v1.User
+	20, // 31: entente.directory.v1.UserService.CountUsers:output_type -> entente.directory.v1.CountResponse
+	21, // 32: entente.directory.v1.UserService.UpdateUser:output_type -> google.protobuf.Empty
+	21, // 33: entente.directory.v1.UserService.DeleteUser:output_type -> google.protobuf.Empty
+	22, // 34: entente.directory.v1.UserService.GetManager:output_type -> entente.directory.v1.DirectoryObject
+	21, // 35: entente.directory.v1.UserService.SetManager:output_type -> google.protobuf.Empty
+	21, // 36: entente.directory.v1.UserService.RemoveManager:output_type -> google.protobuf.Empty
+	23, // 37: entente.directory.v1.UserService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	23, // 38: entente.directory.v1.UserService.ListDirectReports:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	23, // 39: entente.directory.v1.UserService.ListOwnedObjects:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	23, // 40: entente.directory.v1.UserService.ListSponsors:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	21, // 41: entente.directory.v1.UserService.AddSponsor:output_type -> google.protobuf.Empty
+	21, // 42: entente.directory.v1.UserService.RemoveSponsor:output_type -> google.protobuf.Empty
+	14, // 43: entente.directory.v1.UserService.RevokeSignInSessions:output_type -> entente.directory.v1.RevokeSignInSessionsResponse
+	16, // 44: entente.directory.v1.UserService.AssignLicense:output_type -> entente.directory.v1.User
+	28, // [28:45] is the sub-list for method output_type
+	11, // [11:28] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
 	11, // [11:11] is the sub-list for extension extendee
 	0,  // [0:11] is the sub-list for field type_name
@@ -1044,7 +1099,7 @@ func file_entente_directory_v1_user_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_user_service_proto_rawDesc), len(file_entente_directory_v1_user_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,6 +38,7 @@ const (
 	UserService_AddSponsor_FullMethodName           = "/entente.directory.v1.UserService/AddSponsor"
 	UserService_RemoveSponsor_FullMethodName        = "/entente.directory.v1.UserService/RemoveSponsor"
 	UserService_RevokeSignInSessions_FullMethodName = "/entente.directory.v1.UserService/RevokeSignInSessions"
+	UserService_AssignLicense_FullMethodName        = "/entente.directory.v1.UserService/AssignLicense"
 )
 
 // UserServiceClient is the client API for UserService service.
@@ -81,6 +82,8 @@ type UserServiceClient interface {
 	RemoveSponsor(ctx context.Context, in *RemoveSponsorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Ends every session and refresh token of the user (DIR-54).
 	RevokeSignInSessions(ctx context.Context, in *RevokeSignInSessionsRequest, opts ...grpc.CallOption) (*RevokeSignInSessionsResponse, error)
+	// Not implemented: there are no licences here (DIR-220).
+	AssignLicense(ctx context.Context, in *AssignLicenseRequest, opts ...grpc.CallOption) (*User, error)
 }
 
 type userServiceClient struct {
@@ -251,6 +254,16 @@ func (c *userServiceClient) RevokeSignInSessions(ctx context.Context, in *Revoke
 	return out, nil
 }
 
+func (c *userServiceClient) AssignLicense(ctx context.Context, in *AssignLicenseRequest, opts ...grpc.CallOption) (*User, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(User)
+	err := c.cc.Invoke(ctx, UserService_AssignLicense_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UserServiceServer is the server API for UserService service.
 // All implementations must embed UnimplementedUserServiceServer
 // for forward compatibility.
@@ -292,6 +305,8 @@ type UserServiceServer interface {
 	RemoveSponsor(context.Context, *RemoveSponsorRequest) (*emptypb.Empty, error)
 	// Ends every session and refresh token of the user (DIR-54).
 	RevokeSignInSessions(context.Context, *RevokeSignInSessionsRequest) (*RevokeSignInSessionsResponse, error)
+	// Not implemented: there are no licences here (DIR-220).
+	AssignLicense(context.Context, *AssignLicenseRequest) (*User, error)
 	mustEmbedUnimplementedUserServiceServer()
 }
 
@@ -349,6 +364,9 @@ func (UnimplementedUserServiceServer) RemoveSponsor(context.Context, *RemoveSpon
 }
 func (UnimplementedUserServiceServer) RevokeSignInSessions(context.Context, *RevokeSignInSessionsRequest) (*RevokeSignInSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeSignInSessions not implemented")
+}
+func (UnimplementedUserServiceServer) AssignLicense(context.Context, *AssignLicenseRequest) (*User, error) {
+	return nil, status.Error(codes.Unimplemented, "method AssignLicense not implemented")
 }
 func (UnimplementedUserServiceServer) mustEmbedUnimplementedUserServiceServer() {}
 func (UnimplementedUserServiceServer) testEmbeddedByValue()                     {}
@@ -659,6 +677,24 @@ func _UserService_RevokeSignInSessions_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_AssignLicense_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AssignLicenseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).AssignLicense(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_AssignLicense_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).AssignLicense(ctx, req.(*AssignLicenseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UserService_ServiceDesc is the grpc.ServiceDesc for UserService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -729,6 +765,10 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevokeSignInSessions",
 			Handler:    _UserService_RevokeSignInSessions_Handler,
+		},
+		{
+			MethodName: "AssignLicense",
+			Handler:    _UserService_AssignLicense_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
