@@ -264,3 +264,28 @@ func TestDynamicUnits(t *testing.T) {
 	h.patch(ann.Id, &pb.User{Department: ptr("HR")}, "department")
 	eventually(t, "ann is out", members(0))
 }
+
+func TestDynamicGroupsByExtension(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	ann, bob := h.user("ann"), h.user("bob")
+	app, err := pb.NewApplicationServiceClient(h.gateway).CreateApplication(h.ctx, &pb.CreateApplicationRequest{Application: &pb.Application{DisplayName: ptr("HR")}})
+	h.must(err)
+	name := h.define(app, "costCenter", "String", false).GetName()
+	h.must(h.setExtension(ann.Id, name, "77"))
+	rule := "user." + strings.Replace(name, "costCenter", "COSTCENTER", 1) + ` -eq "77"`
+	g := h.dynamicGroup("center", rule)
+	h.becomes(g.Id, ann)
+	h.upToDate(g.Id)
+	h.must(h.setExtension(bob.Id, name, "77"))
+	h.must(h.setExtension(ann.Id, name, "78"))
+	h.becomes(g.Id, bob)
+	got, err := h.groups().EvaluateDynamicMembership(h.ctx, &pb.EvaluateDynamicMembershipRequest{Id: g.Id, MemberId: bob.Id})
+	if err != nil || !got.MembershipRuleEvaluationResult {
+		t.Errorf("%v %v", got, err)
+	}
+	bad := "unknown"
+	_, err = h.groups().CreateGroup(h.ctx, &pb.CreateGroupRequest{Group: &pb.Group{DisplayName: &bad, MailEnabled: ptr(false), MailNickname: &bad, SecurityEnabled: ptr(true),
+		GroupTypes: []string{"DynamicMembership"}, MembershipRule: ptr(strings.Replace(rule, "COSTCENTER", "other", 1))}})
+	wantReason(t, err, errorspb.Reason_PROPERTY_INVALID)
+}

@@ -141,8 +141,12 @@ func (s *Groups) EvaluateDynamicMembership(ctx context.Context, req *pb.Evaluate
 		if err != nil {
 			return err
 		}
+		extensions, err := tx.ExtensionTexts([]uuid.UUID{u.ID}, h.Rule.Extensions())
+		if err != nil {
+			return err
+		}
 		out.MembershipRule = *text
-		out.MembershipRuleEvaluationResult = h.Holds(dynamic.Subject{User: u, Groups: groups[u.ID]}, s.now())
+		out.MembershipRuleEvaluationResult = h.Holds(dynamic.Subject{User: u, Groups: groups[u.ID], Extensions: extensions[u.ID]}, s.now())
 		return nil
 	})
 	return out, err

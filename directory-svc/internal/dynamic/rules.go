@@ -76,7 +76,7 @@ func NewHolder(id uuid.UUID, t object.Type, text string) (*Holder, error) {
 // Asks reports whether a change of one of the properties can alter who
 // belongs to the holder.
 func (h *Holder) Asks(properties []string) bool {
-	return slices.ContainsFunc(properties, func(p string) bool { return h.asks[p] })
+	return slices.ContainsFunc(properties, func(p string) bool { return h.asks[fold(p)] })
 }
 
 // Properties are the properties of users that the rule reads.

@@ -42,8 +42,21 @@ func UserProperty(p rule.Property) string {
 	if strings.HasPrefix(string(p), extensionAttribute) {
 		return "onPremisesExtensionAttributes"
 	}
-	return string(p)
+	return fold(string(p))
 }
+
+// fold is the form in which names of extensions compare; all other names are
+// spelled in one way.
+func fold(name string) string {
+	if lower := strings.ToLower(name); IsExtension(lower) {
+		return lower
+	}
+	return name
+}
+
+// IsExtension tells the folded name of a directory extension from that of a
+// property.
+func IsExtension(name string) bool { return strings.HasPrefix(name, "extension_") }
 
 var texts = func() map[rule.Property]func(*user.User) *string {
 	out := map[rule.Property]func(*user.User) *string{

@@ -2,6 +2,7 @@ package evaluator
 
 import (
 	"slices"
+	"strings"
 
 	"entente.dev/directory-svc/internal/dynamic"
 	"entente.dev/directory-svc/internal/store"
@@ -75,6 +76,17 @@ func (r *rules) sources() []uuid.UUID {
 	return out
 }
 
+// extensions are the names of all directory extensions that rules ask about.
+func (r *rules) extensions() []string {
+	var out []string
+	for name, asking := range r.asking {
+		if dynamic.IsExtension(name) && len(asking) > 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // concern is why a user is to be weighed anew.
 type concern struct {
 	all        bool // everything about the user
@@ -84,6 +96,9 @@ type concern struct {
 
 func (c *concern) add(properties []string) {
 	for _, p := range properties {
+		if lower := strings.ToLower(p); dynamic.IsExtension(lower) {
+			p = lower
+		}
 		if !slices.Contains(c.properties, p) {
 			c.properties = append(c.properties, p)
 		}

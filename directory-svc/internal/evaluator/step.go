@@ -287,11 +287,18 @@ func (s *step) subjects(users []*user.User) (map[uuid.UUID]dynamic.Subject, erro
 		list[i] = u.ID
 	}
 	groups, err := s.tx.GroupsHolding(list, s.rules.sources())
+	if err != nil {
+		return nil, err
+	}
+	extensions, err := s.tx.ExtensionTexts(list, s.rules.extensions())
+	if err != nil {
+		return nil, err
+	}
 	out := make(map[uuid.UUID]dynamic.Subject, len(users))
 	for _, u := range users {
-		out[u.ID] = dynamic.Subject{User: u, Groups: groups[u.ID]}
+		out[u.ID] = dynamic.Subject{User: u, Groups: groups[u.ID], Extensions: extensions[u.ID]}
 	}
-	return out, err
+	return out, nil
 }
 
 // move is who comes into a group or unit and who goes.

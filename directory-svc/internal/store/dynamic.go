@@ -8,6 +8,7 @@ import (
 
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/user"
+	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -246,6 +247,39 @@ func (tx *Tx) GroupsHolding(users, groups []uuid.UUID) (map[uuid.UUID][]uuid.UUI
 		return nil
 	})
 	return out, err
+}
+
+// ExtensionTexts reads what users have in single text extensions, by the
+// folded whole names.
+func (tx *Tx) ExtensionTexts(users []uuid.UUID, names []string) (map[uuid.UUID]map[string]string, error) {
+	if len(users) == 0 || len(names) == 0 {
+		return nil, nil
+	}
+	definitions, err := tx.ExtensionsNamed(names)
+	if err != nil {
+		return nil, err
+	}
+	nameOf, list := make(map[uuid.UUID]string, len(definitions)), make([]uuid.UUID, 0, len(definitions))
+	for _, d := range definitions {
+		if d.DataType == "String" && !d.MultiValued {
+			nameOf[d.ID] = odata.Fold(d.Name)
+			list = append(list, d.ID)
+		}
+	}
+	values, err := tx.ExtensionValues(users, list)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[uuid.UUID]map[string]string, len(values))
+	for id, held := range values {
+		out[id] = make(map[string]string, len(held))
+		for definition, v := range held {
+			if text, ok := v[0].(string); ok {
+				out[id][nameOf[definition]] = text
+			}
+		}
+	}
+	return out, nil
 }
 
 // RuleLink is a membership that follows from a rule.
