@@ -10,7 +10,7 @@ import (
 func (s *installation) directoryConfig(login cluster.Service) (service.Config, error) {
 	c, err := defaults[service.Config]()
 	c.DSN, c.OwnerDSN, c.ServeRole = login.DSN, login.OwnerDSN, login.Role
-	c.MasterKey, c.Suffix = s.keys.MasterKey(), s.options.Suffix
+	c.MasterKey, c.Suffix, c.Resolver = s.keys.MasterKey(), s.options.Suffix, s.options.Resolver
 	c.LoginOrigin, c.Origins = s.graphURL, s.origins()
 	return c, err
 }

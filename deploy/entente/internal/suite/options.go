@@ -23,6 +23,7 @@ type Options struct {
 	DSN          string `env:"DSN" flag:"dsn" help:"database of a running PostgreSQL, as a role that may create roles; default a private server in the data folder"`
 	PostgresBin  string `env:"POSTGRES_BIN" flag:"postgres-bin" help:"folder of initdb and postgres for the private server; default searches"`
 	Suffix       string `env:"DOMAIN_SUFFIX" flag:"domain-suffix" default:"example" help:"suffix of the tenants' initial domains"`
+	Resolver     string `env:"RESOLVER" flag:"resolver" help:"name server for the verification of domains, host:port; the one of the system when empty"`
 	Reflection   bool   `env:"REFLECTION" flag:"reflection" default:"true" help:"let grpcurl list the services"`
 	LogLevel     string `env:"LOG_LEVEL" flag:"log-level" default:"warn" help:"debug, info, warn or error"`
 	Rate         string `env:"TENANT_RATE" flag:"tenant-rate" help:"REST requests per second of one tenant, 0 for no limit; default 200, with --demo no limit so that it can be measured"`
