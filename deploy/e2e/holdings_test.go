@@ -191,3 +191,14 @@ func snapshot(g *suitetest.Graph, own holdings) string {
 	}
 	return b.String()
 }
+
+// unchanged fails the test when two snapshots differ, and shows where.
+func unchanged(t *testing.T, who, before, after string) {
+	t.Helper()
+	was, is := strings.Split(before, "\n"), strings.Split(after, "\n")
+	for i := range min(len(was), len(is)) {
+		if was[i] != is[i] {
+			t.Errorf("%s changed the tenant:\nbefore %.600s\nafter  %.600s", who, was[i], is[i])
+		}
+	}
+}

@@ -250,7 +250,9 @@ func invitationsSurvive(v *victim, rounds int) (invited []string) {
 	}
 	for _, to := range all {
 		if after[to] == 0 {
-			t.Errorf("%s has no user", to)
+			deleted, _ := g.All("/v1.0/directory/deletedItems/microsoft.graph.user?$select=id,mail,deletedDateTime,createdDateTime")
+			invitations, _ := g.All("/entente/v1/invitations")
+			t.Errorf("%s has no user; deleted are %v; invitations %v", to, deleted, invitations)
 		}
 	}
 	for to, n := range after {

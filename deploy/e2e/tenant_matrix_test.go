@@ -100,6 +100,10 @@ func request(r contract.Route, own holdings) (path string, body any, owned, fore
 	if err != nil {
 		return path, "{}", owned, foreign
 	}
+	hasName := content.ProtoReflect().Descriptor().Fields().ByName("display_name") != nil
+	if r.Method == http.MethodPatch && string(text) == "{}" && hasName {
+		return path, object{"displayName": "changed"}, owned, foreign // nothing to change needs no right
+	}
 	return path, text, owned, foreign
 }
 
@@ -208,9 +212,7 @@ func TestRoutesKeepTenantsApart(t *testing.T) {
 			}
 		}
 	}
-	if after := snapshot(g, own); after != before {
-		t.Errorf("a stranger changed the tenant:\nbefore %s\nafter %s", before, after)
-	}
+	unchanged(t, "a stranger", before, snapshot(g, own))
 }
 
 // hosts says which service answers the RPCs of a package.
@@ -329,7 +331,5 @@ func TestStubsKeepTenantsApart(t *testing.T) {
 			}
 		}
 	}
-	if after := snapshot(s.Graph(t, tenant), own); after != before {
-		t.Errorf("a stranger changed the tenant:\nbefore %s\nafter %s", before, after)
-	}
+	unchanged(t, "a stranger", before, snapshot(s.Graph(t, tenant), own))
 }
