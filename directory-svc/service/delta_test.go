@@ -228,3 +228,20 @@ func TestDeltaOfGroupsTellsMembers(t *testing.T) {
 	_, err := h.delta().ListUsersDelta(h.person(guest.Id), &pb.ListDeltaRequest{})
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
 }
+
+func TestDeltaOfExtensions(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	ann := h.user("ann")
+	app, _ := h.application("HR")
+	name := h.define(app, "costCenter", "String", false).GetName()
+	_, token := h.follow(h.userDelta, &pb.ListDeltaRequest{Query: &odatapb.Query{Select: "displayName," + name}})
+	h.must(h.setExtension(ann.Id, name, "77"))
+	e := h.told(h.userDelta, &token, ann.Id)
+	if !slices.Contains(e.Properties, name) || e.Object.GetUser().GetExtensions().GetFields()[name].GetStringValue() != "77" {
+		eventually(t, "the value", func() bool { // a replay of what was before may come first
+			e = h.told(h.userDelta, &token, ann.Id)
+			return e.Object.GetUser().GetExtensions().GetFields()[name].GetStringValue() == "77"
+		})
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // trackedType is a type of object whose changes can be followed.
@@ -106,7 +107,7 @@ func (w *window) set(o *pb.DirectoryObject) []string {
 	m := resourceOf(o)
 	var out []string
 	for _, name := range w.properties() {
-		if f := m.Descriptor().Fields().ByJSONName(name); name != "id" && f != nil && m.Has(f) || strings.HasPrefix(name, "extension_") {
+		if f := m.Descriptor().Fields().ByJSONName(name); name != "id" && f != nil && m.Has(f) {
 			out = append(out, name)
 		}
 	}
@@ -324,6 +325,7 @@ func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kin
 	out := &pb.ChangedObject{Id: c.ID.String(), Object: o}
 	if c.Whole || c.Removed { // a row that follows removal is not known to the client
 		out.Properties = w.set(o)
+		w.whole[out.Id] = true
 		room := 1 << 30 // an object that comes back comes with all its links
 		inside, link := w.Inside, w.Link
 		err := w.links(tx, out, c.ID, "", uuid.Nil, &room)
@@ -373,4 +375,44 @@ func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kin
 		}
 	}
 	return out, nil
+}
+
+// extensions puts the selected directory extensions into the objects of a
+// page: into whole objects those that have a value, into others as well unless
+// the client wants the least.
+func (w *window) extensions(page []*pb.ChangedObject) error {
+	var names []string
+	for _, n := range w.Select {
+		if strings.HasPrefix(strings.ToLower(n), "extension_") {
+			names = append(names, n)
+		}
+	}
+	var entries []*pb.ChangedObject
+	var ids []uuid.UUID
+	for _, c := range page {
+		if c.Object == nil || c.Object.GetUser() == nil && c.Object.GetGroup() == nil {
+			continue
+		}
+		id, err := uuid.Parse(c.Id)
+		if err != nil {
+			return err
+		}
+		entries, ids = append(entries, c), append(ids, id)
+	}
+	return w.withExtensions(w.ctx, w.t.ID, names, ids, func(i int, values *structpb.Struct) {
+		c := entries[i]
+		if u := c.Object.GetUser(); u != nil {
+			u.Extensions = values
+		} else {
+			c.Object.GetGroup().Extensions = values
+		}
+		if w.minimal && !w.whole[c.Id] {
+			return
+		}
+		for name, v := range values.GetFields() {
+			if _, null := v.GetKind().(*structpb.Value_NullValue); !null && !slices.Contains(c.Properties, name) {
+				c.Properties = append(c.Properties, name)
+			}
+		}
+	})
 }

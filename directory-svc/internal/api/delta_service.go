@@ -71,7 +71,7 @@ func (s *Delta) list(ctx context.Context, req *pb.ListDeltaRequest, of *trackedT
 	if err != nil {
 		return nil, err
 	}
-	w := &window{Delta: s, ctx: ctx, who: who, t: t, of: of, minimal: req.Minimal}
+	w := &window{Delta: s, ctx: ctx, who: who, t: t, of: of, minimal: req.Minimal, whole: make(map[string]bool)}
 	if err := w.read(req.GetQuery(), int(req.MaxPageSize)); err != nil {
 		return nil, err
 	}
@@ -98,6 +98,7 @@ type window struct {
 	t       *store.Tenant
 	of      *trackedType
 	minimal bool
+	whole   map[string]bool // entries of objects that are told in full
 	size    int
 }
 
@@ -211,6 +212,7 @@ func (w *window) full() (*pb.ListDeltaResponse, error) {
 			}
 			c := &pb.ChangedObject{Id: id.String(), Object: o, Properties: w.set(o)}
 			out.Value = append(out.Value, c)
+			w.whole[c.Id] = true
 			if err := w.links(tx, c, id, "", uuid.Nil, &room); err != nil {
 				return err
 			}
@@ -221,6 +223,9 @@ func (w *window) full() (*pb.ListDeltaResponse, error) {
 		done = len(ids) < w.Size
 		return nil
 	})
+	if err == nil {
+		err = w.extensions(out.Value)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +280,9 @@ func (w *window) changes() (*pb.ListDeltaResponse, error) {
 		}
 		w.Since = at.String()
 		if out.Value, err = w.entries(entries); err != nil {
+			return nil, err
+		}
+		if err := w.extensions(out.Value); err != nil {
 			return nil, err
 		}
 		if !more {
