@@ -138,8 +138,7 @@ func (h holdings) furnish(g *suitetest.Graph, tenant suitetest.Tenant, user stri
 		"membershipRule": `user.department -eq "Matrix"`, "membershipRuleProcessingState": "On",
 	}))
 
-	label, _, _ := strings.Cut(tenant.Domain, ".")
-	pending := label + ".test"
+	pending := tenant.OwnDomain()
 	g.Create("/v1.0/domains", object{"id": pending})
 	h["domains>verificationDnsRecords"] = pending
 	records := suitetest.Values(g.Get("/v1.0/domains/" + pending + "/verificationDnsRecords"))

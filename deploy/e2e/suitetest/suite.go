@@ -57,6 +57,7 @@ type Suite struct {
 	tokens    sync.Map // key of a token to its text
 	operator  func() (string, error)
 	issuer    func() (*issuer, error)
+	names     *names // nil for a suite that was joined
 }
 
 // Open reads how to reach the suite of a data folder.
@@ -137,12 +138,20 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	defer remove()
-	program, err := Start(context.Background(), dir, "--demo")
+	dns, err := serveNames()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer dns.stop()
+	program, err := Start(context.Background(), dir, "--demo", "--resolver", dns.address())
 	if err != nil {
 		shared.err = err
 		return m.Run() // each story says that there is nothing to run against
 	}
-	shared.suite, shared.err = Open(dir)
+	if shared.suite, shared.err = Open(dir); shared.err == nil {
+		shared.suite.names = dns
+	}
 	code := m.Run()
 	if code != 0 {
 		keepLog(program)
