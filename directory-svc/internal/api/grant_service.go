@@ -169,7 +169,7 @@ func (s *Grants) list(ctx context.Context, route string, either uuid.UUID, q *od
 	for i, name := range []string{"clientId", "resourceId", "principalId"} {
 		if text, ok := want[name]; ok {
 			if keys[i], err = uuid.Parse(text); err != nil {
-				return &pb.ListOAuth2PermissionGrantsResponse{}, nil // no id of anything
+				return &pb.ListOAuth2PermissionGrantsResponse{}, nil //nolint:nilerr // no id of anything
 			}
 		}
 	}
