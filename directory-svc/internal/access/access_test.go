@@ -111,3 +111,49 @@ func TestAC37GuestReads(t *testing.T) {
 		t.Error("a customer lists users")
 	}
 }
+
+func TestPolicyOfUsersWithoutARole(t *testing.T) {
+	t.Parallel()
+	member := caller.Caller{Kind: caller.User, ObjectID: uuid.New(), Permissions: []string{"Directory.AccessAsUser.All"}}
+	guest := member
+	guest.Guest = true
+	other := uuid.New()
+	for _, c := range []struct {
+		who    caller.Caller
+		policy access.Policy
+		list   bool
+		read   access.Reading
+		own    bool
+	}{
+		{member, access.Policy{}, true, access.Everything, false},
+		{member, access.Policy{NoOtherUsers: true}, false, access.Nothing, false},
+		{guest, access.Policy{}, false, access.Card, false},
+		{guest, access.Policy{Guests: access.RestrictedGuests}, false, access.Nothing, true},
+		{guest, access.Policy{Guests: access.GuestsAsMembers}, true, access.Everything, false},
+		{guest, access.Policy{Guests: access.GuestsAsMembers, NoOtherUsers: true}, false, access.Nothing, false},
+	} {
+		in := access.Tenant{Policy: c.policy}
+		if _, err := access.ListUsers(c.who, in); (err == nil) != c.list {
+			t.Errorf("%+v: list %v", c, err)
+		}
+		if got := access.ReadUser(c.who, other, in); got != c.read {
+			t.Errorf("%+v: reads %v", c, got)
+		}
+		if access.ReadUser(c.who, c.who.ObjectID, in) != access.Everything || access.OwnOnly(c.who, in) != c.own || (access.Links(c.who, in) == nil) == c.own {
+			t.Errorf("%+v", c)
+		}
+	}
+	if access.CreateGroup(member, access.Tenant{Policy: access.Policy{NoSecurityGroups: true}}, false, false) == nil || access.CreateGroup(guest, access.Tenant{Policy: access.Policy{Guests: access.GuestsAsMembers}}, false, true) == nil ||
+		access.CreateApplication(member, access.Tenant{Policy: access.Policy{NoApps: true}}) == nil {
+		t.Error("creates")
+	}
+	for id, want := range map[string]access.GuestLevel{"a0b1b346-4d3e-4e8b-98f8-753987be4970": access.GuestsAsMembers, "10dae51f-b6af-4016-8d66-8c2a99b929b3": access.LimitedGuests,
+		"2af84b1e-32c8-42b7-82bc-daa82404023b": access.RestrictedGuests, "": access.LimitedGuests} {
+		if access.ParseGuestLevel(id) != want {
+			t.Error(id)
+		}
+	}
+	if access.Quota(249) != nil || access.Quota(250) == nil {
+		t.Error("quota")
+	}
+}

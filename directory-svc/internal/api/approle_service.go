@@ -81,6 +81,13 @@ func (s *ServicePrincipals) AssignAppRole(ctx context.Context, req *pb.AssignApp
 		if err := s.checkAssignment(tx, t, resource, link, roleID); err != nil {
 			return err
 		}
+		held, err := tx.CountAssignments(principal)
+		if err != nil {
+			return err
+		}
+		if err := application.CheckAssignments(held); err != nil {
+			return err
+		}
 		a.ResourceID, a.PrincipalType = resource.ID, link.Type
 		if err := tx.InsertAssignments(a); err != nil {
 			return err

@@ -99,7 +99,6 @@ type window struct {
 	of      *trackedType
 	minimal bool
 	whole   map[string]bool // entries of objects that are told in full
-	size    int
 }
 
 func (w *window) scope() odata.Scope {

@@ -41,6 +41,15 @@ func (c *Core) policyOf(ctx context.Context, t tenant.ID) (access.Policy, error)
 
 // mayCreate decides about a new group what settings and quotas say (DIR-126).
 func (s *Groups) mayCreate(tx *store.Tx, who caller.Caller, g *group.Group) error {
+	if g.RoleAssignable {
+		n, err := tx.CountRoleGroups()
+		if err != nil {
+			return err
+		}
+		if err := group.CheckRoleGroups(n); err != nil {
+			return err
+		}
+	}
 	if who.Kind != caller.User {
 		return nil
 	}

@@ -173,8 +173,8 @@ func (s *SignIns) homeSignIn(ctx context.Context, t *store.Tenant, u *user.User,
 	if key == (identity.HomeKey{}) || key.Issuer != "" || key.Tenant == t.ID {
 		return nil
 	}
-	object, err := uuid.Parse(key.Object)
-	if err != nil {
+	var object uuid.UUID
+	if object.UnmarshalText([]byte(key.Object)) != nil {
 		return nil // no object of a directory here
 	}
 	if row.HomeTenant == "" {

@@ -67,8 +67,10 @@ func CheckCredential(c *Credential) error {
 }
 
 const (
-	maxName    = 256
-	maxEntries = 1200
+	maxName = 256
+	// maxAssignments is how many application roles a principal may have (DIR-235).
+	maxAssignments = 1500
+	maxEntries     = 1200
 )
 
 // Check decides whether an application is within the rules of DIR-180.
@@ -135,6 +137,15 @@ func CheckAssignment(roles []Role, id uuid.UUID, principal object.Type) error {
 	i := slices.IndexFunc(roles, func(r Role) bool { return r.ID == id })
 	if i < 0 || !roles[i].Enabled || !slices.Contains(roles[i].Members, member) {
 		return refused
+	}
+	return nil
+}
+
+// CheckAssignments decides whether a principal with held application roles may
+// be given another (DIR-235).
+func CheckAssignments(held int) error {
+	if held >= maxAssignments {
+		return property.Refused("principalId", "A principal has at most %d application role assignments.", maxAssignments)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ const (
 	maxDescription = 1024
 	maxNickname    = 64
 	MaxOwners      = 100
+	MaxRoleGroups  = 500
 	MaxReferences  = 20
 )
 
@@ -237,4 +238,13 @@ func ReplaceProxies(g Group, proxies []address.Proxy) (Group, error) {
 	}
 	g.Proxies, g.Mail = proxies, address.MailOf(proxies)
 	return g, nil
+}
+
+// CheckRoleGroups decides whether one more group that roles can be given to
+// fits (DIR-138).
+func CheckRoleGroups(present int) error {
+	if present >= MaxRoleGroups {
+		return fault.Exhausted(errorspb.Reason_QUOTA_EXCEEDED, "The tenant has reached its limit of %d role-assignable groups.", MaxRoleGroups)
+	}
+	return nil
 }

@@ -88,3 +88,18 @@ func TestCheckMember(t *testing.T) {
 		}
 	}
 }
+
+func TestLimitsOfGroups(t *testing.T) {
+	t.Parallel()
+	if group.CheckRoleGroups(499) != nil || group.CheckRoleGroups(500) == nil {
+		t.Error("role-assignable groups")
+	}
+	for _, c := range []struct{ tenant, own, ok bool }{{true, true, true}, {false, true, false}, {true, false, false}, {false, false, false}} {
+		if (group.CheckGuestMember(c.tenant, c.own) == nil) != c.ok {
+			t.Errorf("%+v", c)
+		}
+	}
+	if group.CheckGuestOwner(true) != nil || group.CheckGuestOwner(false) == nil {
+		t.Error("guest owners")
+	}
+}

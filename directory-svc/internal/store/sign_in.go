@@ -86,12 +86,12 @@ func (tx *Tx) CountUser(month time.Time, id uuid.UUID, kind usage.Kind, person s
 // AppName finds the name under which an application is known in the tenant;
 // empty for none.
 func (tx *Tx) AppName(appID string) (string, error) {
-	id, err := uuid.Parse(appID)
-	if err != nil {
-		return "", nil
+	var id uuid.UUID
+	if id.UnmarshalText([]byte(appID)) != nil {
+		return "", nil // not the id of an application
 	}
 	var name string
-	err = tx.Pgx().QueryRow(tx.Context(), `select display_name from service_principals where tenant_id = $1 and app_id >= $2 and app_id <= $2 and deleted_at is null
+	err := tx.Pgx().QueryRow(tx.Context(), `select display_name from service_principals where tenant_id = $1 and app_id >= $2 and app_id <= $2 and deleted_at is null
 		order by app_id limit 1`, [16]byte(tx.Tenant), [16]byte(id)).Scan(&name)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil

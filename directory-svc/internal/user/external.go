@@ -134,6 +134,8 @@ func BeginConversion(u User, mail string, now time.Time) (User, error) {
 		return User{}, fault.Precondition(errorspb.Reason_EXTERNAL_ACCOUNT, "The user is an external user already.")
 	case u.OnPremises.SyncEnabled != nil && *u.OnPremises.SyncEnabled, u.OnPremises.UserPrincipalName != nil:
 		return User{}, fault.Precondition(errorspb.Reason_EXTERNAL_ACCOUNT, "A user that is synchronized from on-premises cannot be converted.")
+	case u.Converted != nil:
+		return User{}, fault.Precondition(errorspb.Reason_EXTERNAL_ACCOUNT, "A user that was external before and became internal cannot be converted again.")
 	case !address.IsMail(mail):
 		return User{}, property.Invalid(resource, "mail")
 	}
