@@ -92,7 +92,7 @@ func TestAdministratorsStayInTheirTenant(t *testing.T) {
 		}
 		a := as.Do(r.Method, path, body)
 		strict := r.Method == http.MethodGet || r.Method == http.MethodDelete
-		if a.Status != 404 && (strict || a.Status != 400) {
+		if a.Status != 404 && (strict || a.Status != 400 && a.Status != 501) {
 			t.Errorf("%s %s with another tenant's ids = %d %s", r.Method, r.Pattern, a.Status, a.Raw)
 		}
 	}

@@ -4,7 +4,7 @@
 // by ENTENTE_E2E_DATA_DIR.
 //
 // suitetest starts the suite and lends clients for it, contract holds every
-// answer against the description of the wire, js has the script that the
+// answer against the description of the wire, js has the scripts that the
 // unmodified JavaScript clients run. Each story makes tenants of its own, so
 // that stories can run side by side and again on the same suite.
 package e2e

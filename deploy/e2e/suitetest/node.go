@@ -1,6 +1,7 @@
 package suitetest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,11 +49,11 @@ func (s *Suite) Script(t testing.TB, tenant Tenant, name string, variables ...st
 	script.Env = append(script.Env, variables...)
 	out, err := script.Output()
 	if err != nil {
-		var text []byte
-		if exit, ok := err.(*exec.ExitError); ok {
-			text = exit.Stderr
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			out = append(out, exit.Stderr...)
 		}
-		t.Fatalf("node %s: %v\n%s%s", name, err, out, text)
+		t.Fatalf("node %s: %v\n%s", name, err, out)
 	}
 	return out
 }
