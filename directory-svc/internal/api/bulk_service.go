@@ -175,11 +175,9 @@ func (s *Bulk) ListBulkOperations(ctx context.Context, req *pb.ListBulkOperation
 	if err != nil {
 		return nil, err
 	}
-	before := uuid.Max
-	if page.After != nil {
-		if before, err = uuid.Parse(page.After.ID); err != nil {
-			return nil, fault.Invalid(errorspb.Reason_INVALID_PAGE_TOKEN, "The specified page token value is not valid.")
-		}
+	before, err := behind(page, uuid.Max)
+	if err != nil {
+		return nil, err
 	}
 	out := &pb.ListBulkOperationsResponse{}
 	return out, s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {

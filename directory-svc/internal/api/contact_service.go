@@ -348,12 +348,12 @@ func (s *Contacts) ListAddressList(ctx context.Context, req *pb.ListAddressListR
 	if err != nil {
 		return nil, err
 	}
-	var after uuid.UUID
+	after, err := behind(page, uuid.Nil)
+	if err != nil {
+		return nil, err
+	}
 	afterKey := ""
-	if page.After != nil {
-		if after, err = uuid.Parse(page.After.ID); err != nil || page.After.Value == nil {
-			return nil, fault.Invalid(errorspb.Reason_INVALID_PAGE_TOKEN, "The specified page token value is not valid.")
-		}
+	if page.After != nil && page.After.Value != nil {
 		afterKey = *page.After.Value
 	}
 	found, err := s.Store.AddressList(ctx, t.ID, prefix, afterKey, after, page.Size+1)

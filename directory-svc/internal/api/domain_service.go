@@ -271,11 +271,9 @@ func (s *Organizations) ListDomainNameReferences(ctx context.Context, req *pb.Li
 	if err != nil {
 		return nil, err
 	}
-	var after uuid.UUID
-	if page.After != nil {
-		if after, err = uuid.Parse(page.After.ID); err != nil {
-			return nil, fault.Invalid(errorspb.Reason_INVALID_PAGE_TOKEN, "The specified page token value is not valid.")
-		}
+	after, err := behind(page, uuid.Nil)
+	if err != nil {
+		return nil, err
 	}
 	out := &pb.ListDirectoryObjectsResponse{}
 	return out, s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {

@@ -10,10 +10,8 @@ import (
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
 	"entente.dev/servicekit/audit"
-	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -177,11 +175,9 @@ func (s *Grants) list(ctx context.Context, route string, either uuid.UUID, q *od
 	if err != nil {
 		return nil, err
 	}
-	var after uuid.UUID
-	if page.After != nil {
-		if after, err = uuid.Parse(page.After.ID); err != nil {
-			return nil, fault.Invalid(errorspb.Reason_INVALID_PAGE_TOKEN, "The specified page token value is not valid.")
-		}
+	after, err := behind(page, uuid.Nil)
+	if err != nil {
+		return nil, err
 	}
 	out := &pb.ListOAuth2PermissionGrantsResponse{}
 	return out, s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {

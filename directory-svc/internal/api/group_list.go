@@ -7,10 +7,8 @@ import (
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
 	"entente.dev/servicekit/caller"
-	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
 	"github.com/google/uuid"
 )
@@ -107,11 +105,9 @@ func (s *Groups) ListTransitiveMembers(ctx context.Context, req *pb.ListGroupRel
 	if err != nil {
 		return nil, err
 	}
-	var after uuid.UUID
-	if page.After != nil {
-		if after, err = uuid.Parse(page.After.ID); err != nil {
-			return nil, fault.Invalid(errorspb.Reason_INVALID_PAGE_TOKEN, "The specified page token value is not valid.")
-		}
+	after, err := behind(page, uuid.Nil)
+	if err != nil {
+		return nil, err
 	}
 	out := &pb.ListDirectoryObjectsResponse{}
 	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {

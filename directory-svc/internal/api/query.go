@@ -10,6 +10,7 @@ import (
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -113,4 +114,17 @@ func only(q *odatapb.Query, resource string, names ...string) (map[string]string
 func unsupportedFilter(resource, name string) error {
 	return fault.Invalid(errorspb.Reason_UNSUPPORTED_QUERY,
 		"Unsupported or invalid query filter clause specified for property '%s' of resource '%s'.", clip(name), resource)
+}
+
+// behind is the id that a page begins behind, first on the first page, for
+// lists in the order of ids that are read by hand.
+func behind(page odata.Page, first uuid.UUID) (uuid.UUID, error) {
+	if page.After == nil {
+		return first, nil
+	}
+	id, err := uuid.Parse(page.After.ID)
+	if err != nil {
+		return uuid.Nil, fault.Invalid(errorspb.Reason_INVALID_PAGE_TOKEN, "The specified page token value is not valid.")
+	}
+	return id, nil
 }
