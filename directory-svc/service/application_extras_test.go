@@ -241,7 +241,17 @@ func TestOwnersManageWhoUsesTheirApplication(t *testing.T) {
 	_, err = h.principals().AssignAppRole(h.ctx, &pb.AssignAppRoleRequest{Id: sp.Id, Assignment: &pb.AppRoleAssignment{PrincipalId: &team.Id, ResourceId: &sp.Id,
 		AppRoleId: ptr("00000000-0000-0000-0000-000000000000")}})
 	h.must(err)
+	own := func(id string) (*pb.SelfService, error) {
+		return h.principals().GetOwnSelfService(h.person(id), &pb.GetSelfServiceRequest{Id: sp.Id})
+	}
+	_, err = own(owner.Id)
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
 	h.must(update(&pb.UpdateSelfServiceRequest{Enabled: ptr(true), GroupId: &team.Id}))
+	if got, err := own(owner.Id); err != nil || got.GetGroupId() != team.Id || got.OwnersMayInvite {
+		t.Errorf("%v, %v", got, err)
+	}
+	_, err = own(ann.Id)
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
 	h.must(add())
 	members, err := pb.NewGroupServiceClient(h.gateway).ListMembers(h.ctx, &pb.ListGroupRelationRequest{Id: team.Id})
 	if err != nil || len(members.Value) != 1 || members.Value[0].GetUser().GetId() != ann.Id {

@@ -142,6 +142,25 @@ func (s *ServicePrincipals) ownedByCaller(tx *store.Tx, who caller.Caller, id st
 	return p, now, nil
 }
 
+// GetOwnSelfService returns the delegation to an owner who may use it now
+// (DIR-189).
+func (s *ServicePrincipals) GetOwnSelfService(ctx context.Context, req *pb.GetSelfServiceRequest) (*pb.SelfService, error) {
+	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out *pb.SelfService
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		_, now, err := s.ownedByCaller(tx, who, req.Id)
+		out = selfServiceToProto(now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AddSelfServiceMember lets an owner give a user of the tenant access
 // (DIR-189): through the delegated group, or directly where there is none.
 func (s *ServicePrincipals) AddSelfServiceMember(ctx context.Context, req *pb.AddSelfServiceMemberRequest) (*pb.SelfServiceMember, error) {

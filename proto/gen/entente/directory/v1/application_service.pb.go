@@ -2201,7 +2201,7 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x020:\treference\"#/v1.0/applications/{id}/owners/$ref\x12\x96\x02\n" +
 	"\x16RemoveApplicationOwner\x123.entente.directory.v1.RemoveApplicationOwnerRequest\x1a\x16.google.protobuf.Empty\"\xae\x01\x8a\xb2\x19s\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021*//v1.0/applications/{id}/owners/{object_id}/$ref2\x9dK\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021*//v1.0/applications/{id}/owners/{object_id}/$ref2\xe3L\n" +
 	"\x17ServicePrincipalService\x12\xc0\x02\n" +
 	"\x16CreateServicePrincipal\x123.entente.directory.v1.CreateServicePrincipalRequest\x1a&.entente.directory.v1.ServicePrincipal\"\xc8\x01\x8a\xb2\x19s\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
@@ -2303,7 +2303,8 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x023:\x01*2./entente/v1/servicePrincipals/{id}/selfService\x12\xa4\x02\n" +
 	"\x0eGetSelfService\x12+.entente.directory.v1.GetSelfServiceRequest\x1a!.entente.directory.v1.SelfService\"\xc1\x01\x8a\xb2\x19\x80\x01\n" +
 	"\x19Application.ReadWrite.All\n" +
-	"\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x14Application.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x020\x12./entente/v1/servicePrincipals/{id}/selfService\x12\x91\x02\n" +
+	"\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x14Application.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x020\x12./entente/v1/servicePrincipals/{id}/selfService\x12\xc3\x01\n" +
+	"\x11GetOwnSelfService\x12+.entente.directory.v1.GetSelfServiceRequest\x1a!.entente.directory.v1.SelfService\"^\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x12\x91\x02\n" +
 	"\x14AddSelfServiceMember\x121.entente.directory.v1.AddSelfServiceMemberRequest\x1a'.entente.directory.v1.SelfServiceMember\"\x9c\x01\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02/:\x01*\"*/entente/v1/servicePrincipals/{id}/members\x12\x8a\x02\n" +
 	"\x17RemoveSelfServiceMember\x124.entente.directory.v1.RemoveSelfServiceMemberRequest\x1a\x16.google.protobuf.Empty\"\xa0\x01\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x026*4/entente/v1/servicePrincipals/{id}/members/{user_id}B\xdf\x01\n" +
 	"\x18com.entente.directory.v1B\x17ApplicationServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
@@ -2429,47 +2430,49 @@ var file_entente_directory_v1_application_service_proto_depIdxs = []int32{
 	29, // 56: entente.directory.v1.ServicePrincipalService.ListServicePrincipalMemberOf:input_type -> entente.directory.v1.ListServicePrincipalMemberOfRequest
 	31, // 57: entente.directory.v1.ServicePrincipalService.UpdateSelfService:input_type -> entente.directory.v1.UpdateSelfServiceRequest
 	32, // 58: entente.directory.v1.ServicePrincipalService.GetSelfService:input_type -> entente.directory.v1.GetSelfServiceRequest
-	33, // 59: entente.directory.v1.ServicePrincipalService.AddSelfServiceMember:input_type -> entente.directory.v1.AddSelfServiceMemberRequest
-	35, // 60: entente.directory.v1.ServicePrincipalService.RemoveSelfServiceMember:input_type -> entente.directory.v1.RemoveSelfServiceMemberRequest
-	36, // 61: entente.directory.v1.ApplicationService.CreateApplication:output_type -> entente.directory.v1.Application
-	2,  // 62: entente.directory.v1.ApplicationService.ListApplications:output_type -> entente.directory.v1.ListApplicationsResponse
-	36, // 63: entente.directory.v1.ApplicationService.GetApplication:output_type -> entente.directory.v1.Application
-	43, // 64: entente.directory.v1.ApplicationService.CountApplications:output_type -> entente.directory.v1.CountResponse
-	44, // 65: entente.directory.v1.ApplicationService.UpdateApplication:output_type -> google.protobuf.Empty
-	44, // 66: entente.directory.v1.ApplicationService.DeleteApplication:output_type -> google.protobuf.Empty
-	39, // 67: entente.directory.v1.ApplicationService.AddApplicationPassword:output_type -> entente.directory.v1.PasswordCredential
-	44, // 68: entente.directory.v1.ApplicationService.RemoveApplicationPassword:output_type -> google.protobuf.Empty
-	45, // 69: entente.directory.v1.ApplicationService.ListApplicationOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	44, // 70: entente.directory.v1.ApplicationService.AddApplicationOwner:output_type -> google.protobuf.Empty
-	44, // 71: entente.directory.v1.ApplicationService.RemoveApplicationOwner:output_type -> google.protobuf.Empty
-	41, // 72: entente.directory.v1.ServicePrincipalService.CreateServicePrincipal:output_type -> entente.directory.v1.ServicePrincipal
-	14, // 73: entente.directory.v1.ServicePrincipalService.ListServicePrincipals:output_type -> entente.directory.v1.ListServicePrincipalsResponse
-	41, // 74: entente.directory.v1.ServicePrincipalService.GetServicePrincipal:output_type -> entente.directory.v1.ServicePrincipal
-	43, // 75: entente.directory.v1.ServicePrincipalService.CountServicePrincipals:output_type -> entente.directory.v1.CountResponse
-	44, // 76: entente.directory.v1.ServicePrincipalService.UpdateServicePrincipal:output_type -> google.protobuf.Empty
-	44, // 77: entente.directory.v1.ServicePrincipalService.DeleteServicePrincipal:output_type -> google.protobuf.Empty
-	39, // 78: entente.directory.v1.ServicePrincipalService.AddServicePrincipalPassword:output_type -> entente.directory.v1.PasswordCredential
-	44, // 79: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalPassword:output_type -> google.protobuf.Empty
-	45, // 80: entente.directory.v1.ServicePrincipalService.ListServicePrincipalOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	44, // 81: entente.directory.v1.ServicePrincipalService.AddServicePrincipalOwner:output_type -> google.protobuf.Empty
-	44, // 82: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalOwner:output_type -> google.protobuf.Empty
-	42, // 83: entente.directory.v1.ServicePrincipalService.AssignAppRole:output_type -> entente.directory.v1.AppRoleAssignment
-	26, // 84: entente.directory.v1.ServicePrincipalService.ListAppRoleAssignedTo:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
-	42, // 85: entente.directory.v1.ServicePrincipalService.GetAppRoleAssignedTo:output_type -> entente.directory.v1.AppRoleAssignment
-	44, // 86: entente.directory.v1.ServicePrincipalService.RemoveAppRole:output_type -> google.protobuf.Empty
-	26, // 87: entente.directory.v1.ServicePrincipalService.ListUserAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
-	26, // 88: entente.directory.v1.ServicePrincipalService.ListGroupAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
-	26, // 89: entente.directory.v1.ServicePrincipalService.ListServicePrincipalAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
-	42, // 90: entente.directory.v1.ServicePrincipalService.AssignAppRoleToPrincipal:output_type -> entente.directory.v1.AppRoleAssignment
-	42, // 91: entente.directory.v1.ServicePrincipalService.GetPrincipalAppRoleAssignment:output_type -> entente.directory.v1.AppRoleAssignment
-	44, // 92: entente.directory.v1.ServicePrincipalService.RemovePrincipalAppRole:output_type -> google.protobuf.Empty
-	45, // 93: entente.directory.v1.ServicePrincipalService.ListServicePrincipalMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	44, // 94: entente.directory.v1.ServicePrincipalService.UpdateSelfService:output_type -> google.protobuf.Empty
-	30, // 95: entente.directory.v1.ServicePrincipalService.GetSelfService:output_type -> entente.directory.v1.SelfService
-	34, // 96: entente.directory.v1.ServicePrincipalService.AddSelfServiceMember:output_type -> entente.directory.v1.SelfServiceMember
-	44, // 97: entente.directory.v1.ServicePrincipalService.RemoveSelfServiceMember:output_type -> google.protobuf.Empty
-	61, // [61:98] is the sub-list for method output_type
-	24, // [24:61] is the sub-list for method input_type
+	32, // 59: entente.directory.v1.ServicePrincipalService.GetOwnSelfService:input_type -> entente.directory.v1.GetSelfServiceRequest
+	33, // 60: entente.directory.v1.ServicePrincipalService.AddSelfServiceMember:input_type -> entente.directory.v1.AddSelfServiceMemberRequest
+	35, // 61: entente.directory.v1.ServicePrincipalService.RemoveSelfServiceMember:input_type -> entente.directory.v1.RemoveSelfServiceMemberRequest
+	36, // 62: entente.directory.v1.ApplicationService.CreateApplication:output_type -> entente.directory.v1.Application
+	2,  // 63: entente.directory.v1.ApplicationService.ListApplications:output_type -> entente.directory.v1.ListApplicationsResponse
+	36, // 64: entente.directory.v1.ApplicationService.GetApplication:output_type -> entente.directory.v1.Application
+	43, // 65: entente.directory.v1.ApplicationService.CountApplications:output_type -> entente.directory.v1.CountResponse
+	44, // 66: entente.directory.v1.ApplicationService.UpdateApplication:output_type -> google.protobuf.Empty
+	44, // 67: entente.directory.v1.ApplicationService.DeleteApplication:output_type -> google.protobuf.Empty
+	39, // 68: entente.directory.v1.ApplicationService.AddApplicationPassword:output_type -> entente.directory.v1.PasswordCredential
+	44, // 69: entente.directory.v1.ApplicationService.RemoveApplicationPassword:output_type -> google.protobuf.Empty
+	45, // 70: entente.directory.v1.ApplicationService.ListApplicationOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	44, // 71: entente.directory.v1.ApplicationService.AddApplicationOwner:output_type -> google.protobuf.Empty
+	44, // 72: entente.directory.v1.ApplicationService.RemoveApplicationOwner:output_type -> google.protobuf.Empty
+	41, // 73: entente.directory.v1.ServicePrincipalService.CreateServicePrincipal:output_type -> entente.directory.v1.ServicePrincipal
+	14, // 74: entente.directory.v1.ServicePrincipalService.ListServicePrincipals:output_type -> entente.directory.v1.ListServicePrincipalsResponse
+	41, // 75: entente.directory.v1.ServicePrincipalService.GetServicePrincipal:output_type -> entente.directory.v1.ServicePrincipal
+	43, // 76: entente.directory.v1.ServicePrincipalService.CountServicePrincipals:output_type -> entente.directory.v1.CountResponse
+	44, // 77: entente.directory.v1.ServicePrincipalService.UpdateServicePrincipal:output_type -> google.protobuf.Empty
+	44, // 78: entente.directory.v1.ServicePrincipalService.DeleteServicePrincipal:output_type -> google.protobuf.Empty
+	39, // 79: entente.directory.v1.ServicePrincipalService.AddServicePrincipalPassword:output_type -> entente.directory.v1.PasswordCredential
+	44, // 80: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalPassword:output_type -> google.protobuf.Empty
+	45, // 81: entente.directory.v1.ServicePrincipalService.ListServicePrincipalOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	44, // 82: entente.directory.v1.ServicePrincipalService.AddServicePrincipalOwner:output_type -> google.protobuf.Empty
+	44, // 83: entente.directory.v1.ServicePrincipalService.RemoveServicePrincipalOwner:output_type -> google.protobuf.Empty
+	42, // 84: entente.directory.v1.ServicePrincipalService.AssignAppRole:output_type -> entente.directory.v1.AppRoleAssignment
+	26, // 85: entente.directory.v1.ServicePrincipalService.ListAppRoleAssignedTo:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
+	42, // 86: entente.directory.v1.ServicePrincipalService.GetAppRoleAssignedTo:output_type -> entente.directory.v1.AppRoleAssignment
+	44, // 87: entente.directory.v1.ServicePrincipalService.RemoveAppRole:output_type -> google.protobuf.Empty
+	26, // 88: entente.directory.v1.ServicePrincipalService.ListUserAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
+	26, // 89: entente.directory.v1.ServicePrincipalService.ListGroupAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
+	26, // 90: entente.directory.v1.ServicePrincipalService.ListServicePrincipalAppRoleAssignments:output_type -> entente.directory.v1.ListAppRoleAssignmentsResponse
+	42, // 91: entente.directory.v1.ServicePrincipalService.AssignAppRoleToPrincipal:output_type -> entente.directory.v1.AppRoleAssignment
+	42, // 92: entente.directory.v1.ServicePrincipalService.GetPrincipalAppRoleAssignment:output_type -> entente.directory.v1.AppRoleAssignment
+	44, // 93: entente.directory.v1.ServicePrincipalService.RemovePrincipalAppRole:output_type -> google.protobuf.Empty
+	45, // 94: entente.directory.v1.ServicePrincipalService.ListServicePrincipalMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	44, // 95: entente.directory.v1.ServicePrincipalService.UpdateSelfService:output_type -> google.protobuf.Empty
+	30, // 96: entente.directory.v1.ServicePrincipalService.GetSelfService:output_type -> entente.directory.v1.SelfService
+	30, // 97: entente.directory.v1.ServicePrincipalService.GetOwnSelfService:output_type -> entente.directory.v1.SelfService
+	34, // 98: entente.directory.v1.ServicePrincipalService.AddSelfServiceMember:output_type -> entente.directory.v1.SelfServiceMember
+	44, // 99: entente.directory.v1.ServicePrincipalService.RemoveSelfServiceMember:output_type -> google.protobuf.Empty
+	62, // [62:100] is the sub-list for method output_type
+	24, // [24:62] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name

@@ -554,6 +554,7 @@ const (
 	ServicePrincipalService_ListServicePrincipalMemberOf_FullMethodName           = "/entente.directory.v1.ServicePrincipalService/ListServicePrincipalMemberOf"
 	ServicePrincipalService_UpdateSelfService_FullMethodName                      = "/entente.directory.v1.ServicePrincipalService/UpdateSelfService"
 	ServicePrincipalService_GetSelfService_FullMethodName                         = "/entente.directory.v1.ServicePrincipalService/GetSelfService"
+	ServicePrincipalService_GetOwnSelfService_FullMethodName                      = "/entente.directory.v1.ServicePrincipalService/GetOwnSelfService"
 	ServicePrincipalService_AddSelfServiceMember_FullMethodName                   = "/entente.directory.v1.ServicePrincipalService/AddSelfServiceMember"
 	ServicePrincipalService_RemoveSelfServiceMember_FullMethodName                = "/entente.directory.v1.ServicePrincipalService/RemoveSelfServiceMember"
 )
@@ -613,7 +614,12 @@ type ServicePrincipalServiceClient interface {
 	UpdateSelfService(ctx context.Context, in *UpdateSelfServiceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Returns the delegation to owners.
 	GetSelfService(ctx context.Context, in *GetSelfServiceRequest, opts ...grpc.CallOption) (*SelfService, error)
-	// Adds an existing user as an owner may (DIR-189).
+	// Returns the delegation to an owner who may use it now, ACCESS_DENIED to
+	// everybody else: what an invitation by an owner rests on (DIR-189).
+	GetOwnSelfService(ctx context.Context, in *GetSelfServiceRequest, opts ...grpc.CallOption) (*SelfService, error)
+	// Adds an existing user as an owner may (DIR-189). Whoever is known by an
+	// address alone is invited and added in one step by
+	// `POST /entente/v1/applications/{id}/inviteUser`.
 	AddSelfServiceMember(ctx context.Context, in *AddSelfServiceMemberRequest, opts ...grpc.CallOption) (*SelfServiceMember, error)
 	// Removes a user from the application or its group, never from the tenant (DIR-189).
 	RemoveSelfServiceMember(ctx context.Context, in *RemoveSelfServiceMemberRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
@@ -867,6 +873,16 @@ func (c *servicePrincipalServiceClient) GetSelfService(ctx context.Context, in *
 	return out, nil
 }
 
+func (c *servicePrincipalServiceClient) GetOwnSelfService(ctx context.Context, in *GetSelfServiceRequest, opts ...grpc.CallOption) (*SelfService, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SelfService)
+	err := c.cc.Invoke(ctx, ServicePrincipalService_GetOwnSelfService_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *servicePrincipalServiceClient) AddSelfServiceMember(ctx context.Context, in *AddSelfServiceMemberRequest, opts ...grpc.CallOption) (*SelfServiceMember, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SelfServiceMember)
@@ -942,7 +958,12 @@ type ServicePrincipalServiceServer interface {
 	UpdateSelfService(context.Context, *UpdateSelfServiceRequest) (*emptypb.Empty, error)
 	// Returns the delegation to owners.
 	GetSelfService(context.Context, *GetSelfServiceRequest) (*SelfService, error)
-	// Adds an existing user as an owner may (DIR-189).
+	// Returns the delegation to an owner who may use it now, ACCESS_DENIED to
+	// everybody else: what an invitation by an owner rests on (DIR-189).
+	GetOwnSelfService(context.Context, *GetSelfServiceRequest) (*SelfService, error)
+	// Adds an existing user as an owner may (DIR-189). Whoever is known by an
+	// address alone is invited and added in one step by
+	// `POST /entente/v1/applications/{id}/inviteUser`.
 	AddSelfServiceMember(context.Context, *AddSelfServiceMemberRequest) (*SelfServiceMember, error)
 	// Removes a user from the application or its group, never from the tenant (DIR-189).
 	RemoveSelfServiceMember(context.Context, *RemoveSelfServiceMemberRequest) (*emptypb.Empty, error)
@@ -1027,6 +1048,9 @@ func (UnimplementedServicePrincipalServiceServer) UpdateSelfService(context.Cont
 }
 func (UnimplementedServicePrincipalServiceServer) GetSelfService(context.Context, *GetSelfServiceRequest) (*SelfService, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSelfService not implemented")
+}
+func (UnimplementedServicePrincipalServiceServer) GetOwnSelfService(context.Context, *GetSelfServiceRequest) (*SelfService, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetOwnSelfService not implemented")
 }
 func (UnimplementedServicePrincipalServiceServer) AddSelfServiceMember(context.Context, *AddSelfServiceMemberRequest) (*SelfServiceMember, error) {
 	return nil, status.Error(codes.Unimplemented, "method AddSelfServiceMember not implemented")
@@ -1488,6 +1512,24 @@ func _ServicePrincipalService_GetSelfService_Handler(srv interface{}, ctx contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ServicePrincipalService_GetOwnSelfService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSelfServiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicePrincipalServiceServer).GetOwnSelfService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicePrincipalService_GetOwnSelfService_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicePrincipalServiceServer).GetOwnSelfService(ctx, req.(*GetSelfServiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ServicePrincipalService_AddSelfServiceMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AddSelfServiceMemberRequest)
 	if err := dec(in); err != nil {
@@ -1626,6 +1668,10 @@ var ServicePrincipalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetSelfService",
 			Handler:    _ServicePrincipalService_GetSelfService_Handler,
+		},
+		{
+			MethodName: "GetOwnSelfService",
+			Handler:    _ServicePrincipalService_GetOwnSelfService_Handler,
 		},
 		{
 			MethodName: "AddSelfServiceMember",

@@ -803,6 +803,179 @@ func (x *CreateInvitationRequest) GetInvitation() *Invitation {
 	return nil
 }
 
+// Request of InviteUser.
+type InviteUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id of the service principal.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Address to invite, 3 to 254 characters.
+	InvitedUserEmailAddress string `protobuf:"bytes,2,opt,name=invited_user_email_address,json=invitedUserEmailAddress,proto3" json:"invited_user_email_address,omitempty"`
+	// Where the person lands afterwards; the panel when absent.
+	InviteRedirectUrl *string `protobuf:"bytes,3,opt,name=invite_redirect_url,json=inviteRedirectUrl,proto3,oneof" json:"invite_redirect_url,omitempty"`
+	// Name shown to people; the local part of the address when absent.
+	InvitedUserDisplayName *string `protobuf:"bytes,4,opt,name=invited_user_display_name,json=invitedUserDisplayName,proto3,oneof" json:"invited_user_display_name,omitempty"`
+	// Role to assign when no group is delegated.
+	AppRoleId *string `protobuf:"bytes,5,opt,name=app_role_id,json=appRoleId,proto3,oneof" json:"app_role_id,omitempty"`
+	// Send the invitation mail; default true, as nothing else carries the link.
+	SendInvitationMessage *bool `protobuf:"varint,6,opt,name=send_invitation_message,json=sendInvitationMessage,proto3,oneof" json:"send_invitation_message,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *InviteUserRequest) Reset() {
+	*x = InviteUserRequest{}
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InviteUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InviteUserRequest) ProtoMessage() {}
+
+func (x *InviteUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InviteUserRequest.ProtoReflect.Descriptor instead.
+func (*InviteUserRequest) Descriptor() ([]byte, []int) {
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *InviteUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *InviteUserRequest) GetInvitedUserEmailAddress() string {
+	if x != nil {
+		return x.InvitedUserEmailAddress
+	}
+	return ""
+}
+
+func (x *InviteUserRequest) GetInviteRedirectUrl() string {
+	if x != nil && x.InviteRedirectUrl != nil {
+		return *x.InviteRedirectUrl
+	}
+	return ""
+}
+
+func (x *InviteUserRequest) GetInvitedUserDisplayName() string {
+	if x != nil && x.InvitedUserDisplayName != nil {
+		return *x.InvitedUserDisplayName
+	}
+	return ""
+}
+
+func (x *InviteUserRequest) GetAppRoleId() string {
+	if x != nil && x.AppRoleId != nil {
+		return *x.AppRoleId
+	}
+	return ""
+}
+
+func (x *InviteUserRequest) GetSendInvitationMessage() bool {
+	if x != nil && x.SendInvitationMessage != nil {
+		return *x.SendInvitationMessage
+	}
+	return false
+}
+
+// Somebody who was invited and added.
+type InvitedMember struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user.
+	InvitedUser *InvitedUser `protobuf:"bytes,1,opt,name=invited_user,json=invitedUser,proto3" json:"invited_user,omitempty"`
+	// State of the invitation.
+	Status Invitation_Status `protobuf:"varint,2,opt,name=status,proto3,enum=entente.invitation.v1.Invitation_Status" json:"status,omitempty"`
+	// Always true: what could not be added is an error.
+	Added bool `protobuf:"varint,3,opt,name=added,proto3" json:"added,omitempty"`
+	// The group joined.
+	GroupId *string `protobuf:"bytes,4,opt,name=group_id,json=groupId,proto3,oneof" json:"group_id,omitempty"`
+	// The assignment made.
+	AppRoleAssignmentId *string `protobuf:"bytes,5,opt,name=app_role_assignment_id,json=appRoleAssignmentId,proto3,oneof" json:"app_role_assignment_id,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *InvitedMember) Reset() {
+	*x = InvitedMember{}
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvitedMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvitedMember) ProtoMessage() {}
+
+func (x *InvitedMember) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvitedMember.ProtoReflect.Descriptor instead.
+func (*InvitedMember) Descriptor() ([]byte, []int) {
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *InvitedMember) GetInvitedUser() *InvitedUser {
+	if x != nil {
+		return x.InvitedUser
+	}
+	return nil
+}
+
+func (x *InvitedMember) GetStatus() Invitation_Status {
+	if x != nil {
+		return x.Status
+	}
+	return Invitation_statusUnspecified
+}
+
+func (x *InvitedMember) GetAdded() bool {
+	if x != nil {
+		return x.Added
+	}
+	return false
+}
+
+func (x *InvitedMember) GetGroupId() string {
+	if x != nil && x.GroupId != nil {
+		return *x.GroupId
+	}
+	return ""
+}
+
+func (x *InvitedMember) GetAppRoleAssignmentId() string {
+	if x != nil && x.AppRoleAssignmentId != nil {
+		return *x.AppRoleAssignmentId
+	}
+	return ""
+}
+
 // Request of ListInvitations.
 type ListInvitationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -814,7 +987,7 @@ type ListInvitationsRequest struct {
 
 func (x *ListInvitationsRequest) Reset() {
 	*x = ListInvitationsRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[10]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +999,7 @@ func (x *ListInvitationsRequest) String() string {
 func (*ListInvitationsRequest) ProtoMessage() {}
 
 func (x *ListInvitationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[10]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1012,7 @@ func (x *ListInvitationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitationsRequest.ProtoReflect.Descriptor instead.
 func (*ListInvitationsRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{10}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListInvitationsRequest) GetQuery() *v1.Query {
@@ -864,7 +1037,7 @@ type ListInvitationsResponse struct {
 
 func (x *ListInvitationsResponse) Reset() {
 	*x = ListInvitationsResponse{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +1049,7 @@ func (x *ListInvitationsResponse) String() string {
 func (*ListInvitationsResponse) ProtoMessage() {}
 
 func (x *ListInvitationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +1062,7 @@ func (x *ListInvitationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitationsResponse.ProtoReflect.Descriptor instead.
 func (*ListInvitationsResponse) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{11}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListInvitationsResponse) GetValue() []*InvitationState {
@@ -924,7 +1097,7 @@ type GetInvitationRequest struct {
 
 func (x *GetInvitationRequest) Reset() {
 	*x = GetInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1109,7 @@ func (x *GetInvitationRequest) String() string {
 func (*GetInvitationRequest) ProtoMessage() {}
 
 func (x *GetInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1122,7 @@ func (x *GetInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInvitationRequest.ProtoReflect.Descriptor instead.
 func (*GetInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{12}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetInvitationRequest) GetId() string {
@@ -970,7 +1143,7 @@ type ResendInvitationRequest struct {
 
 func (x *ResendInvitationRequest) Reset() {
 	*x = ResendInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1155,7 @@ func (x *ResendInvitationRequest) String() string {
 func (*ResendInvitationRequest) ProtoMessage() {}
 
 func (x *ResendInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1168,7 @@ func (x *ResendInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResendInvitationRequest.ProtoReflect.Descriptor instead.
 func (*ResendInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{13}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResendInvitationRequest) GetId() string {
@@ -1018,7 +1191,7 @@ type RevokeInvitationRequest struct {
 
 func (x *RevokeInvitationRequest) Reset() {
 	*x = RevokeInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1203,7 @@ func (x *RevokeInvitationRequest) String() string {
 func (*RevokeInvitationRequest) ProtoMessage() {}
 
 func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1216,7 @@ func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{14}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RevokeInvitationRequest) GetId() string {
@@ -1154,7 +1327,26 @@ const file_entente_invitation_v1_invitation_proto_rawDesc = "" +
 	"\x17CreateInvitationRequest\x12F\n" +
 	"\n" +
 	"invitation\x18\x01 \x01(\v2!.entente.invitation.v1.InvitationB\x03\xe0A\x02R\n" +
-	"invitation\"G\n" +
+	"invitation\"\xa3\x03\n" +
+	"\x11InviteUserRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12@\n" +
+	"\x1ainvited_user_email_address\x18\x02 \x01(\tB\x03\xe0A\x02R\x17invitedUserEmailAddress\x123\n" +
+	"\x13invite_redirect_url\x18\x03 \x01(\tH\x00R\x11inviteRedirectUrl\x88\x01\x01\x12>\n" +
+	"\x19invited_user_display_name\x18\x04 \x01(\tH\x01R\x16invitedUserDisplayName\x88\x01\x01\x12#\n" +
+	"\vapp_role_id\x18\x05 \x01(\tH\x02R\tappRoleId\x88\x01\x01\x12;\n" +
+	"\x17send_invitation_message\x18\x06 \x01(\bH\x03R\x15sendInvitationMessage\x88\x01\x01B\x16\n" +
+	"\x14_invite_redirect_urlB\x1c\n" +
+	"\x1a_invited_user_display_nameB\x0e\n" +
+	"\f_app_role_idB\x1a\n" +
+	"\x18_send_invitation_message\"\xb0\x02\n" +
+	"\rInvitedMember\x12E\n" +
+	"\finvited_user\x18\x01 \x01(\v2\".entente.invitation.v1.InvitedUserR\vinvitedUser\x12@\n" +
+	"\x06status\x18\x02 \x01(\x0e2(.entente.invitation.v1.Invitation.StatusR\x06status\x12\x14\n" +
+	"\x05added\x18\x03 \x01(\bR\x05added\x12\x1e\n" +
+	"\bgroup_id\x18\x04 \x01(\tH\x00R\agroupId\x88\x01\x01\x128\n" +
+	"\x16app_role_assignment_id\x18\x05 \x01(\tH\x01R\x13appRoleAssignmentId\x88\x01\x01B\v\n" +
+	"\t_group_idB\x19\n" +
+	"\x17_app_role_assignment_id\"G\n" +
 	"\x16ListInvitationsRequest\x12-\n" +
 	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\xdc\x01\n" +
 	"\x17ListInvitationsResponse\x12<\n" +
@@ -1170,13 +1362,15 @@ const file_entente_invitation_v1_invitation_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12$\n" +
 	"\vdelete_user\x18\x02 \x01(\bH\x00R\n" +
 	"deleteUser\x88\x01\x01B\x0e\n" +
-	"\f_delete_user2\xbc\x11\n" +
+	"\f_delete_user2\xb8\x13\n" +
 	"\x11InvitationService\x12\xc5\x02\n" +
 	"\x10CreateInvitation\x12..entente.invitation.v1.CreateInvitationRequest\x1a!.entente.invitation.v1.Invitation\"\xdd\x01\x8a\xb2\x19\x9a\x01\n" +
 	"\x0fUser.Invite.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\x12\x0fUser.Invite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x15\b\xc9\x01\x12\x10invitations/{id}\x82\xd3\xe4\x93\x02\x1f:\n" +
-	"invitation\"\x11/v1.0/invitations\x12\xdb\x02\n" +
+	"invitation\"\x11/v1.0/invitations\x12\xf9\x01\n" +
+	"\n" +
+	"InviteUser\x12(.entente.invitation.v1.InviteUserRequest\x1a$.entente.invitation.v1.InvitedMember\"\x9a\x01\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02-:\x01*\"(/entente/v1/applications/{id}/inviteUser\x12\xdb\x02\n" +
 	"\x0fListInvitations\x12-.entente.invitation.v1.ListInvitationsRequest\x1a..entente.invitation.v1.ListInvitationsResponse\"\xe8\x01\x8a\xb2\x19\xbe\x01\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
@@ -1216,7 +1410,7 @@ func file_entente_invitation_v1_invitation_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_invitation_v1_invitation_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_entente_invitation_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_entente_invitation_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_entente_invitation_v1_invitation_proto_goTypes = []any{
 	(Invitation_Status)(0),                  // 0: entente.invitation.v1.Invitation.Status
 	(*InvitationSettings)(nil),              // 1: entente.invitation.v1.InvitationSettings
@@ -1229,52 +1423,58 @@ var file_entente_invitation_v1_invitation_proto_goTypes = []any{
 	(*EmailAddress)(nil),                    // 8: entente.invitation.v1.EmailAddress
 	(*InvitationState)(nil),                 // 9: entente.invitation.v1.InvitationState
 	(*CreateInvitationRequest)(nil),         // 10: entente.invitation.v1.CreateInvitationRequest
-	(*ListInvitationsRequest)(nil),          // 11: entente.invitation.v1.ListInvitationsRequest
-	(*ListInvitationsResponse)(nil),         // 12: entente.invitation.v1.ListInvitationsResponse
-	(*GetInvitationRequest)(nil),            // 13: entente.invitation.v1.GetInvitationRequest
-	(*ResendInvitationRequest)(nil),         // 14: entente.invitation.v1.ResendInvitationRequest
-	(*RevokeInvitationRequest)(nil),         // 15: entente.invitation.v1.RevokeInvitationRequest
-	(*fieldmaskpb.FieldMask)(nil),           // 16: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),                 // 17: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil),           // 18: google.protobuf.Timestamp
-	(*v1.Query)(nil),                        // 19: entente.odata.v1.Query
-	(*emptypb.Empty)(nil),                   // 20: google.protobuf.Empty
+	(*InviteUserRequest)(nil),               // 11: entente.invitation.v1.InviteUserRequest
+	(*InvitedMember)(nil),                   // 12: entente.invitation.v1.InvitedMember
+	(*ListInvitationsRequest)(nil),          // 13: entente.invitation.v1.ListInvitationsRequest
+	(*ListInvitationsResponse)(nil),         // 14: entente.invitation.v1.ListInvitationsResponse
+	(*GetInvitationRequest)(nil),            // 15: entente.invitation.v1.GetInvitationRequest
+	(*ResendInvitationRequest)(nil),         // 16: entente.invitation.v1.ResendInvitationRequest
+	(*RevokeInvitationRequest)(nil),         // 17: entente.invitation.v1.RevokeInvitationRequest
+	(*fieldmaskpb.FieldMask)(nil),           // 18: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),                 // 19: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),           // 20: google.protobuf.Timestamp
+	(*v1.Query)(nil),                        // 21: entente.odata.v1.Query
+	(*emptypb.Empty)(nil),                   // 22: google.protobuf.Empty
 }
 var file_entente_invitation_v1_invitation_proto_depIdxs = []int32{
 	1,  // 0: entente.invitation.v1.UpdateInvitationSettingsRequest.settings:type_name -> entente.invitation.v1.InvitationSettings
-	16, // 1: entente.invitation.v1.UpdateInvitationSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 1: entente.invitation.v1.UpdateInvitationSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	6,  // 2: entente.invitation.v1.Invitation.invited_user_message_info:type_name -> entente.invitation.v1.InvitedUserMessageInfo
 	0,  // 3: entente.invitation.v1.Invitation.status:type_name -> entente.invitation.v1.Invitation.Status
 	5,  // 4: entente.invitation.v1.Invitation.invited_user:type_name -> entente.invitation.v1.InvitedUser
 	5,  // 5: entente.invitation.v1.Invitation.invited_user_sponsors:type_name -> entente.invitation.v1.InvitedUser
-	17, // 6: entente.invitation.v1.InvitedUser.extensions:type_name -> google.protobuf.Struct
+	19, // 6: entente.invitation.v1.InvitedUser.extensions:type_name -> google.protobuf.Struct
 	7,  // 7: entente.invitation.v1.InvitedUserMessageInfo.cc_recipients:type_name -> entente.invitation.v1.Recipient
 	8,  // 8: entente.invitation.v1.Recipient.email_address:type_name -> entente.invitation.v1.EmailAddress
-	18, // 9: entente.invitation.v1.InvitationState.created_date_time:type_name -> google.protobuf.Timestamp
-	18, // 10: entente.invitation.v1.InvitationState.expiration_date_time:type_name -> google.protobuf.Timestamp
-	18, // 11: entente.invitation.v1.InvitationState.completed_date_time:type_name -> google.protobuf.Timestamp
+	20, // 9: entente.invitation.v1.InvitationState.created_date_time:type_name -> google.protobuf.Timestamp
+	20, // 10: entente.invitation.v1.InvitationState.expiration_date_time:type_name -> google.protobuf.Timestamp
+	20, // 11: entente.invitation.v1.InvitationState.completed_date_time:type_name -> google.protobuf.Timestamp
 	4,  // 12: entente.invitation.v1.CreateInvitationRequest.invitation:type_name -> entente.invitation.v1.Invitation
-	19, // 13: entente.invitation.v1.ListInvitationsRequest.query:type_name -> entente.odata.v1.Query
-	9,  // 14: entente.invitation.v1.ListInvitationsResponse.value:type_name -> entente.invitation.v1.InvitationState
-	10, // 15: entente.invitation.v1.InvitationService.CreateInvitation:input_type -> entente.invitation.v1.CreateInvitationRequest
-	11, // 16: entente.invitation.v1.InvitationService.ListInvitations:input_type -> entente.invitation.v1.ListInvitationsRequest
-	13, // 17: entente.invitation.v1.InvitationService.GetInvitation:input_type -> entente.invitation.v1.GetInvitationRequest
-	14, // 18: entente.invitation.v1.InvitationService.ResendInvitation:input_type -> entente.invitation.v1.ResendInvitationRequest
-	15, // 19: entente.invitation.v1.InvitationService.RevokeInvitation:input_type -> entente.invitation.v1.RevokeInvitationRequest
-	2,  // 20: entente.invitation.v1.InvitationService.GetInvitationSettings:input_type -> entente.invitation.v1.GetInvitationSettingsRequest
-	3,  // 21: entente.invitation.v1.InvitationService.UpdateInvitationSettings:input_type -> entente.invitation.v1.UpdateInvitationSettingsRequest
-	4,  // 22: entente.invitation.v1.InvitationService.CreateInvitation:output_type -> entente.invitation.v1.Invitation
-	12, // 23: entente.invitation.v1.InvitationService.ListInvitations:output_type -> entente.invitation.v1.ListInvitationsResponse
-	9,  // 24: entente.invitation.v1.InvitationService.GetInvitation:output_type -> entente.invitation.v1.InvitationState
-	20, // 25: entente.invitation.v1.InvitationService.ResendInvitation:output_type -> google.protobuf.Empty
-	20, // 26: entente.invitation.v1.InvitationService.RevokeInvitation:output_type -> google.protobuf.Empty
-	1,  // 27: entente.invitation.v1.InvitationService.GetInvitationSettings:output_type -> entente.invitation.v1.InvitationSettings
-	20, // 28: entente.invitation.v1.InvitationService.UpdateInvitationSettings:output_type -> google.protobuf.Empty
-	22, // [22:29] is the sub-list for method output_type
-	15, // [15:22] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	5,  // 13: entente.invitation.v1.InvitedMember.invited_user:type_name -> entente.invitation.v1.InvitedUser
+	0,  // 14: entente.invitation.v1.InvitedMember.status:type_name -> entente.invitation.v1.Invitation.Status
+	21, // 15: entente.invitation.v1.ListInvitationsRequest.query:type_name -> entente.odata.v1.Query
+	9,  // 16: entente.invitation.v1.ListInvitationsResponse.value:type_name -> entente.invitation.v1.InvitationState
+	10, // 17: entente.invitation.v1.InvitationService.CreateInvitation:input_type -> entente.invitation.v1.CreateInvitationRequest
+	11, // 18: entente.invitation.v1.InvitationService.InviteUser:input_type -> entente.invitation.v1.InviteUserRequest
+	13, // 19: entente.invitation.v1.InvitationService.ListInvitations:input_type -> entente.invitation.v1.ListInvitationsRequest
+	15, // 20: entente.invitation.v1.InvitationService.GetInvitation:input_type -> entente.invitation.v1.GetInvitationRequest
+	16, // 21: entente.invitation.v1.InvitationService.ResendInvitation:input_type -> entente.invitation.v1.ResendInvitationRequest
+	17, // 22: entente.invitation.v1.InvitationService.RevokeInvitation:input_type -> entente.invitation.v1.RevokeInvitationRequest
+	2,  // 23: entente.invitation.v1.InvitationService.GetInvitationSettings:input_type -> entente.invitation.v1.GetInvitationSettingsRequest
+	3,  // 24: entente.invitation.v1.InvitationService.UpdateInvitationSettings:input_type -> entente.invitation.v1.UpdateInvitationSettingsRequest
+	4,  // 25: entente.invitation.v1.InvitationService.CreateInvitation:output_type -> entente.invitation.v1.Invitation
+	12, // 26: entente.invitation.v1.InvitationService.InviteUser:output_type -> entente.invitation.v1.InvitedMember
+	14, // 27: entente.invitation.v1.InvitationService.ListInvitations:output_type -> entente.invitation.v1.ListInvitationsResponse
+	9,  // 28: entente.invitation.v1.InvitationService.GetInvitation:output_type -> entente.invitation.v1.InvitationState
+	22, // 29: entente.invitation.v1.InvitationService.ResendInvitation:output_type -> google.protobuf.Empty
+	22, // 30: entente.invitation.v1.InvitationService.RevokeInvitation:output_type -> google.protobuf.Empty
+	1,  // 31: entente.invitation.v1.InvitationService.GetInvitationSettings:output_type -> entente.invitation.v1.InvitationSettings
+	22, // 32: entente.invitation.v1.InvitationService.UpdateInvitationSettings:output_type -> google.protobuf.Empty
+	25, // [25:33] is the sub-list for method output_type
+	17, // [17:25] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_entente_invitation_v1_invitation_proto_init() }
@@ -1288,15 +1488,17 @@ func file_entente_invitation_v1_invitation_proto_init() {
 	file_entente_invitation_v1_invitation_proto_msgTypes[5].OneofWrappers = []any{}
 	file_entente_invitation_v1_invitation_proto_msgTypes[7].OneofWrappers = []any{}
 	file_entente_invitation_v1_invitation_proto_msgTypes[8].OneofWrappers = []any{}
+	file_entente_invitation_v1_invitation_proto_msgTypes[10].OneofWrappers = []any{}
 	file_entente_invitation_v1_invitation_proto_msgTypes[11].OneofWrappers = []any{}
-	file_entente_invitation_v1_invitation_proto_msgTypes[14].OneofWrappers = []any{}
+	file_entente_invitation_v1_invitation_proto_msgTypes[13].OneofWrappers = []any{}
+	file_entente_invitation_v1_invitation_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_invitation_v1_invitation_proto_rawDesc), len(file_entente_invitation_v1_invitation_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

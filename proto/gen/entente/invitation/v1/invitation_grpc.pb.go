@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	InvitationService_CreateInvitation_FullMethodName         = "/entente.invitation.v1.InvitationService/CreateInvitation"
+	InvitationService_InviteUser_FullMethodName               = "/entente.invitation.v1.InvitationService/InviteUser"
 	InvitationService_ListInvitations_FullMethodName          = "/entente.invitation.v1.InvitationService/ListInvitations"
 	InvitationService_GetInvitation_FullMethodName            = "/entente.invitation.v1.InvitationService/GetInvitation"
 	InvitationService_ResendInvitation_FullMethodName         = "/entente.invitation.v1.InvitationService/ResendInvitation"
@@ -39,6 +40,13 @@ const (
 type InvitationServiceClient interface {
 	// Invites a person, or invites again (INV-9 to INV-35). Refusals come in the order of gates G1 to G11.
 	CreateInvitation(ctx context.Context, in *CreateInvitationRequest, opts ...grpc.CallOption) (*Invitation, error)
+	// Invites a person to an application and adds them, for one of its owners
+	// while self-service is on (DIR-189, INV-138). The gates from G3 on apply to
+	// the owner; `ownersMayInvite` opens G3 to owners who are members unless the
+	// policy is `none`. The answer has no link: the mail is the only carrier
+	// (INV-139). When the person was invited and could not be added, the error
+	// says why and the invitation stays.
+	InviteUser(ctx context.Context, in *InviteUserRequest, opts ...grpc.CallOption) (*InvitedMember, error)
 	// Lists invitations without their links.
 	ListInvitations(ctx context.Context, in *ListInvitationsRequest, opts ...grpc.CallOption) (*ListInvitationsResponse, error)
 	// Returns one invitation without its link.
@@ -65,6 +73,16 @@ func (c *invitationServiceClient) CreateInvitation(ctx context.Context, in *Crea
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Invitation)
 	err := c.cc.Invoke(ctx, InvitationService_CreateInvitation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *invitationServiceClient) InviteUser(ctx context.Context, in *InviteUserRequest, opts ...grpc.CallOption) (*InvitedMember, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InvitedMember)
+	err := c.cc.Invoke(ctx, InvitationService_InviteUser_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +157,13 @@ func (c *invitationServiceClient) UpdateInvitationSettings(ctx context.Context, 
 type InvitationServiceServer interface {
 	// Invites a person, or invites again (INV-9 to INV-35). Refusals come in the order of gates G1 to G11.
 	CreateInvitation(context.Context, *CreateInvitationRequest) (*Invitation, error)
+	// Invites a person to an application and adds them, for one of its owners
+	// while self-service is on (DIR-189, INV-138). The gates from G3 on apply to
+	// the owner; `ownersMayInvite` opens G3 to owners who are members unless the
+	// policy is `none`. The answer has no link: the mail is the only carrier
+	// (INV-139). When the person was invited and could not be added, the error
+	// says why and the invitation stays.
+	InviteUser(context.Context, *InviteUserRequest) (*InvitedMember, error)
 	// Lists invitations without their links.
 	ListInvitations(context.Context, *ListInvitationsRequest) (*ListInvitationsResponse, error)
 	// Returns one invitation without its link.
@@ -163,6 +188,9 @@ type UnimplementedInvitationServiceServer struct{}
 
 func (UnimplementedInvitationServiceServer) CreateInvitation(context.Context, *CreateInvitationRequest) (*Invitation, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateInvitation not implemented")
+}
+func (UnimplementedInvitationServiceServer) InviteUser(context.Context, *InviteUserRequest) (*InvitedMember, error) {
+	return nil, status.Error(codes.Unimplemented, "method InviteUser not implemented")
 }
 func (UnimplementedInvitationServiceServer) ListInvitations(context.Context, *ListInvitationsRequest) (*ListInvitationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListInvitations not implemented")
@@ -217,6 +245,24 @@ func _InvitationService_CreateInvitation_Handler(srv interface{}, ctx context.Co
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InvitationServiceServer).CreateInvitation(ctx, req.(*CreateInvitationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _InvitationService_InviteUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InviteUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InvitationServiceServer).InviteUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InvitationService_InviteUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InvitationServiceServer).InviteUser(ctx, req.(*InviteUserRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -339,6 +385,10 @@ var InvitationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateInvitation",
 			Handler:    _InvitationService_CreateInvitation_Handler,
+		},
+		{
+			MethodName: "InviteUser",
+			Handler:    _InvitationService_InviteUser_Handler,
 		},
 		{
 			MethodName: "ListInvitations",
