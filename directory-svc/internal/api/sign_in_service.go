@@ -15,7 +15,6 @@ import (
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
@@ -173,8 +172,8 @@ func (s *SignIns) homeSignIn(ctx context.Context, t *store.Tenant, u *user.User,
 	if key == (identity.HomeKey{}) || key.Issuer != "" || key.Tenant == t.ID {
 		return nil
 	}
-	var object uuid.UUID
-	if object.UnmarshalText([]byte(key.Object)) != nil {
+	object, ok := store.ParseUUID(key.Object)
+	if !ok {
 		return nil // no object of a directory here
 	}
 	if row.HomeTenant == "" {

@@ -83,11 +83,17 @@ func (tx *Tx) CountUser(month time.Time, id uuid.UUID, kind usage.Kind, person s
 		[16]byte(tx.Tenant), month, [16]byte(id), int16(kind), person)
 }
 
+// ParseUUID reads an id that may be something else.
+func ParseUUID(text string) (id uuid.UUID, ok bool) {
+	id, err := uuid.Parse(text)
+	return id, err == nil
+}
+
 // AppName finds the name under which an application is known in the tenant;
 // empty for none.
 func (tx *Tx) AppName(appID string) (string, error) {
-	var id uuid.UUID
-	if id.UnmarshalText([]byte(appID)) != nil {
+	id, ok := ParseUUID(appID)
+	if !ok {
 		return "", nil // not the id of an application
 	}
 	var name string

@@ -37,7 +37,7 @@ func TestEachPartRunsAlone(t *testing.T) {
 	common := []string{"ENTENTE_LOGIN_ORIGIN=" + origin}
 	directory, policy := "ENTENTE_DIRECTORY="+a.addresses["directory-svc"], "ENTENTE_POLICY="+a.addresses["policy-svc"]
 	settings := map[string][]string{
-		"directory-svc": append(common, "ENTENTE_ORIGINS="+origin, "ENTENTE_DOMAIN_SUFFIX=example",
+		"directory-svc": append(common, policy, "ENTENTE_ORIGINS="+origin, "ENTENTE_DOMAIN_SUFFIX=example",
 			"ENTENTE_MASTER_KEY_FILE="+a.ring.MasterKeyFile(), "ENTENTE_OPERATOR_KEY_FILE="+a.ring.OperatorPublicKeyFile()),
 		"policy-svc": append(common, "ENTENTE_AUDIENCES="+origin, directory),
 		"invitation-svc": append(common, "ENTENTE_AUDIENCES="+origin, directory, policy, "ENTENTE_KEY_FILE="+a.ring.MasterKeyFile(),
