@@ -14,6 +14,9 @@ async function round(request) {
 }
 
 for (let i = 0; i < 5; i++) await user(`first${i}`);
+const page = await graph.api("/users/delta").header("Prefer", "odata.maxpagesize=2").get();
+assert.equal(page.value.length, 2);
+assert.ok(page["@odata.nextLink"] && !page["@odata.deltaLink"]);
 let [all, link] = await round(graph.api("/users/delta").select("displayName,jobTitle").header("Prefer", "odata.maxpagesize=2"));
 assert.equal(all.size, 6); // the administrator, too
 assert.equal((await round(graph.api(link)))[0].size, 0);
@@ -28,8 +31,10 @@ await graph.api(`/users/${ann.id}`).patch({ city: "Utrecht" }); // nobody asked 
 [changes, link] = await round(graph.api(link));
 assert.equal(changes.size, 0);
 await graph.api(`/users/${ann.id}`).patch({ jobTitle: "Chief" });
+const minimal = await graph.api(link).header("Prefer", "return=minimal").get();
+assert.deepEqual(minimal.value.map((u) => Object.keys(u).sort()), [["id", "jobTitle"]]);
 [changes, link] = await round(graph.api(link));
-assert.equal(changes.get(ann.id).jobTitle, "Chief");
+assert.deepEqual([changes.get(ann.id).jobTitle, changes.get(ann.id).displayName], ["Chief", "ann"]);
 
 for (const [act, reason] of [
   [() => graph.api(`/users/${ann.id}`).delete(), "changed"],
