@@ -123,6 +123,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 		Directory: directorypb.NewExternalUserServiceClient(deps.Directory),
 		Tenants:   directorypb.NewTenantDirectoryServiceClient(deps.Directory),
 		People:    directorypb.NewPrincipalServiceClient(deps.Directory),
+		Apps:      directorypb.NewServicePrincipalServiceClient(deps.Directory),
 		Policy:    policypb.NewDecisionServiceClient(deps.Policy),
 	}
 	mailer := &worker.Mailer{Saga: acts, Compose: compose, Relay: relay, Log: deps.Log}

@@ -14,6 +14,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -36,6 +37,29 @@ func (s *Invitations) CreateInvitation(ctx context.Context, req *pb.CreateInvita
 		return nil, err
 	}
 	return invitationToProto(made, req.Invitation), nil
+}
+
+// InviteUser invites and adds somebody for an owner of an application
+// (operation O16). The link is not answered (INV-139).
+func (s *Invitations) InviteUser(ctx context.Context, req *pb.InviteUserRequest) (*pb.InvitedMember, error) {
+	c := caller.From(ctx)
+	if req.AppRoleId != nil {
+		// A slip in the request is found before anybody is invited.
+		if _, err := uuid.Parse(*req.AppRoleId); err != nil {
+			return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "Invalid value specified for property 'appRoleId'.").WithMeta("property", "appRoleId")
+		}
+	}
+	m, err := s.Saga.InviteUser(ctx, c.Tenant, inviter(c), req.Id, req.AppRoleId, invitation.Request{
+		Address: req.InvitedUserEmailAddress, RedirectURL: req.GetInviteRedirectUrl(), DisplayName: req.GetInvitedUserDisplayName(),
+		SendMessage: req.SendInvitationMessage == nil || *req.SendInvitationMessage,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.InvitedMember{
+		InvitedUser: &pb.InvitedUser{Id: proto.String(m.User.String())}, Status: statusToProto(m.State), Added: true,
+		GroupId: m.GroupId, AppRoleAssignmentId: m.AppRoleAssignmentId,
+	}, nil
 }
 
 // ListInvitations lists without links (operation O3).

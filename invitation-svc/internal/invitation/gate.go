@@ -21,6 +21,9 @@ const (
 	textNoDetail    = "This user cannot be invited."
 	textNoMatch     = "The email you're using to invite this user doesn't match any emails on the user object. Please add this email to the user object and try again."
 	textNotExternal = "The user is not an external user; only external users can have their redemption status reset."
+	textNotItsMail  = "An internal user can be invited only by the address in its mail property."
+	textOnPremises  = "A user that is synchronized from on-premises cannot be invited."
+	textKeepsType   = "Invalid value specified for property 'invitedUserType' of resource 'Invitation': the invitation of an internal user does not change its type."
 	textOtherType   = "Invalid value specified for property 'invitedUserType' of resource 'Invitation': the pending user has another type."
 )
 
@@ -57,6 +60,10 @@ type Existing struct {
 	Pending  bool // external users: not redeemed yet
 	UserType UserType
 	HasRoles bool // holds a directory role
+	// OnPremises says that the user is kept by a directory on premises.
+	OnPremises bool
+	// Mail is the comparison key of the mail property.
+	Mail string
 	// Addresses are the comparison keys of mail and otherMails.
 	Addresses []string
 }
@@ -74,6 +81,7 @@ const (
 // Facts is everything that was looked up about one request.
 type Facts struct {
 	Inviter   Inviter
+	Owner     bool    // the right to invite to one application stands in for G2 (INV-138)
 	Fields    error   // of Check; nil when the draft is valid
 	Invites   Verdict // G3, allowInvitesFrom
 	InvitesNo bool    // allowInvitesFrom is none, which refuses resets too
@@ -94,6 +102,7 @@ const (
 	Reinvite Action = 2 // the pending user stays, older links end
 	Known    Action = 3 // accepted already: a direct link and no mail
 	Reset    Action = 4 // the user redeems again
+	Convert  Action = 5 // an internal user is to sign in from elsewhere
 )
 
 // Plan is the outcome of the gates.
@@ -130,7 +139,7 @@ func MayTouch(i Invitation, f Facts) error {
 }
 
 func permission(_ Draft, f Facts) error {
-	if !f.Inviter.MayInvite() {
+	if !f.Owner && !f.Inviter.MayInvite() {
 		return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)
 	}
 	return nil
@@ -154,7 +163,7 @@ func memberRight(d Draft, f Facts) error {
 	return nil
 }
 
-// resetRight is G6: INV-27 to INV-29 and INV-32.
+// resetRight is G6: INV-27 to INV-29, INV-32 and INV-33.
 func resetRight(d Draft, f Facts) error {
 	if d.InvitedUser == uuid.Nil {
 		return nil
@@ -166,13 +175,22 @@ func resetRight(d Draft, f Facts) error {
 		return fault.NotFound(errorspb.Reason_NOT_FOUND,
 			"Resource '%s' does not exist or one of its queried reference-property objects are not present.", d.InvitedUser).WithMeta("key", d.InvitedUser.String())
 	}
-	if f.Target.Kind != ExternalUser {
+	convert := f.converts(d)
+	if f.Target.Kind != ExternalUser && !convert {
 		return fault.Invalid(errorspb.Reason_BAD_REQUEST, textNotExternal)
+	}
+	// The sign-in of an object that exists changes, as by a reset (INV-33); the
+	// right to invite is asked for beside, since it is an invitation.
+	if convert && !f.Inviter.MayReset() {
+		return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)
 	}
 	// Whoever may make an address redeem for a privileged guest could become
 	// that guest, so this is for those alone who may do so anyway.
-	if d.Reset && f.Target.HasRoles && !f.Inviter.holds(globalAdministrator) {
+	if (d.Reset || convert) && f.Target.HasRoles && !f.Inviter.holds(globalAdministrator) {
 		return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)
+	}
+	if convert {
+		return convertible(d, *f.Target)
 	}
 	for _, a := range f.Target.Addresses {
 		if a == d.Address.Key() {
@@ -180,6 +198,25 @@ func resetRight(d Draft, f Facts) error {
 		}
 	}
 	return fault.Invalid(errorspb.Reason_BAD_REQUEST, textNoMatch)
+}
+
+// converts reports that the request is to turn an internal user into one who
+// signs in from elsewhere (INV-33).
+func (f Facts) converts(d Draft) bool {
+	return d.InvitedUser != uuid.Nil && !d.Reset && f.Target != nil && f.Target.Kind == InternalUser
+}
+
+// convertible has the preconditions of INV-33 that are about the user.
+func convertible(d Draft, user Existing) error {
+	switch {
+	case user.Mail != d.Address.Key():
+		return fault.Invalid(errorspb.Reason_BAD_REQUEST, textNotItsMail).WithMeta("property", "invitedUserEmailAddress")
+	case user.OnPremises:
+		return fault.Invalid(errorspb.Reason_BAD_REQUEST, textOnPremises)
+	case d.Typed && d.UserType != user.UserType:
+		return fault.Invalid(errorspb.Reason_BAD_REQUEST, textKeepsType).WithMeta("property", "invitedUserType")
+	}
+	return nil
 }
 
 func ownTenant(d Draft, f Facts) error {
@@ -216,11 +253,18 @@ func conflicts(d Draft, f Facts) (Plan, error) {
 	if d.Reset {
 		return Plan{Action: Reset, User: f.Target.ID}, nil
 	}
-	if user, ok := f.external(d); ok {
+	convert := f.converts(d)
+	if convert && !f.Target.Enabled {
+		return Plan{}, f.conflict(f.Target.ID, textBlocked)
+	}
+	if user, ok := f.external(d); ok && !convert {
 		return again(d, f, user)
 	}
 	for _, e := range f.Found {
 		switch {
+		case convert && e.ID == f.Target.ID:
+		case convert && e.Kind == ExternalUser && e.Match == ByInvitedAddress:
+			return Plan{}, f.conflict(e.ID, textInternal)
 		case e.Kind == InternalUser && e.Match != ByProxy, e.Kind == ExternalUser && e.Match == BySignInName:
 			return Plan{}, f.conflict(e.ID, textInternal)
 		case e.Kind == Group && e.Match == ByMail:
@@ -230,6 +274,9 @@ func conflicts(d Draft, f Facts) (Plan, error) {
 		case e.Kind == Contact && d.UserType == Member:
 			return Plan{}, f.conflict(uuid.Nil, textProxy)
 		}
+	}
+	if convert {
+		return Plan{Action: Convert, User: f.Target.ID}, nil
 	}
 	// A contact beside a guest is no conflict: the directory leaves the guest
 	// without a proxy address (INV-19).

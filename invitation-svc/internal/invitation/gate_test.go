@@ -194,6 +194,47 @@ func TestWhoMayReset(t *testing.T) {
 	}
 }
 
+// INV-33: who may invite an internal user, and which.
+func TestWhoMayConvert(t *testing.T) {
+	t.Parallel()
+	id := uuid.New()
+	address := draft(t, nil).Address.Key()
+	helpdesk := invitation.Inviter{Kind: invitation.ByUser, Permissions: []string{"User.ReadWrite.All"}, Roles: []string{"Helpdesk Administrator"}}
+	for _, tc := range []struct {
+		name   string
+		who    invitation.Inviter
+		change func(*invitation.Existing, *invitation.Facts)
+		ok     bool
+	}{
+		{"helpdesk", helpdesk, nil, true},
+		{"a member", member, nil, false},
+		{"helpdesk and a privileged user", helpdesk, func(e *invitation.Existing, _ *invitation.Facts) { e.HasRoles = true }, false},
+		{"global administrator and a privileged user", admin, func(e *invitation.Existing, _ *invitation.Facts) { e.HasRoles = true }, true},
+		{"another mail", admin, func(e *invitation.Existing, _ *invitation.Facts) { e.Mail = "other@partner.example" }, false},
+		{"from on-premises", admin, func(e *invitation.Existing, _ *invitation.Facts) { e.OnPremises = true }, false},
+		{"disabled", admin, func(e *invitation.Existing, _ *invitation.Facts) { e.Enabled = false }, false},
+		{"invitations off", admin, func(_ *invitation.Existing, f *invitation.Facts) { f.Invites = invitation.Refused }, false},
+		{"an address of the tenant", admin, func(_ *invitation.Existing, f *invitation.Facts) { f.OwnDomain = true }, false},
+		{"a guest has the address", admin, func(_ *invitation.Existing, f *invitation.Facts) {
+			f.Found = append(f.Found, invitation.Existing{ID: uuid.New(), Kind: invitation.ExternalUser, Match: invitation.ByInvitedAddress, Enabled: true})
+		}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			user := invitation.Existing{ID: id, Kind: invitation.InternalUser, Match: invitation.ByMail, Enabled: true, UserType: invitation.Member, Mail: address, Addresses: []string{address}}
+			f := open(tc.who, user)
+			f.Target = &user
+			if tc.change != nil {
+				tc.change(&user, &f)
+			}
+			plan, err := invitation.Admit(draft(t, func(r *invitation.Request) { r.InvitedUser = id.String() }), f)
+			if (err == nil) != tc.ok || tc.ok && (plan.Action != invitation.Convert || plan.User != id) {
+				t.Fatalf("%+v, %v", plan, err)
+			}
+		})
+	}
+}
+
 func TestAResetNeedsAnAddressOfTheTarget(t *testing.T) {
 	t.Parallel()
 	id := uuid.New()

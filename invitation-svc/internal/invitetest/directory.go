@@ -24,6 +24,7 @@ type Directory struct {
 	directorypb.ExternalUserServiceClient
 	directorypb.TenantDirectoryServiceClient
 	directorypb.PrincipalServiceClient
+	directorypb.ServicePrincipalServiceClient
 
 	mu      sync.Mutex
 	trouble Trouble
@@ -39,13 +40,15 @@ type Directory struct {
 	// Conflicts are answered beside those that follow from the users.
 	Conflicts map[string][]*directorypb.FindInviteConflictsResponse_Conflict
 	Homes     map[string]*directorypb.HomeAccount // by address
+	// Delegations are the applications that their owners manage, by id.
+	Delegations map[string]*Delegation
 }
 
 // NewDirectory is an empty one.
 func NewDirectory() *Directory {
 	return &Directory{tenants: map[string]*directorypb.TenantFacts{}, users: map[string]*directorypb.User{}, email: map[string]string{},
 		made: map[string]string{}, existed: map[string]bool{}, bound: map[string]string{}, by: map[string]string{}, people: map[string]*directorypb.Principal{},
-		Calls: map[string]int{}, Conflicts: map[string][]*directorypb.FindInviteConflictsResponse_Conflict{}, Homes: map[string]*directorypb.HomeAccount{}}
+		Calls: map[string]int{}, Conflicts: map[string][]*directorypb.FindInviteConflictsResponse_Conflict{}, Homes: map[string]*directorypb.HomeAccount{}, Delegations: map[string]*Delegation{}}
 }
 
 // Cause has calls meet trouble from now on; nil ends it.

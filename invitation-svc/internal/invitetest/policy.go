@@ -2,6 +2,7 @@ package invitetest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,6 +17,9 @@ type Policy struct {
 	mu sync.Mutex
 	// Deny names the rule that refuses; DenyAtRedemption at redemption only.
 	Deny, DenyAtRedemption string
+	// InvitesFrom is allowInvitesFrom, decided as the decision point does; empty
+	// is everyone.
+	InvitesFrom string
 	// BlockedDomain is refused by the domain list.
 	BlockedDomain string
 	HomeTenant    string
@@ -48,10 +52,24 @@ func (p *Policy) CheckInvite(_ context.Context, r *policypb.CheckInviteRequest, 
 	if p.BlockedDomain != "" && strings.HasSuffix(r.Email, "@"+p.BlockedDomain) {
 		deny = "DomainList"
 	}
+	if !r.AtRedemption && !p.mayInvite(r.Inviter) {
+		deny = "AllowInvitesFrom"
+	}
 	if deny != "" {
 		d.Outcome, d.Rule = policypb.Decision_deny, deny
 	}
 	return d, nil
+}
+
+// mayInvite is the table of INV-13.
+func (p *Policy) mayInvite(who *policypb.Inviter) bool {
+	switch p.InvitesFrom {
+	case "none":
+		return false
+	case "adminsAndGuestInviters":
+		return slices.ContainsFunc([]string{"Global Administrator", "User Administrator", "Guest Inviter"}, func(role string) bool { return slices.Contains(who.GetRoles(), role) })
+	}
+	return true
 }
 
 // CheckB2B allows.

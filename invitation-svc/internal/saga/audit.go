@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -18,6 +19,7 @@ import (
 const (
 	actInvite       = "Invite external user"
 	actInviteReset  = "Invite external user with reset invitation status"
+	actConvert      = "Invite internal user to B2B collaboration"
 	actRedeem       = "Redeem external user invite"
 	actCodeSent     = "Generate one time password"
 	actCodeVerified = "Verify one time password"
@@ -54,8 +56,11 @@ func (s *Saga) Record(ctx context.Context, tx store.Tx, e audit.Event) error {
 
 func (s *Saga) recordInvite(ctx context.Context, tx store.Tx, i invitation.Invitation, failed error, more ...audit.KeyValue) error {
 	activity := actInvite
-	if i.Action == invitation.Reset {
+	switch i.Action {
+	case invitation.Reset:
 		activity = actInviteReset
+	case invitation.Convert:
+		activity = actConvert
 	}
 	details := []audit.KeyValue{
 		detail("InvitedUserEmailAddress", i.Address.Typed()),
@@ -85,11 +90,19 @@ func origin(k invitation.InviterKind) string {
 // has the home tenant, whose directory was asked, told of it.
 func (s *Saga) recordBorn(ctx context.Context, tx store.Tx, i invitation.Invitation) error {
 	err := s.Record(ctx, tx, event(actRedeem, i.User, nil, detail("InvitationId", i.ID.String()),
-		detail("method", "automatic"), detail("homeTenantId", i.HomeTenant.String())))
+		detail("method", methodAutomatic), detail("homeTenantId", i.HomeTenant.String())))
 	if err != nil {
 		return err
 	}
-	return s.Jobs.Enqueue(tx.Tx, HomeJob{Home: i.HomeTenant.String(), Resource: tx.Tenant.String(), Invitation: i.ID, Account: i.HomeObject}, time.Time{})
+	return s.oweHome(tx, i.ID, i.HomeTenant, i.HomeObject, methodAutomatic)
+}
+
+// methodAutomatic is the method of a redemption that happened by itself.
+const methodAutomatic = "automatic"
+
+// oweHome has the home tenant of an account told that it became a user here.
+func (s *Saga) oweHome(tx store.Tx, id uuid.UUID, home tenant.ID, account uuid.UUID, method string) error {
+	return s.Jobs.Enqueue(tx.Tx, HomeJob{Home: home.String(), Resource: tx.Tenant.String(), Invitation: id, Account: account, Method: method}, time.Time{})
 }
 
 // RecordHome leaves the record in the home tenant of an account that became a
@@ -97,7 +110,7 @@ func (s *Saga) recordBorn(ctx context.Context, tx store.Tx, i invitation.Invitat
 func (s *Saga) RecordHome(ctx context.Context, home tenant.ID, j HomeJob) error {
 	return s.Store.Write(ctx, home, func(tx store.Tx) error {
 		return s.Record(ctx, tx, event(actRedeem, j.Account, nil, detail("InvitationId", j.Invitation.String()),
-			detail("method", "automatic"), detail("resourceTenantId", j.Resource)))
+			detail("method", cmp.Or(j.Method, methodAutomatic)), detail("resourceTenantId", j.Resource)))
 	})
 }
 

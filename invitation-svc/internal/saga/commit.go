@@ -204,6 +204,11 @@ func (s *Saga) conclude(ctx context.Context, tx store.Tx, i invitation.Invitatio
 	if _, err := tx.SaveFlow(f, landed); err != nil {
 		return err
 	}
+	if home := f.Identity.HomeTenant; bindErr == nil && !home.IsZero() {
+		if err := s.oweHome(tx, i.ID, home, f.Identity.HomeObject, f.Identity.Provider); err != nil {
+			return err
+		}
+	}
 	return s.recordRedeem(ctx, tx, i, landed, bindErr)
 }
 

@@ -28,11 +28,11 @@ const (
 
 // lookUp asks policy and directory, at the same time, for everything the
 // gates need.
-func (s *Saga) lookUp(ctx context.Context, t tenant.ID, by invitation.Inviter, d invitation.Draft, wrong error) (invitation.Facts, *policypb.Decision, error) {
-	f := invitation.Facts{Inviter: by, Fields: wrong}
+func (s *Saga) lookUp(ctx context.Context, t tenant.ID, by invitation.Inviter, right ownersRight, d invitation.Draft, wrong error) (invitation.Facts, *policypb.Decision, error) {
+	f := invitation.Facts{Inviter: by, Fields: wrong, Owner: right.owns}
 	var decision *policypb.Decision
 	asks := []func(context.Context) error{func(ctx context.Context) (err error) {
-		decision, err = s.askPolicy(ctx, t, by, d, &f)
+		decision, err = s.askPolicy(ctx, t, by, right, d, &f)
 		return err
 	}}
 	if wrong == nil {
@@ -79,7 +79,7 @@ func together(ctx context.Context, all ...func(context.Context) error) error {
 	return nil
 }
 
-func (s *Saga) askPolicy(ctx context.Context, t tenant.ID, by invitation.Inviter, d invitation.Draft, f *invitation.Facts) (*policypb.Decision, error) {
+func (s *Saga) askPolicy(ctx context.Context, t tenant.ID, by invitation.Inviter, right ownersRight, d invitation.Draft, f *invitation.Facts) (*policypb.Decision, error) {
 	address := nobody
 	if !d.Address.IsZero() {
 		address = d.Address.Mailbox()
@@ -91,9 +91,10 @@ func (s *Saga) askPolicy(ctx context.Context, t tenant.ID, by invitation.Inviter
 	case invitation.BySync:
 		who.Kind = "synchronization"
 	}
-	if d.Reset {
-		// A reset needs no right to invite, but `none` refuses it too: whoever
-		// may invite under every other setting tells the difference (INV-28).
+	if d.Reset || right.mayInvite && !by.Guest {
+		// A reset needs no right to invite, nor does a member whom the application
+		// lets invite (DIR-189), but `none` refuses both: whoever may invite under
+		// every other setting tells the difference (INV-28).
 		who = &policypb.Inviter{Kind: "user", Roles: []string{"Global Administrator"}, Permissions: by.Permissions}
 	}
 	answer, err := s.Policy.CheckInvite(ctx, &policypb.CheckInviteRequest{ResourceTenantId: t.String(), Email: address, Inviter: who})
@@ -155,6 +156,10 @@ func existing(id uuid.UUID, u *directorypb.User) invitation.Existing {
 		e.Kind = invitation.ExternalUser
 	}
 	e.Pending = u.GetExternalUserState() == directorypb.User_PendingAcceptance
+	e.OnPremises = u.GetOnPremisesUserPrincipalName() != "" || u.GetOnPremisesSyncEnabled()
+	if a, wrong := invitation.ParseAddress(u.GetMail(), false); wrong == "" {
+		e.Mail = a.Key()
+	}
 	for _, text := range append([]string{u.GetMail()}, u.GetOtherMails()...) {
 		if a, wrong := invitation.ParseAddress(text, false); wrong == "" {
 			e.Addresses = append(e.Addresses, a.Key())

@@ -24,6 +24,10 @@ type Made struct {
 
 // Invite takes a request through the gates and makes the invitation.
 func (s *Saga) Invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r invitation.Request) (Made, error) {
+	return s.invite(ctx, t, by, ownersRight{}, r)
+}
+
+func (s *Saga) invite(ctx context.Context, t tenant.ID, by invitation.Inviter, right ownersRight, r invitation.Request) (Made, error) {
 	by, err := s.Inviter(ctx, t, by)
 	if err != nil {
 		return Made{}, err
@@ -35,7 +39,7 @@ func (s *Saga) Invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 	}
 	settings := ahead.Settings
 	d, wrong := invitation.Check(r, settings)
-	f, decision, err := s.lookUp(ctx, t, by, d, wrong)
+	f, decision, err := s.lookUp(ctx, t, by, right, d, wrong)
 	if err != nil {
 		return Made{}, err
 	}
@@ -56,6 +60,8 @@ func (s *Saga) Invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 	switch plan.Action {
 	case invitation.Known:
 		return s.accepted(ctx, t, i)
+	case invitation.Convert:
+		i.UserType = f.Target.UserType // which does not change
 	case invitation.Create:
 		if i.HomeTenant, i.HomeObject, err = s.homeAccount(ctx, d, decision); err != nil {
 			return Made{}, err
@@ -232,6 +238,8 @@ func (s *Saga) directoryStep(ctx context.Context, t tenant.ID, i invitation.Invi
 				TenantId: t.String(), UserId: i.User.String(), Email: i.Address.Mailbox()})
 		})
 		return madeUser{id: i.User}, err
+	case invitation.Convert:
+		return madeUser{id: i.User}, s.beginConversion(ctx, t, i)
 	}
 	answer, err := retry(ctx, func() (*directorypb.CreateExternalUserResponse, error) {
 		return s.Directory.CreateExternalUser(ctx, creation(t, i))

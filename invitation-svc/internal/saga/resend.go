@@ -34,7 +34,7 @@ func (s *Saga) mayInvite(ctx context.Context, t tenant.ID, by invitation.Inviter
 		return err
 	}
 	f := invitation.Facts{Inviter: by}
-	if _, err := s.askPolicy(ctx, t, by, invitation.Draft{Address: i.Address, UserType: i.UserType}, &f); err != nil {
+	if _, err := s.askPolicy(ctx, t, by, ownersRight{}, invitation.Draft{Address: i.Address, UserType: i.UserType}, &f); err != nil {
 		return err
 	}
 	return invitation.MayTouch(i, f)

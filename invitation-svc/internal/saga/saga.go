@@ -82,6 +82,7 @@ type Saga struct {
 	Directory directorypb.ExternalUserServiceClient
 	Tenants   directorypb.TenantDirectoryServiceClient
 	People    directorypb.PrincipalServiceClient
+	Apps      directorypb.ServicePrincipalServiceClient
 	Policy    policypb.DecisionServiceClient
 	Jobs      *jobs.Client
 	Clock     clock.Clock
@@ -149,6 +150,7 @@ type HomeJob struct {
 	Resource   string    `json:"resource"`
 	Invitation uuid.UUID `json:"invitation"`
 	Account    uuid.UUID `json:"account"`
+	Method     string    `json:"method,omitempty"` // how the account was shown; empty for automatic redemption
 }
 
 // Kind names the job in the queue.

@@ -1,0 +1,79 @@
+package invitetest
+
+import (
+	"context"
+
+	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/caller"
+	"entente.dev/servicekit/fault"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+)
+
+// Delegation is an application whose owner manages who uses it.
+type Delegation struct {
+	Owner   string
+	May     bool // invite
+	Group   string
+	Members []string
+}
+
+// owned is the delegation of an application, for its owner. Like the directory
+// it knows the caller by what travels with the call.
+func (d *Directory) owned(ctx context.Context, id string) (*Delegation, error) {
+	if one := d.Delegations[id]; one != nil && one.Owner == caller.From(ctx).ObjectID.String() {
+		return one, nil
+	}
+	return nil, fault.Denied(errorspb.Reason_ACCESS_DENIED, "Insufficient privileges to complete the operation.")
+}
+
+// GetOwnSelfService answers owners.
+func (d *Directory) GetOwnSelfService(ctx context.Context, r *directorypb.GetSelfServiceRequest, _ ...grpc.CallOption) (out *directorypb.SelfService, err error) {
+	err = d.act("GetOwnSelfService", func() error {
+		one, err := d.owned(ctx, r.Id)
+		if err == nil {
+			out = &directorypb.SelfService{Enabled: true, OwnersMayInvite: one.May, GroupId: &one.Group}
+		}
+		return err
+	})
+	return out, err
+}
+
+// AddSelfServiceMember adds for owners.
+func (d *Directory) AddSelfServiceMember(ctx context.Context, r *directorypb.AddSelfServiceMemberRequest, _ ...grpc.CallOption) (out *directorypb.SelfServiceMember, err error) {
+	err = d.act("AddSelfServiceMember", func() error {
+		one, err := d.owned(ctx, r.Id)
+		if err == nil {
+			one.Members = append(one.Members, r.UserId)
+			out = &directorypb.SelfServiceMember{UserId: r.UserId, GroupId: &one.Group}
+		}
+		return err
+	})
+	return out, err
+}
+
+// AddUser makes an internal user known.
+func (d *Directory) AddUser(tenant, id, mail string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.users[tenant+id] = &directorypb.User{Id: id, AccountEnabled: proto.Bool(true), Mail: &mail, DisplayName: proto.String("Ann"), UserType: directorypb.User_Member.Enum()}
+	d.people[tenant+id] = &directorypb.Principal{ObjectId: id, Type: "user", Enabled: true, DisplayName: "Ann", Mail: mail}
+}
+
+// BeginExternalConversion takes an internal user to pending, once.
+func (d *Directory) BeginExternalConversion(_ context.Context, r *directorypb.BeginExternalConversionRequest, _ ...grpc.CallOption) (out *directorypb.User, err error) {
+	err = d.act("BeginExternalConversion", func() error {
+		key := r.TenantId + r.UserId
+		if out = d.users[key]; out == nil {
+			return notFound()
+		}
+		if out.ExternalUserState != nil {
+			return fault.Precondition(errorspb.Reason_EXTERNAL_ACCOUNT, "The user is an external user already.")
+		}
+		out.ExternalUserState = directorypb.User_PendingAcceptance.Enum()
+		d.email[key] = r.Email
+		return nil
+	})
+	return out, err
+}
