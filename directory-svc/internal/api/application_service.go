@@ -479,7 +479,7 @@ func (s *Applications) ListApplicationOwners(ctx context.Context, req *pb.ListAp
 	if err != nil {
 		return nil, err
 	}
-	return s.relation(ctx, who, t, "applications/owners", store.Owners, uuid.MustParse(a.Id), "", req.Query)
+	return s.relation(ctx, who, t, "applications/owners", store.Owners, uuid.MustParse(a.Id), req.Cast, req.Query)
 }
 
 // AddApplicationOwner adds an owner.

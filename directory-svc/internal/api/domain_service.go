@@ -285,6 +285,13 @@ func (s *Organizations) ListDomainNameReferences(ctx context.Context, req *pb.Li
 			links = links[:page.Size]
 			out.NextPageToken = s.Tokens.Next(who, route, req.Query, page, odata.Position{ID: links[page.Size-1].ID.String()})
 		}
+		if page.Count {
+			n, err := tx.CountDomainUses(d.Name)
+			if err != nil {
+				return err
+			}
+			out.OdataCount = &n
+		}
 		out.Value, err = s.objects(tx, who, t, links)
 		return err
 	})

@@ -300,7 +300,7 @@ func (s *ServicePrincipals) ListServicePrincipalOwners(ctx context.Context, req 
 	if err != nil {
 		return nil, err
 	}
-	return s.relation(ctx, who, t, "servicePrincipals/owners", store.Owners, uuid.MustParse(p.Id), "", req.Query)
+	return s.relation(ctx, who, t, "servicePrincipals/owners", store.Owners, uuid.MustParse(p.Id), req.Cast, req.Query)
 }
 
 // AddServicePrincipalOwner adds an owner.

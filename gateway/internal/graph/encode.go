@@ -28,6 +28,9 @@ type View struct {
 	Select string
 	// Expand are the canonical names of $expand joined by commas.
 	Expand string
+	// Created is the answer of a create, which shows secrets that the service
+	// made.
+	Created bool
 	// Beta shows the properties that only /beta has.
 	Beta bool
 	// Link makes the link to the next page of a token, or with delta the link
@@ -187,8 +190,36 @@ func (e *encoder) outer(m protoreflect.Message, p *plan, pr *projection, typed b
 		typed = false
 	}
 	e.projected(m, p, pr, typed)
+	if e.view.Created {
+		e.secrets(m, p)
+	}
 	if e.view.Relation != nil {
 		e.relation(idOf(m, p))
+	}
+}
+
+// secrets writes what a create shows once: an object with its secret, when the
+// service set it.
+func (e *encoder) secrets(m protoreflect.Message, p *plan) {
+	for _, f := range p.once {
+		if !m.Has(f.fd) {
+			continue
+		}
+		e.key(f.key)
+		e.buf = append(e.buf, '{')
+		e.first = true
+		secret := m.Get(f.fd).Message()
+		for _, member := range f.elem.fields {
+			e.key(member.key)
+			if secret.Has(member.fd) {
+				e.value(secret.Get(member.fd), member)
+			} else {
+				e.buf = append(e.buf, "null"...)
+			}
+			e.first = false
+		}
+		e.buf = append(e.buf, '}')
+		e.first = false
 	}
 }
 

@@ -40,6 +40,8 @@ type plan struct {
 	notHeld  map[string]bool // known to Graph, not held here; in lower case
 
 	extensions *field // of open types
+	// once are what the answer of a create shows of secrets.
+	once []*field
 
 	// Parts of a page, nil where the message is none.
 	value, next, delta, count *field
@@ -129,6 +131,11 @@ func compile(md protoreflect.MessageDescriptor, fresh map[protoreflect.FullName]
 			p.delta = f
 		case f.name == "@odata.count":
 			p.count = f
+		}
+	}
+	for _, f := range p.fields {
+		if f.prop.GetShownOnce() {
+			p.once = append(p.once, f)
 		}
 	}
 	p.union = isUnion(md)

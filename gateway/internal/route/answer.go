@@ -139,7 +139,8 @@ func (o *Operation) relationPath(values []string) string {
 }
 
 func (x *exchange) view() graph.View {
-	v := graph.View{Select: x.selected, Expand: x.expanded, Beta: x.beta() || !x.path.Graph(), Link: x.next, Relation: x.related}
+	v := graph.View{Select: x.selected, Expand: x.expanded, Beta: x.beta() || !x.path.Graph(), Link: x.next, Relation: x.related,
+		Created: x.op.answer.GetStatus() == http.StatusCreated}
 	if !x.op.answer.GetPlain() && x.path.Graph() {
 		v.Base, v.Context, v.Metadata = x.base(), x.op.answer.GetContext(), x.metadataLevel()
 	}

@@ -511,7 +511,9 @@ type ListApplicationOwnersRequest struct {
 	// Object id, or `appId={client id}`, which is what the key (appId='…') of a path becomes.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Query options.
-	Query         *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	Query *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// Only objects of this type, for instance `microsoft.graph.user`; set from the path over REST.
+	Cast          string `protobuf:"bytes,3,opt,name=cast,proto3" json:"cast,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -558,6 +560,13 @@ func (x *ListApplicationOwnersRequest) GetQuery() *v1.Query {
 		return x.Query
 	}
 	return nil
+}
+
+func (x *ListApplicationOwnersRequest) GetCast() string {
+	if x != nil {
+		return x.Cast
+	}
+	return ""
 }
 
 // Request of AddApplicationOwner.
@@ -1153,7 +1162,9 @@ type ListServicePrincipalOwnersRequest struct {
 	// Object id, or `appId={client id}`, which is what the key (appId='…') of a path becomes.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Query options.
-	Query         *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	Query *v1.Query `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// Only objects of this type, for instance `microsoft.graph.user`; set from the path over REST.
+	Cast          string `protobuf:"bytes,3,opt,name=cast,proto3" json:"cast,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1200,6 +1211,13 @@ func (x *ListServicePrincipalOwnersRequest) GetQuery() *v1.Query {
 		return x.Query
 	}
 	return nil
+}
+
+func (x *ListServicePrincipalOwnersRequest) GetCast() string {
+	if x != nil {
+		return x.Cast
+	}
+	return ""
 }
 
 // Request of AddServicePrincipalOwner.
@@ -2057,10 +2075,11 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x13password_credential\x18\x02 \x01(\v2(.entente.directory.v1.PasswordCredentialR\x12passwordCredential\"S\n" +
 	" RemoveApplicationPasswordRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1a\n" +
-	"\x06key_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05keyId\"b\n" +
+	"\x06key_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05keyId\"v\n" +
 	"\x1cListApplicationOwnersRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
-	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"q\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\x12\x12\n" +
+	"\x04cast\x18\x03 \x01(\tR\x04cast\"q\n" +
 	"\x1aAddApplicationOwnerRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12>\n" +
 	"\treference\x18\x02 \x01(\v2\x1b.entente.odata.v1.ReferenceB\x03\xe0A\x02R\treference\"V\n" +
@@ -2093,10 +2112,11 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x13password_credential\x18\x02 \x01(\v2(.entente.directory.v1.PasswordCredentialR\x12passwordCredential\"X\n" +
 	"%RemoveServicePrincipalPasswordRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1a\n" +
-	"\x06key_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05keyId\"g\n" +
+	"\x06key_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x05keyId\"{\n" +
 	"!ListServicePrincipalOwnersRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
-	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"v\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\x12\x12\n" +
+	"\x04cast\x18\x03 \x01(\tR\x04cast\"v\n" +
 	"\x1fAddServicePrincipalOwnerRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12>\n" +
 	"\treference\x18\x02 \x01(\v2\x1b.entente.odata.v1.ReferenceB\x03\xe0A\x02R\treference\"[\n" +

@@ -1265,7 +1265,7 @@ var File_entente_directory_v1_user_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1fentente/directory/v1/user.proto\x12\x14entente.directory.v1\x1a entente/options/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x920\n" +
+	"\x1fentente/directory/v1/user.proto\x12\x14entente.directory.v1\x1a entente/options/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x940\n" +
 	"\x04User\x12\x1c\n" +
 	"\x02id\x18\x01 \x01(\tB\f\x8a\xb2\x19\b\x10\x01P\x01X\x02h\x01R\x02id\x12=\n" +
 	"\x0faccount_enabled\x18\x02 \x01(\bB\x0f\x8a\xb2\x19\v\b\x01P\x01X\x02h\x01\x80\x01\x02H\x00R\x0eaccountEnabled\x88\x01\x01\x12?\n" +
@@ -1316,8 +1316,8 @@ const file_entente_directory_v1_user_proto_rawDesc = "" +
 	"\x12preferred_language\x18$ \x01(\tB\x11\x8a\xb2\x19\rP\x02X\x02`\x02h\x02p\x02\x80\x01\x02H\x19R\x11preferredLanguage\x88\x01\x01\x121\n" +
 	"\tage_group\x18% \x01(\tB\x0f\x8a\xb2\x19\v\b\x01P\x01X\x02h\x01\x80\x01\x02H\x1aR\bageGroup\x88\x01\x01\x12Q\n" +
 	"\x1aconsent_provided_for_minor\x18& \x01(\tB\x0f\x8a\xb2\x19\v\b\x01P\x01X\x02h\x01\x80\x01\x02H\x1bR\x17consentProvidedForMinor\x88\x01\x01\x12R\n" +
-	"\x1elegal_age_group_classification\x18' \x01(\tB\b\x8a\xb2\x19\x04\b\x01\x10\x01H\x1cR\x1blegalAgeGroupClassification\x88\x01\x01\x12X\n" +
-	"\x10password_profile\x18( \x01(\v2%.entente.directory.v1.PasswordProfileB\x06\x8a\xb2\x19\x02\b\x01R\x0fpasswordProfile\x12A\n" +
+	"\x1elegal_age_group_classification\x18' \x01(\tB\b\x8a\xb2\x19\x04\b\x01\x10\x01H\x1cR\x1blegalAgeGroupClassification\x88\x01\x01\x12Z\n" +
+	"\x10password_profile\x18( \x01(\v2%.entente.directory.v1.PasswordProfileB\b\x8a\xb2\x19\x04\b\x01@\x01R\x0fpasswordProfile\x12A\n" +
 	"\x11password_policies\x18) \x01(\tB\x0f\x8a\xb2\x19\v\b\x01P\x02X\x02h\x02\x80\x01\x02H\x1dR\x10passwordPolicies\x88\x01\x01\x12h\n" +
 	"\x1elast_password_change_date_time\x18* \x01(\v2\x1a.google.protobuf.TimestampB\b\x8a\xb2\x19\x04\b\x01\x10\x01R\x1alastPasswordChangeDateTime\x12[\n" +
 	"\x11created_date_time\x18+ \x01(\v2\x1a.google.protobuf.TimestampB\x13\x8a\xb2\x19\x0f\b\x01\x10\x01P\x01X\x02`\x01h\x02\x90\x01\x02R\x0fcreatedDateTime\x12U\n" +

@@ -214,6 +214,9 @@ type Property struct {
 	Beta bool `protobuf:"varint,6,opt,name=beta,proto3" json:"beta,omitempty"`
 	// A list in the wire that may be null when unset, instead of [].
 	NullableList bool `protobuf:"varint,7,opt,name=nullable_list,json=nullableList,proto3" json:"nullable_list,omitempty"`
+	// An object with a secret that the service itself made: the answer of the
+	// create shows it when it is set, and no other answer does.
+	ShownOnce bool `protobuf:"varint,8,opt,name=shown_once,json=shownOnce,proto3" json:"shown_once,omitempty"`
 	// Support of `eq`.
 	Eq Property_Support `protobuf:"varint,10,opt,name=eq,proto3,enum=entente.options.v1.Property_Support" json:"eq,omitempty"`
 	// Support of `ne` and of `not`.
@@ -313,6 +316,13 @@ func (x *Property) GetBeta() bool {
 func (x *Property) GetNullableList() bool {
 	if x != nil {
 		return x.NullableList
+	}
+	return false
+}
+
+func (x *Property) GetShownOnce() bool {
+	if x != nil {
+		return x.ShownOnce
 	}
 	return false
 }
@@ -803,7 +813,7 @@ var File_entente_options_v1_options_proto protoreflect.FileDescriptor
 
 const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\n" +
-	" entente/options/v1/options.proto\x12\x12entente.options.v1\x1a google/protobuf/descriptor.proto\"\x84\b\n" +
+	" entente/options/v1/options.proto\x12\x12entente.options.v1\x1a google/protobuf/descriptor.proto\"\xa3\b\n" +
 	"\bProperty\x12;\n" +
 	"\x06select\x18\x01 \x01(\x0e2#.entente.options.v1.Property.SelectR\x06select\x12\x1b\n" +
 	"\tread_only\x18\x02 \x01(\bR\breadOnly\x12\x1c\n" +
@@ -812,7 +822,9 @@ const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\n" +
 	"omit_empty\x18\x05 \x01(\bR\tomitEmpty\x12\x12\n" +
 	"\x04beta\x18\x06 \x01(\bR\x04beta\x12#\n" +
-	"\rnullable_list\x18\a \x01(\bR\fnullableList\x124\n" +
+	"\rnullable_list\x18\a \x01(\bR\fnullableList\x12\x1d\n" +
+	"\n" +
+	"shown_once\x18\b \x01(\bR\tshownOnce\x124\n" +
 	"\x02eq\x18\n" +
 	" \x01(\x0e2$.entente.options.v1.Property.SupportR\x02eq\x124\n" +
 	"\x02ne\x18\v \x01(\x0e2$.entente.options.v1.Property.SupportR\x02ne\x12:\n" +
