@@ -13,6 +13,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/pg"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 )
 
 const annsMail = "ann@partner.example"
@@ -52,6 +53,13 @@ func TestRevokingLeavesAnInternalUserAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	revoke := &pb.RevokeInvitationRequest{Id: i.Id, DeleteUser: proto.Bool(true)}
+	if _, err := w.Invites.RevokeInvitation(w.As(w.App), revoke); !fault.Is(err, errorspb.Reason_CONFLICT) || w.Directory.User(w.Tenant.String(), id) == nil {
+		t.Errorf("with the user: %v", err)
+	}
+	if b := w.Open(i.GetInviteRedeemUrl()); b.Page.State != pb.FlowPage_AwaitOtp {
+		t.Error("the refusal ended the link")
+	}
 	if _, err := w.Invites.RevokeInvitation(w.As(w.App), &pb.RevokeInvitationRequest{Id: i.Id}); err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +69,13 @@ func TestRevokingLeavesAnInternalUserAlone(t *testing.T) {
 	u := w.Directory.User(w.Tenant.String(), id)
 	if !u.GetAccountEnabled() || u.GetMail() != annsMail || w.Directory.Bound(w.Tenant.String(), id) != "" {
 		t.Errorf("%v", u)
+	}
+	// Reached by its address again, it is still the same internal user.
+	if i, err = w.Invites.CreateInvitation(w.As(w.App), invitetest.Request(annsMail, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Invites.RevokeInvitation(w.As(w.App), &pb.RevokeInvitationRequest{Id: i.Id, DeleteUser: proto.Bool(true)}); !fault.Is(err, errorspb.Reason_CONFLICT) {
+		t.Errorf("with the user, later: %v", err)
 	}
 	// The same request is an invitation again.
 	again, err := w.Invites.CreateInvitation(w.As(w.App), invitetest.Request(annsMail, func(i *pb.Invitation) { i.InvitedUser = &pb.InvitedUser{Id: &id} }))

@@ -110,7 +110,8 @@ func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation
 }
 
 // Revoke ends an open invitation, and with deleteUser the pending user as
-// well (INV-35).
+// well (INV-35), unless it was here before as an internal user, whom an
+// invitation that is taken back leaves alone (INV-34).
 func (s *Saga) Revoke(ctx context.Context, t tenant.ID, by invitation.Inviter, id uuid.UUID, deleteUser bool) error {
 	if err := s.mayInvite(ctx, t, by, id); err != nil {
 		return err
@@ -125,6 +126,15 @@ func (s *Saga) Revoke(ctx context.Context, t tenant.ID, by invitation.Inviter, i
 			return err
 		}
 		user = i.User
+		if deleteUser {
+			internal, err := tx.Converting(user)
+			if err != nil {
+				return err
+			}
+			if internal {
+				return fault.Precondition(errorspb.Reason_CONFLICT, "The user is an internal user and is not deleted with the invitation.")
+			}
+		}
 		if i.State == invitation.Revoked {
 			return nil
 		}

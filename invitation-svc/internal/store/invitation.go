@@ -125,6 +125,17 @@ func (tx Tx) LatestInvitation(user uuid.UUID) (invitation.Invitation, error) {
 	return invitationFromRow(row), err
 }
 
+// Converting reports that a user who was internal when invited has redeemed
+// nothing since.
+func (tx Tx) Converting(user uuid.UUID) (bool, error) {
+	var found, redeemed int64
+	if err := tx.invitations().Where("user_id = ? and action = ?", user, int8(invitation.Convert)).Count(&found).Error; err != nil || found == 0 {
+		return false, err
+	}
+	err := tx.invitations().Where("user_id = ? and state = ?", user, int8(invitation.Completed)).Count(&redeemed).Error
+	return redeemed == 0, err
+}
+
 // SaveInvitation writes what changes in the life of an invitation, if its
 // state is still from; ErrStale otherwise.
 func (tx Tx) SaveInvitation(i invitation.Invitation, from invitation.State) error {
