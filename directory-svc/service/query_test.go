@@ -324,6 +324,46 @@ func TestInviteIsIdempotent(t *testing.T) {
 	}
 }
 
+// TestTheLaterInvitationOwnsTheUser: undoing the invitation that made a user
+// leaves the user alone once another one has claimed it.
+func TestTheLaterInvitationOwnsTheUser(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	first, second := uuid.NewString(), uuid.NewString()
+	made, err := h.external().CreateExternalUser(t.Context(), &pb.CreateExternalUserRequest{TenantId: h.id, InvitationId: first, Email: "a@fabrikam.com", UserType: pb.User_Guest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.external().ClaimExternalUser(t.Context(), &pb.ClaimExternalUserRequest{TenantId: h.id, UserId: made.User.Id, InvitationId: second}); err != nil {
+		t.Fatal(err)
+	}
+	undo := func(invitation string) (gone bool) {
+		if _, err := h.external().SoftDeleteExternalUser(t.Context(), &pb.SoftDeleteExternalUserRequest{TenantId: h.id, UserId: made.User.Id,
+			Reason: "compensation", InvitationId: invitation}); err != nil {
+			t.Fatal(err)
+		}
+		u, err := h.external().GetExternalUser(t.Context(), &pb.GetExternalUserRequest{TenantId: h.id, UserId: made.User.Id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.DeletedDateTime != nil
+	}
+	if undo(first) {
+		t.Error("the first invitation pulled away the user of the second")
+	}
+	if !undo(second) {
+		t.Error("the second invitation left its user behind")
+	}
+	for name, id := range map[string]string{"deleted": made.User.Id, "member": h.admin, "unknown": uuid.NewString()} {
+		if _, err := h.external().ClaimExternalUser(t.Context(), &pb.ClaimExternalUserRequest{TenantId: h.id, UserId: id, InvitationId: uuid.NewString()}); err == nil {
+			t.Errorf("%s: claimed", name)
+		}
+	}
+	stranger := h.suite.tenant("fabrikam", pb.Tenant_workforce)
+	_, err = h.external().ClaimExternalUser(t.Context(), &pb.ClaimExternalUserRequest{TenantId: stranger.id, UserId: made.User.Id, InvitationId: uuid.NewString()})
+	wantReason(t, err, errorspb.Reason_NOT_FOUND)
+}
+
 func TestAC30MailOfAnother(t *testing.T) {
 	t.Parallel()
 	h := start(t).tenant("contoso", pb.Tenant_workforce)

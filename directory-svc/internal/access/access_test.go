@@ -92,6 +92,9 @@ func TestSelfService(t *testing.T) {
 			t.Errorf("%s: got %v", c.name, got)
 		}
 	}
+	if access.Update(me, self, access.Tenant{}, nil) != nil || access.Update(me, access.Target{ID: uuid.New()}, access.Tenant{}, nil) == nil {
+		t.Error("a change of nothing: own and another's")
+	}
 }
 
 func TestAC37GuestReads(t *testing.T) {

@@ -119,12 +119,16 @@ var own = []string{"mobilePhone", "preferredLanguage"}
 var ownCustomer = []string{"city", "country", "displayName", "givenName", "jobTitle", "postalCode", "state", "streetAddress", "surname", "preferredLanguage"}
 
 // Update decides whether the caller may change the named properties of the
-// user (DIR-44, DIR-176 to DIR-179).
+// user (DIR-44, DIR-176 to DIR-179). A change that names none still takes a
+// caller who could make one.
 func Update(c caller.Caller, t Target, in Tenant, properties []string) error {
 	self := c.Kind == caller.User && c.ObjectID == t.ID
 	allowed := own
 	if in.External {
 		allowed = ownCustomer
+	}
+	if len(properties) == 0 && !self && !mayChangeAny(c, t) {
+		return property.Denied()
 	}
 	for _, p := range properties {
 		if self && slices.Contains(allowed, p) || mayChange(c, t, classOf[p]) {
@@ -141,6 +145,15 @@ var narrow = map[Class]string{
 	Contact:    "User-Phone.ReadWrite.All",
 	Password:   "User-PasswordProfile.ReadWrite.All",
 	Identities: "User.ManageIdentities.All",
+}
+
+func mayChangeAny(c caller.Caller, t Target) bool {
+	for class := Basic; class <= Identities; class++ {
+		if mayChange(c, t, class) {
+			return true
+		}
+	}
+	return false
 }
 
 func mayChange(c caller.Caller, t Target, class Class) bool {

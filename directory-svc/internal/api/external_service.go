@@ -353,12 +353,44 @@ func (s *ExternalUsers) SoftDeleteExternalUser(ctx context.Context, req *pb.Soft
 		if err != nil {
 			return err
 		}
+		if req.Reason == "compensation" && req.InvitationId != "" && (old.InvitationID == nil || *old.InvitationID != req.InvitationId) {
+			return nil // the user belongs to a later invitation
+		}
 		if !old.External() || req.Reason == "leave" && !old.AccountEnabled {
 			return property.Denied()
 		}
 		s.deleteUser(tx, old)
 		ev.Targets[0] = userTarget(old)
 		return s.audit(ctx, tx, ev)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// ClaimExternalUser gives a pending user to a later invitation.
+func (s *ExternalUsers) ClaimExternalUser(ctx context.Context, req *pb.ClaimExternalUserRequest) (*emptypb.Empty, error) {
+	t, err := s.named(ctx, req.TenantId)
+	if err != nil {
+		return nil, err
+	}
+	id, err := objectID(req.UserId)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Store.Write(ctx, t.ID, func(tx *store.Tx) error {
+		old, err := tx.LockUser(store.UserID(id))
+		if err != nil {
+			return err
+		}
+		if !old.External() {
+			return property.Denied()
+		}
+		u := *old
+		u.InvitationID = &req.InvitationId
+		tx.SaveUser(old, &u, store.Differ(old, &u))
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
@@ -149,6 +150,36 @@ func TestRevokeKillsTheLinkForGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	if u := w.Directory.User(w.Tenant.String(), j.InvitedUser.GetId()); u != nil {
+		t.Error("the user is there still")
+	}
+}
+
+// TestRevokingIsNoWayAroundDeleting: the user of somebody else's invitation
+// goes only at the word of one who may delete users (DIR-45).
+func TestRevokingIsNoWayAroundDeleting(t *testing.T) {
+	t.Parallel()
+	w := invitetest.New(t)
+	i := w.Invite("alice@partner.example", nil)
+	stranger := w.Mia
+	stranger.ObjectID = uuid.New()
+	w.Directory.AddPerson(w.Tenant.String(), stranger.ObjectID.String(), "Noa", "noa@contoso.example", false)
+	inviting := w.App
+	inviting.Permissions = []string{"User.Invite.All"}
+	for name, c := range map[string]caller.Caller{"member": stranger, "application": inviting} {
+		_, err := w.Invites.RevokeInvitation(w.As(c), &pb.RevokeInvitationRequest{Id: i.Id, DeleteUser: proto.Bool(true)})
+		if !fault.Is(err, errorspb.Reason_ACCESS_DENIED) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got, err := w.Invites.GetInvitation(w.As(w.Mia), &pb.GetInvitationRequest{Id: i.Id}); err != nil || got.GetState() != "Pending" {
+		t.Errorf("after the refusals: %v, %v", got, err)
+	}
+	deleting := w.App
+	deleting.Permissions = []string{"User.ReadWrite.All"}
+	if _, err := w.Invites.RevokeInvitation(w.As(deleting), &pb.RevokeInvitationRequest{Id: i.Id, DeleteUser: proto.Bool(true)}); err != nil {
+		t.Fatal(err)
+	}
+	if u := w.Directory.User(w.Tenant.String(), i.InvitedUser.GetId()); u != nil {
 		t.Error("the user is there still")
 	}
 }

@@ -138,6 +138,15 @@ func MayTouch(i Invitation, f Facts) error {
 	return nil
 }
 
+// MayDelete decides whether a caller may delete the pending user along with an
+// invitation: the own guest, or by the right to delete users (DIR-45).
+func MayDelete(i Invitation, by Inviter) error {
+	if by.ID != uuid.Nil && by.ID == i.Inviter.ID || by.mayDeleteUsers() {
+		return nil
+	}
+	return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)
+}
+
 func permission(_ Draft, f Facts) error {
 	if !f.Owner && !f.Inviter.MayInvite() {
 		return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)

@@ -73,6 +73,18 @@ func (i Inviter) MayReset() bool {
 	return i.Kind == ByApp || i.holds(helpdeskAdministrator, userAdministrator, globalAdministrator)
 }
 
+// mayDeleteUsers mirrors what DELETE /users/{id} asks for (DIR-45).
+func (i Inviter) mayDeleteUsers() bool {
+	switch i.Kind {
+	case ByApp:
+		return i.permitted("User.ReadWrite.All", "User.DeleteRestore.All")
+	case ByUser:
+		return i.permitted("User.ReadWrite.All", "User.DeleteRestore.All", actAsUser) && i.holds(userAdministrator, globalAdministrator)
+	default:
+		return i.Kind == BySync
+	}
+}
+
 // MayReadUsers decides whether an answer may name existing objects (INV-18).
 func (i Inviter) MayReadUsers() bool {
 	if i.Guest {

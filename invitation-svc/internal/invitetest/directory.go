@@ -292,8 +292,28 @@ func (d *Directory) SoftDeleteExternalUser(_ context.Context, r *directorypb.Sof
 		if u == nil || u.DeletedDateTime != nil {
 			return notFound()
 		}
+		if r.Reason == "compensation" && r.InvitationId != "" && d.made[r.TenantId+r.InvitationId] != r.UserId {
+			return nil
+		}
 		u.DeletedDateTime = timestamppb.Now()
 		delete(d.bound, r.TenantId+r.UserId)
+		return nil
+	})
+}
+
+// ClaimExternalUser gives a user to a later invitation.
+func (d *Directory) ClaimExternalUser(_ context.Context, r *directorypb.ClaimExternalUserRequest, _ ...grpc.CallOption) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, d.act("ClaimExternalUser", func() error {
+		u := d.users[r.TenantId+r.UserId]
+		if u == nil || u.DeletedDateTime != nil {
+			return notFound()
+		}
+		for key, id := range d.made {
+			if id == r.UserId {
+				delete(d.made, key)
+			}
+		}
+		d.made[r.TenantId+r.InvitationId], d.existed[r.TenantId+r.InvitationId] = u.Id, true
 		return nil
 	})
 }

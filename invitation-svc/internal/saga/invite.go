@@ -14,6 +14,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // Made is an invitation with the link for its inviter.
@@ -231,7 +232,15 @@ type madeUser struct {
 func (s *Saga) directoryStep(ctx context.Context, t tenant.ID, i invitation.Invitation) (madeUser, error) {
 	switch i.Action {
 	case invitation.Reinvite:
-		return madeUser{id: i.User}, nil
+		// The invitation that made the user may be on its way to be undone; from
+		// here on the user is this one's.
+		_, err := retry(ctx, func() (*emptypb.Empty, error) {
+			return s.Directory.ClaimExternalUser(ctx, &directorypb.ClaimExternalUserRequest{TenantId: t.String(), UserId: i.User.String(), InvitationId: i.ID.String()})
+		})
+		if fault.Is(err, errorspb.Reason_NOT_FOUND) {
+			err = fault.Aborted(errorspb.Reason_CONFLICT, "The invited user was removed meanwhile. Invite again.")
+		}
+		return madeUser{id: i.User}, err
 	case invitation.Reset:
 		_, err := retry(ctx, func() (*directorypb.User, error) {
 			return s.Directory.ResetExternalIdentity(ctx, &directorypb.ResetExternalIdentityRequest{
@@ -385,7 +394,7 @@ func (s *Saga) compensate(ctx context.Context, t tenant.ID, i invitation.Invitat
 		}
 		if err == nil && !answer.AlreadyExisted && !needed {
 			_, err := s.Directory.SoftDeleteExternalUser(ctx, &directorypb.SoftDeleteExternalUserRequest{
-				TenantId: t.String(), UserId: answer.User.GetId(), Reason: "compensation"})
+				TenantId: t.String(), UserId: answer.User.GetId(), Reason: "compensation", InvitationId: i.ID.String()})
 			if err != nil && !fault.Is(err, errorspb.Reason_NOT_FOUND) {
 				return err
 			}

@@ -116,6 +116,15 @@ func (s *Saga) Revoke(ctx context.Context, t tenant.ID, by invitation.Inviter, i
 	if err := s.mayInvite(ctx, t, by, id); err != nil {
 		return err
 	}
+	if deleteUser {
+		i, err := s.read(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		if err := invitation.MayDelete(i, by); err != nil {
+			return err
+		}
+	}
 	var user uuid.UUID
 	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
 		i, err := tx.LockInvitation(id)

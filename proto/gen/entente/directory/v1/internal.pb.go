@@ -97,7 +97,7 @@ func (x Change_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Kind.Descriptor instead.
 func (Change_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24, 0}
 }
 
 // What to do.
@@ -162,7 +162,7 @@ func (x ApplyExternalUsersRequest_Item_Operation) Number() protoreflect.EnumNumb
 
 // Deprecated: Use ApplyExternalUsersRequest_Item_Operation.Descriptor instead.
 func (ApplyExternalUsersRequest_Item_Operation) EnumDescriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35, 0, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36, 0, 0}
 }
 
 // Request of GetPrincipal.
@@ -1551,8 +1551,11 @@ type SoftDeleteExternalUserRequest struct {
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// The user.
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// compensation or leave.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// compensation, revoke or leave.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// For a compensation: the invitation that is undone. A user that belongs to
+	// another one by now stays.
+	InvitationId  string `protobuf:"bytes,4,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1608,6 +1611,77 @@ func (x *SoftDeleteExternalUserRequest) GetReason() string {
 	return ""
 }
 
+func (x *SoftDeleteExternalUserRequest) GetInvitationId() string {
+	if x != nil {
+		return x.InvitationId
+	}
+	return ""
+}
+
+// Request of ClaimExternalUser.
+type ClaimExternalUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant the call is about.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// The pending user.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The invitation the user belongs to now.
+	InvitationId  string `protobuf:"bytes,3,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimExternalUserRequest) Reset() {
+	*x = ClaimExternalUserRequest{}
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimExternalUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimExternalUserRequest) ProtoMessage() {}
+
+func (x *ClaimExternalUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimExternalUserRequest.ProtoReflect.Descriptor instead.
+func (*ClaimExternalUserRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ClaimExternalUserRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *ClaimExternalUserRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ClaimExternalUserRequest) GetInvitationId() string {
+	if x != nil {
+		return x.InvitationId
+	}
+	return ""
+}
+
 // Request of GetFeedPosition.
 type GetFeedPositionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1619,7 +1693,7 @@ type GetFeedPositionRequest struct {
 
 func (x *GetFeedPositionRequest) Reset() {
 	*x = GetFeedPositionRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1705,7 @@ func (x *GetFeedPositionRequest) String() string {
 func (*GetFeedPositionRequest) ProtoMessage() {}
 
 func (x *GetFeedPositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1718,7 @@ func (x *GetFeedPositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFeedPositionRequest.ProtoReflect.Descriptor instead.
 func (*GetFeedPositionRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{20}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetFeedPositionRequest) GetTenantId() string {
@@ -1665,7 +1739,7 @@ type FeedPosition struct {
 
 func (x *FeedPosition) Reset() {
 	*x = FeedPosition{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1751,7 @@ func (x *FeedPosition) String() string {
 func (*FeedPosition) ProtoMessage() {}
 
 func (x *FeedPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1764,7 @@ func (x *FeedPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedPosition.ProtoReflect.Descriptor instead.
 func (*FeedPosition) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{21}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FeedPosition) GetPosition() string {
@@ -1717,7 +1791,7 @@ type ListChangesRequest struct {
 
 func (x *ListChangesRequest) Reset() {
 	*x = ListChangesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1803,7 @@ func (x *ListChangesRequest) String() string {
 func (*ListChangesRequest) ProtoMessage() {}
 
 func (x *ListChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1816,7 @@ func (x *ListChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListChangesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{22}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListChangesRequest) GetTenantId() string {
@@ -1794,7 +1868,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +1880,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +1893,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Change) GetObjectId() string {
@@ -1879,7 +1953,7 @@ type ListChangesResponse struct {
 
 func (x *ListChangesResponse) Reset() {
 	*x = ListChangesResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +1965,7 @@ func (x *ListChangesResponse) String() string {
 func (*ListChangesResponse) ProtoMessage() {}
 
 func (x *ListChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +1978,7 @@ func (x *ListChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListChangesResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListChangesResponse) GetChanges() []*Change {
@@ -1939,7 +2013,7 @@ type WatchChangesRequest struct {
 
 func (x *WatchChangesRequest) Reset() {
 	*x = WatchChangesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2025,7 @@ func (x *WatchChangesRequest) String() string {
 func (*WatchChangesRequest) ProtoMessage() {}
 
 func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2038,7 @@ func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesRequest.ProtoReflect.Descriptor instead.
 func (*WatchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{25}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WatchChangesRequest) GetTenantIds() []string {
@@ -1985,7 +2059,7 @@ type ChangeHint struct {
 
 func (x *ChangeHint) Reset() {
 	*x = ChangeHint{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1997,7 +2071,7 @@ func (x *ChangeHint) String() string {
 func (*ChangeHint) ProtoMessage() {}
 
 func (x *ChangeHint) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2010,7 +2084,7 @@ func (x *ChangeHint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeHint.ProtoReflect.Descriptor instead.
 func (*ChangeHint) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{26}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ChangeHint) GetTenantId() string {
@@ -2037,7 +2111,7 @@ type ListSourceUsersRequest struct {
 
 func (x *ListSourceUsersRequest) Reset() {
 	*x = ListSourceUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2049,7 +2123,7 @@ func (x *ListSourceUsersRequest) String() string {
 func (*ListSourceUsersRequest) ProtoMessage() {}
 
 func (x *ListSourceUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2062,7 +2136,7 @@ func (x *ListSourceUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourceUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListSourceUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListSourceUsersRequest) GetTenantId() string {
@@ -2112,7 +2186,7 @@ type SourceUser struct {
 
 func (x *SourceUser) Reset() {
 	*x = SourceUser{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2124,7 +2198,7 @@ func (x *SourceUser) String() string {
 func (*SourceUser) ProtoMessage() {}
 
 func (x *SourceUser) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +2211,7 @@ func (x *SourceUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceUser.ProtoReflect.Descriptor instead.
 func (*SourceUser) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{28}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SourceUser) GetUser() *User {
@@ -2188,7 +2262,7 @@ type ListSourceUsersResponse struct {
 
 func (x *ListSourceUsersResponse) Reset() {
 	*x = ListSourceUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2200,7 +2274,7 @@ func (x *ListSourceUsersResponse) String() string {
 func (*ListSourceUsersResponse) ProtoMessage() {}
 
 func (x *ListSourceUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2213,7 +2287,7 @@ func (x *ListSourceUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourceUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListSourceUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{29}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListSourceUsersResponse) GetUsers() []*SourceUser {
@@ -2249,7 +2323,7 @@ type ListAssigneesRequest struct {
 
 func (x *ListAssigneesRequest) Reset() {
 	*x = ListAssigneesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +2335,7 @@ func (x *ListAssigneesRequest) String() string {
 func (*ListAssigneesRequest) ProtoMessage() {}
 
 func (x *ListAssigneesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2348,7 @@ func (x *ListAssigneesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssigneesRequest.ProtoReflect.Descriptor instead.
 func (*ListAssigneesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{30}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListAssigneesRequest) GetTenantId() string {
@@ -2325,7 +2399,7 @@ type ListAssigneesResponse struct {
 
 func (x *ListAssigneesResponse) Reset() {
 	*x = ListAssigneesResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2337,7 +2411,7 @@ func (x *ListAssigneesResponse) String() string {
 func (*ListAssigneesResponse) ProtoMessage() {}
 
 func (x *ListAssigneesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2350,7 +2424,7 @@ func (x *ListAssigneesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssigneesResponse.ProtoReflect.Descriptor instead.
 func (*ListAssigneesResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{31}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListAssigneesResponse) GetUserIds() []string {
@@ -2384,7 +2458,7 @@ type ListTargetUsersRequest struct {
 
 func (x *ListTargetUsersRequest) Reset() {
 	*x = ListTargetUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2396,7 +2470,7 @@ func (x *ListTargetUsersRequest) String() string {
 func (*ListTargetUsersRequest) ProtoMessage() {}
 
 func (x *ListTargetUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2409,7 +2483,7 @@ func (x *ListTargetUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListTargetUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{32}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListTargetUsersRequest) GetResourceTenantId() string {
@@ -2463,7 +2537,7 @@ type TargetUser struct {
 
 func (x *TargetUser) Reset() {
 	*x = TargetUser{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2475,7 +2549,7 @@ func (x *TargetUser) String() string {
 func (*TargetUser) ProtoMessage() {}
 
 func (x *TargetUser) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2488,7 +2562,7 @@ func (x *TargetUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetUser.ProtoReflect.Descriptor instead.
 func (*TargetUser) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{33}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *TargetUser) GetUser() *User {
@@ -2551,7 +2625,7 @@ type ListTargetUsersResponse struct {
 
 func (x *ListTargetUsersResponse) Reset() {
 	*x = ListTargetUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2563,7 +2637,7 @@ func (x *ListTargetUsersResponse) String() string {
 func (*ListTargetUsersResponse) ProtoMessage() {}
 
 func (x *ListTargetUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2576,7 +2650,7 @@ func (x *ListTargetUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListTargetUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListTargetUsersResponse) GetUsers() []*TargetUser {
@@ -2609,7 +2683,7 @@ type ApplyExternalUsersRequest struct {
 
 func (x *ApplyExternalUsersRequest) Reset() {
 	*x = ApplyExternalUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2621,7 +2695,7 @@ func (x *ApplyExternalUsersRequest) String() string {
 func (*ApplyExternalUsersRequest) ProtoMessage() {}
 
 func (x *ApplyExternalUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2634,7 +2708,7 @@ func (x *ApplyExternalUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersRequest.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ApplyExternalUsersRequest) GetResourceTenantId() string {
@@ -2697,7 +2771,7 @@ type ApplyExternalUsersResponse struct {
 
 func (x *ApplyExternalUsersResponse) Reset() {
 	*x = ApplyExternalUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2783,7 @@ func (x *ApplyExternalUsersResponse) String() string {
 func (*ApplyExternalUsersResponse) ProtoMessage() {}
 
 func (x *ApplyExternalUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +2796,7 @@ func (x *ApplyExternalUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersResponse.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ApplyExternalUsersResponse) GetResults() []*ApplyExternalUsersResponse_Result {
@@ -2747,7 +2821,7 @@ type CreateSynchronizationApplicationRequest struct {
 
 func (x *CreateSynchronizationApplicationRequest) Reset() {
 	*x = CreateSynchronizationApplicationRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2759,7 +2833,7 @@ func (x *CreateSynchronizationApplicationRequest) String() string {
 func (*CreateSynchronizationApplicationRequest) ProtoMessage() {}
 
 func (x *CreateSynchronizationApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2772,7 +2846,7 @@ func (x *CreateSynchronizationApplicationRequest) ProtoReflect() protoreflect.Me
 
 // Deprecated: Use CreateSynchronizationApplicationRequest.ProtoReflect.Descriptor instead.
 func (*CreateSynchronizationApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreateSynchronizationApplicationRequest) GetTenantId() string {
@@ -2809,7 +2883,7 @@ type CreateSynchronizationApplicationResponse struct {
 
 func (x *CreateSynchronizationApplicationResponse) Reset() {
 	*x = CreateSynchronizationApplicationResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2821,7 +2895,7 @@ func (x *CreateSynchronizationApplicationResponse) String() string {
 func (*CreateSynchronizationApplicationResponse) ProtoMessage() {}
 
 func (x *CreateSynchronizationApplicationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2834,7 +2908,7 @@ func (x *CreateSynchronizationApplicationResponse) ProtoReflect() protoreflect.M
 
 // Deprecated: Use CreateSynchronizationApplicationResponse.ProtoReflect.Descriptor instead.
 func (*CreateSynchronizationApplicationResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{38}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CreateSynchronizationApplicationResponse) GetApplication() *Application {
@@ -2864,7 +2938,7 @@ type GetSynchronizationApplicationRequest struct {
 
 func (x *GetSynchronizationApplicationRequest) Reset() {
 	*x = GetSynchronizationApplicationRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +2950,7 @@ func (x *GetSynchronizationApplicationRequest) String() string {
 func (*GetSynchronizationApplicationRequest) ProtoMessage() {}
 
 func (x *GetSynchronizationApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +2963,7 @@ func (x *GetSynchronizationApplicationRequest) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use GetSynchronizationApplicationRequest.ProtoReflect.Descriptor instead.
 func (*GetSynchronizationApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetSynchronizationApplicationRequest) GetTenantId() string {
@@ -2927,7 +3001,7 @@ type SynchronizationApplication struct {
 
 func (x *SynchronizationApplication) Reset() {
 	*x = SynchronizationApplication{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2939,7 +3013,7 @@ func (x *SynchronizationApplication) String() string {
 func (*SynchronizationApplication) ProtoMessage() {}
 
 func (x *SynchronizationApplication) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2952,7 +3026,7 @@ func (x *SynchronizationApplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SynchronizationApplication.ProtoReflect.Descriptor instead.
 func (*SynchronizationApplication) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SynchronizationApplication) GetServicePrincipalId() string {
@@ -3012,7 +3086,7 @@ type CheckAppAccessRequest struct {
 
 func (x *CheckAppAccessRequest) Reset() {
 	*x = CheckAppAccessRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3024,7 +3098,7 @@ func (x *CheckAppAccessRequest) String() string {
 func (*CheckAppAccessRequest) ProtoMessage() {}
 
 func (x *CheckAppAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3037,7 +3111,7 @@ func (x *CheckAppAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAppAccessRequest.ProtoReflect.Descriptor instead.
 func (*CheckAppAccessRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CheckAppAccessRequest) GetTenantId() string {
@@ -3076,7 +3150,7 @@ type CheckAppAccessResponse struct {
 
 func (x *CheckAppAccessResponse) Reset() {
 	*x = CheckAppAccessResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3088,7 +3162,7 @@ func (x *CheckAppAccessResponse) String() string {
 func (*CheckAppAccessResponse) ProtoMessage() {}
 
 func (x *CheckAppAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3101,7 +3175,7 @@ func (x *CheckAppAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAppAccessResponse.ProtoReflect.Descriptor instead.
 func (*CheckAppAccessResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{42}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CheckAppAccessResponse) GetAllowed() bool {
@@ -3140,7 +3214,7 @@ type Principal_Role struct {
 
 func (x *Principal_Role) Reset() {
 	*x = Principal_Role{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3226,7 @@ func (x *Principal_Role) String() string {
 func (*Principal_Role) ProtoMessage() {}
 
 func (x *Principal_Role) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3214,7 +3288,7 @@ type FindInviteConflictsResponse_Conflict struct {
 
 func (x *FindInviteConflictsResponse_Conflict) Reset() {
 	*x = FindInviteConflictsResponse_Conflict{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3226,7 +3300,7 @@ func (x *FindInviteConflictsResponse_Conflict) String() string {
 func (*FindInviteConflictsResponse_Conflict) ProtoMessage() {}
 
 func (x *FindInviteConflictsResponse_Conflict) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3323,7 +3397,7 @@ type ApplyExternalUsersRequest_Item struct {
 
 func (x *ApplyExternalUsersRequest_Item) Reset() {
 	*x = ApplyExternalUsersRequest_Item{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3335,7 +3409,7 @@ func (x *ApplyExternalUsersRequest_Item) String() string {
 func (*ApplyExternalUsersRequest_Item) ProtoMessage() {}
 
 func (x *ApplyExternalUsersRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3348,7 +3422,7 @@ func (x *ApplyExternalUsersRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersRequest_Item.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersRequest_Item) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36, 0}
 }
 
 func (x *ApplyExternalUsersRequest_Item) GetOperation() ApplyExternalUsersRequest_Item_Operation {
@@ -3430,7 +3504,7 @@ type ApplyExternalUsersResponse_Result struct {
 
 func (x *ApplyExternalUsersResponse_Result) Reset() {
 	*x = ApplyExternalUsersResponse_Result{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3442,7 +3516,7 @@ func (x *ApplyExternalUsersResponse_Result) String() string {
 func (*ApplyExternalUsersResponse_Result) ProtoMessage() {}
 
 func (x *ApplyExternalUsersResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3455,7 +3529,7 @@ func (x *ApplyExternalUsersResponse_Result) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use ApplyExternalUsersResponse_Result.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersResponse_Result) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37, 0}
 }
 
 func (x *ApplyExternalUsersResponse_Result) GetOutcome() string {
@@ -3629,11 +3703,16 @@ const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	"\tobject_id\x18\x02 \x01(\tR\bobjectId\x12.\n" +
 	"\x13user_principal_name\x18\x03 \x01(\tR\x11userPrincipalName\x12!\n" +
 	"\fdisplay_name\x18\x04 \x01(\tR\vdisplayName\x12\x18\n" +
-	"\aenabled\x18\x05 \x01(\bR\aenabled\"w\n" +
+	"\aenabled\x18\x05 \x01(\bR\aenabled\"\x9c\x01\n" +
 	"\x1dSoftDeleteExternalUserRequest\x12 \n" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\x12\x1c\n" +
 	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\":\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12#\n" +
+	"\rinvitation_id\x18\x04 \x01(\tR\finvitationId\"\x84\x01\n" +
+	"\x18ClaimExternalUserRequest\x12 \n" +
+	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\x12\x1c\n" +
+	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId\x12(\n" +
+	"\rinvitation_id\x18\x03 \x01(\tB\x03\xe0A\x02R\finvitationId\":\n" +
 	"\x16GetFeedPositionRequest\x12 \n" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"*\n" +
 	"\fFeedPosition\x12\x1a\n" +
@@ -3796,11 +3875,13 @@ const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	"\fLookupTenant\x12).entente.directory.v1.LookupTenantRequest\x1a!.entente.directory.v1.TenantFacts\"5\x8a\xb2\x191\"\x0einvitation-svc\"\n" +
 	"policy-svc\"\bsync-svc\"\agateway(\x02\x12\x9f\x01\n" +
 	"\x12FindTenantByDomain\x12/.entente.directory.v1.FindTenantByDomainRequest\x1a!.entente.directory.v1.TenantFacts\"5\x8a\xb2\x191\"\x0einvitation-svc\"\n" +
-	"policy-svc\"\bsync-svc\"\agateway(\x022\xd7\t\n" +
+	"policy-svc\"\bsync-svc\"\agateway(\x022\xcc\n" +
+	"\n" +
 	"\x13ExternalUserService\x12\x92\x01\n" +
 	"\x13FindInviteConflicts\x120.entente.directory.v1.FindInviteConflictsRequest\x1a1.entente.directory.v1.FindInviteConflictsResponse\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x8f\x01\n" +
 	"\x12CreateExternalUser\x12/.entente.directory.v1.CreateExternalUserRequest\x1a0.entente.directory.v1.CreateExternalUserResponse\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12}\n" +
-	"\x14BindExternalIdentity\x121.entente.directory.v1.BindExternalIdentityRequest\x1a\x1a.entente.directory.v1.User\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x7f\n" +
+	"\x14BindExternalIdentity\x121.entente.directory.v1.BindExternalIdentityRequest\x1a\x1a.entente.directory.v1.User\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12s\n" +
+	"\x11ClaimExternalUser\x12..entente.directory.v1.ClaimExternalUserRequest\x1a\x16.google.protobuf.Empty\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x7f\n" +
 	"\x15ResetExternalIdentity\x122.entente.directory.v1.ResetExternalIdentityRequest\x1a\x1a.entente.directory.v1.User\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x83\x01\n" +
 	"\x17BeginExternalConversion\x124.entente.directory.v1.BeginExternalConversionRequest\x1a\x1a.entente.directory.v1.User\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12\x7f\n" +
 	"\x0fGetExternalUser\x12,.entente.directory.v1.GetExternalUserRequest\x1a\x1a.entente.directory.v1.User\"\"\x8a\xb2\x19\x1e\"\x0einvitation-svc\"\n" +
@@ -3835,7 +3916,7 @@ func file_entente_directory_v1_internal_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_directory_v1_internal_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_entente_directory_v1_internal_proto_goTypes = []any{
 	(Change_Kind)(0), // 0: entente.directory.v1.Change.Kind
 	(ApplyExternalUsersRequest_Item_Operation)(0),    // 1: entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
@@ -3859,115 +3940,118 @@ var file_entente_directory_v1_internal_proto_goTypes = []any{
 	(*ResolveHomeAccountRequest)(nil),                // 19: entente.directory.v1.ResolveHomeAccountRequest
 	(*HomeAccount)(nil),                              // 20: entente.directory.v1.HomeAccount
 	(*SoftDeleteExternalUserRequest)(nil),            // 21: entente.directory.v1.SoftDeleteExternalUserRequest
-	(*GetFeedPositionRequest)(nil),                   // 22: entente.directory.v1.GetFeedPositionRequest
-	(*FeedPosition)(nil),                             // 23: entente.directory.v1.FeedPosition
-	(*ListChangesRequest)(nil),                       // 24: entente.directory.v1.ListChangesRequest
-	(*Change)(nil),                                   // 25: entente.directory.v1.Change
-	(*ListChangesResponse)(nil),                      // 26: entente.directory.v1.ListChangesResponse
-	(*WatchChangesRequest)(nil),                      // 27: entente.directory.v1.WatchChangesRequest
-	(*ChangeHint)(nil),                               // 28: entente.directory.v1.ChangeHint
-	(*ListSourceUsersRequest)(nil),                   // 29: entente.directory.v1.ListSourceUsersRequest
-	(*SourceUser)(nil),                               // 30: entente.directory.v1.SourceUser
-	(*ListSourceUsersResponse)(nil),                  // 31: entente.directory.v1.ListSourceUsersResponse
-	(*ListAssigneesRequest)(nil),                     // 32: entente.directory.v1.ListAssigneesRequest
-	(*ListAssigneesResponse)(nil),                    // 33: entente.directory.v1.ListAssigneesResponse
-	(*ListTargetUsersRequest)(nil),                   // 34: entente.directory.v1.ListTargetUsersRequest
-	(*TargetUser)(nil),                               // 35: entente.directory.v1.TargetUser
-	(*ListTargetUsersResponse)(nil),                  // 36: entente.directory.v1.ListTargetUsersResponse
-	(*ApplyExternalUsersRequest)(nil),                // 37: entente.directory.v1.ApplyExternalUsersRequest
-	(*ApplyExternalUsersResponse)(nil),               // 38: entente.directory.v1.ApplyExternalUsersResponse
-	(*CreateSynchronizationApplicationRequest)(nil),  // 39: entente.directory.v1.CreateSynchronizationApplicationRequest
-	(*CreateSynchronizationApplicationResponse)(nil), // 40: entente.directory.v1.CreateSynchronizationApplicationResponse
-	(*GetSynchronizationApplicationRequest)(nil),     // 41: entente.directory.v1.GetSynchronizationApplicationRequest
-	(*SynchronizationApplication)(nil),               // 42: entente.directory.v1.SynchronizationApplication
-	(*CheckAppAccessRequest)(nil),                    // 43: entente.directory.v1.CheckAppAccessRequest
-	(*CheckAppAccessResponse)(nil),                   // 44: entente.directory.v1.CheckAppAccessResponse
-	(*Principal_Role)(nil),                           // 45: entente.directory.v1.Principal.Role
-	(*FindInviteConflictsResponse_Conflict)(nil),     // 46: entente.directory.v1.FindInviteConflictsResponse.Conflict
-	(*ApplyExternalUsersRequest_Item)(nil),           // 47: entente.directory.v1.ApplyExternalUsersRequest.Item
-	(*ApplyExternalUsersResponse_Result)(nil),        // 48: entente.directory.v1.ApplyExternalUsersResponse.Result
-	(*timestamppb.Timestamp)(nil),                    // 49: google.protobuf.Timestamp
-	(Tenant_TenantType)(0),                           // 50: entente.directory.v1.Tenant.TenantType
-	(Tenant_State)(0),                                // 51: entente.directory.v1.Tenant.State
-	(User_UserType)(0),                               // 52: entente.directory.v1.User.UserType
-	(*User)(nil),                                     // 53: entente.directory.v1.User
-	(*Application)(nil),                              // 54: entente.directory.v1.Application
-	(*ServicePrincipal)(nil),                         // 55: entente.directory.v1.ServicePrincipal
-	(*emptypb.Empty)(nil),                            // 56: google.protobuf.Empty
+	(*ClaimExternalUserRequest)(nil),                 // 22: entente.directory.v1.ClaimExternalUserRequest
+	(*GetFeedPositionRequest)(nil),                   // 23: entente.directory.v1.GetFeedPositionRequest
+	(*FeedPosition)(nil),                             // 24: entente.directory.v1.FeedPosition
+	(*ListChangesRequest)(nil),                       // 25: entente.directory.v1.ListChangesRequest
+	(*Change)(nil),                                   // 26: entente.directory.v1.Change
+	(*ListChangesResponse)(nil),                      // 27: entente.directory.v1.ListChangesResponse
+	(*WatchChangesRequest)(nil),                      // 28: entente.directory.v1.WatchChangesRequest
+	(*ChangeHint)(nil),                               // 29: entente.directory.v1.ChangeHint
+	(*ListSourceUsersRequest)(nil),                   // 30: entente.directory.v1.ListSourceUsersRequest
+	(*SourceUser)(nil),                               // 31: entente.directory.v1.SourceUser
+	(*ListSourceUsersResponse)(nil),                  // 32: entente.directory.v1.ListSourceUsersResponse
+	(*ListAssigneesRequest)(nil),                     // 33: entente.directory.v1.ListAssigneesRequest
+	(*ListAssigneesResponse)(nil),                    // 34: entente.directory.v1.ListAssigneesResponse
+	(*ListTargetUsersRequest)(nil),                   // 35: entente.directory.v1.ListTargetUsersRequest
+	(*TargetUser)(nil),                               // 36: entente.directory.v1.TargetUser
+	(*ListTargetUsersResponse)(nil),                  // 37: entente.directory.v1.ListTargetUsersResponse
+	(*ApplyExternalUsersRequest)(nil),                // 38: entente.directory.v1.ApplyExternalUsersRequest
+	(*ApplyExternalUsersResponse)(nil),               // 39: entente.directory.v1.ApplyExternalUsersResponse
+	(*CreateSynchronizationApplicationRequest)(nil),  // 40: entente.directory.v1.CreateSynchronizationApplicationRequest
+	(*CreateSynchronizationApplicationResponse)(nil), // 41: entente.directory.v1.CreateSynchronizationApplicationResponse
+	(*GetSynchronizationApplicationRequest)(nil),     // 42: entente.directory.v1.GetSynchronizationApplicationRequest
+	(*SynchronizationApplication)(nil),               // 43: entente.directory.v1.SynchronizationApplication
+	(*CheckAppAccessRequest)(nil),                    // 44: entente.directory.v1.CheckAppAccessRequest
+	(*CheckAppAccessResponse)(nil),                   // 45: entente.directory.v1.CheckAppAccessResponse
+	(*Principal_Role)(nil),                           // 46: entente.directory.v1.Principal.Role
+	(*FindInviteConflictsResponse_Conflict)(nil),     // 47: entente.directory.v1.FindInviteConflictsResponse.Conflict
+	(*ApplyExternalUsersRequest_Item)(nil),           // 48: entente.directory.v1.ApplyExternalUsersRequest.Item
+	(*ApplyExternalUsersResponse_Result)(nil),        // 49: entente.directory.v1.ApplyExternalUsersResponse.Result
+	(*timestamppb.Timestamp)(nil),                    // 50: google.protobuf.Timestamp
+	(Tenant_TenantType)(0),                           // 51: entente.directory.v1.Tenant.TenantType
+	(Tenant_State)(0),                                // 52: entente.directory.v1.Tenant.State
+	(User_UserType)(0),                               // 53: entente.directory.v1.User.UserType
+	(*User)(nil),                                     // 54: entente.directory.v1.User
+	(*Application)(nil),                              // 55: entente.directory.v1.Application
+	(*ServicePrincipal)(nil),                         // 56: entente.directory.v1.ServicePrincipal
+	(*emptypb.Empty)(nil),                            // 57: google.protobuf.Empty
 }
 var file_entente_directory_v1_internal_proto_depIdxs = []int32{
-	45, // 0: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
-	49, // 1: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
-	50, // 2: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
-	51, // 3: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
-	46, // 4: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
-	52, // 5: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
+	46, // 0: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
+	50, // 1: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
+	51, // 2: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
+	52, // 3: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
+	47, // 4: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
+	53, // 5: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
 	11, // 6: entente.directory.v1.CreateExternalUserRequest.home_key:type_name -> entente.directory.v1.HomeKey
-	53, // 7: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
-	53, // 8: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
+	54, // 7: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
+	54, // 8: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
 	11, // 9: entente.directory.v1.BindExternalIdentityRequest.home_key:type_name -> entente.directory.v1.HomeKey
 	0,  // 10: entente.directory.v1.Change.kind:type_name -> entente.directory.v1.Change.Kind
-	49, // 11: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
-	25, // 12: entente.directory.v1.ListChangesResponse.changes:type_name -> entente.directory.v1.Change
-	53, // 13: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
-	30, // 14: entente.directory.v1.ListSourceUsersResponse.users:type_name -> entente.directory.v1.SourceUser
-	53, // 15: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
-	35, // 16: entente.directory.v1.ListTargetUsersResponse.users:type_name -> entente.directory.v1.TargetUser
-	47, // 17: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
-	48, // 18: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
-	54, // 19: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
-	55, // 20: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
-	53, // 21: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
+	50, // 11: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
+	26, // 12: entente.directory.v1.ListChangesResponse.changes:type_name -> entente.directory.v1.Change
+	54, // 13: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
+	31, // 14: entente.directory.v1.ListSourceUsersResponse.users:type_name -> entente.directory.v1.SourceUser
+	54, // 15: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
+	36, // 16: entente.directory.v1.ListTargetUsersResponse.users:type_name -> entente.directory.v1.TargetUser
+	48, // 17: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
+	49, // 18: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
+	55, // 19: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
+	56, // 20: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
+	54, // 21: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
 	1,  // 22: entente.directory.v1.ApplyExternalUsersRequest.Item.operation:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
-	53, // 23: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
+	54, // 23: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
 	2,  // 24: entente.directory.v1.PrincipalService.GetPrincipal:input_type -> entente.directory.v1.GetPrincipalRequest
 	4,  // 25: entente.directory.v1.PrincipalService.ListGroupIds:input_type -> entente.directory.v1.ListGroupIdsRequest
-	43, // 26: entente.directory.v1.PrincipalService.CheckAppAccess:input_type -> entente.directory.v1.CheckAppAccessRequest
+	44, // 26: entente.directory.v1.PrincipalService.CheckAppAccess:input_type -> entente.directory.v1.CheckAppAccessRequest
 	6,  // 27: entente.directory.v1.TenantDirectoryService.LookupTenant:input_type -> entente.directory.v1.LookupTenantRequest
 	7,  // 28: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:input_type -> entente.directory.v1.FindTenantByDomainRequest
 	9,  // 29: entente.directory.v1.ExternalUserService.FindInviteConflicts:input_type -> entente.directory.v1.FindInviteConflictsRequest
 	12, // 30: entente.directory.v1.ExternalUserService.CreateExternalUser:input_type -> entente.directory.v1.CreateExternalUserRequest
 	14, // 31: entente.directory.v1.ExternalUserService.BindExternalIdentity:input_type -> entente.directory.v1.BindExternalIdentityRequest
-	15, // 32: entente.directory.v1.ExternalUserService.ResetExternalIdentity:input_type -> entente.directory.v1.ResetExternalIdentityRequest
-	16, // 33: entente.directory.v1.ExternalUserService.BeginExternalConversion:input_type -> entente.directory.v1.BeginExternalConversionRequest
-	17, // 34: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
-	18, // 35: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
-	19, // 36: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
-	21, // 37: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
-	22, // 38: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
-	24, // 39: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
-	27, // 40: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
-	29, // 41: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
-	32, // 42: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
-	34, // 43: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
-	37, // 44: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
-	39, // 45: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
-	41, // 46: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
-	3,  // 47: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
-	5,  // 48: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
-	44, // 49: entente.directory.v1.PrincipalService.CheckAppAccess:output_type -> entente.directory.v1.CheckAppAccessResponse
-	8,  // 50: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
-	8,  // 51: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
-	10, // 52: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
-	13, // 53: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
-	53, // 54: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
-	53, // 55: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
-	53, // 56: entente.directory.v1.ExternalUserService.BeginExternalConversion:output_type -> entente.directory.v1.User
-	53, // 57: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
-	53, // 58: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
-	20, // 59: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
-	56, // 60: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
-	23, // 61: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
-	26, // 62: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
-	28, // 63: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
-	31, // 64: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
-	33, // 65: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
-	36, // 66: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
-	38, // 67: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
-	40, // 68: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
-	42, // 69: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
-	47, // [47:70] is the sub-list for method output_type
-	24, // [24:47] is the sub-list for method input_type
+	22, // 32: entente.directory.v1.ExternalUserService.ClaimExternalUser:input_type -> entente.directory.v1.ClaimExternalUserRequest
+	15, // 33: entente.directory.v1.ExternalUserService.ResetExternalIdentity:input_type -> entente.directory.v1.ResetExternalIdentityRequest
+	16, // 34: entente.directory.v1.ExternalUserService.BeginExternalConversion:input_type -> entente.directory.v1.BeginExternalConversionRequest
+	17, // 35: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
+	18, // 36: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
+	19, // 37: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
+	21, // 38: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
+	23, // 39: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
+	25, // 40: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
+	28, // 41: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
+	30, // 42: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
+	33, // 43: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
+	35, // 44: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
+	38, // 45: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
+	40, // 46: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
+	42, // 47: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
+	3,  // 48: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
+	5,  // 49: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
+	45, // 50: entente.directory.v1.PrincipalService.CheckAppAccess:output_type -> entente.directory.v1.CheckAppAccessResponse
+	8,  // 51: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
+	8,  // 52: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
+	10, // 53: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
+	13, // 54: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
+	54, // 55: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
+	57, // 56: entente.directory.v1.ExternalUserService.ClaimExternalUser:output_type -> google.protobuf.Empty
+	54, // 57: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
+	54, // 58: entente.directory.v1.ExternalUserService.BeginExternalConversion:output_type -> entente.directory.v1.User
+	54, // 59: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
+	54, // 60: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
+	20, // 61: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
+	57, // 62: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
+	24, // 63: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
+	27, // 64: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
+	29, // 65: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
+	32, // 66: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
+	34, // 67: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
+	37, // 68: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
+	39, // 69: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
+	41, // 70: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
+	43, // 71: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
+	48, // [48:72] is the sub-list for method output_type
+	24, // [24:48] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -3987,7 +4071,7 @@ func file_entente_directory_v1_internal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_internal_proto_rawDesc), len(file_entente_directory_v1_internal_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   47,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -364,6 +364,7 @@ const (
 	ExternalUserService_FindInviteConflicts_FullMethodName     = "/entente.directory.v1.ExternalUserService/FindInviteConflicts"
 	ExternalUserService_CreateExternalUser_FullMethodName      = "/entente.directory.v1.ExternalUserService/CreateExternalUser"
 	ExternalUserService_BindExternalIdentity_FullMethodName    = "/entente.directory.v1.ExternalUserService/BindExternalIdentity"
+	ExternalUserService_ClaimExternalUser_FullMethodName       = "/entente.directory.v1.ExternalUserService/ClaimExternalUser"
 	ExternalUserService_ResetExternalIdentity_FullMethodName   = "/entente.directory.v1.ExternalUserService/ResetExternalIdentity"
 	ExternalUserService_BeginExternalConversion_FullMethodName = "/entente.directory.v1.ExternalUserService/BeginExternalConversion"
 	ExternalUserService_GetExternalUser_FullMethodName         = "/entente.directory.v1.ExternalUserService/GetExternalUser"
@@ -385,6 +386,10 @@ type ExternalUserServiceClient interface {
 	CreateExternalUser(ctx context.Context, in *CreateExternalUserRequest, opts ...grpc.CallOption) (*CreateExternalUserResponse, error)
 	// Binds the account that redeemed (DIR-61). IDENTITY_BOUND when it belongs to another live user. Idempotent by redemption id.
 	BindExternalIdentity(ctx context.Context, in *BindExternalIdentityRequest, opts ...grpc.CallOption) (*User, error)
+	// Says that a pending external user belongs to a later invitation from now on,
+	// so that what undoes the former one leaves the user alone. NOT_FOUND when the
+	// user has gone.
+	ClaimExternalUser(ctx context.Context, in *ClaimExternalUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Takes a redemption back to pending (DIR-62).
 	ResetExternalIdentity(ctx context.Context, in *ResetExternalIdentityRequest, opts ...grpc.CallOption) (*User, error)
 	// Begins to turn an internal user into an external one (DIR-71): the password
@@ -433,6 +438,16 @@ func (c *externalUserServiceClient) BindExternalIdentity(ctx context.Context, in
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(User)
 	err := c.cc.Invoke(ctx, ExternalUserService_BindExternalIdentity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *externalUserServiceClient) ClaimExternalUser(ctx context.Context, in *ClaimExternalUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, ExternalUserService_ClaimExternalUser_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -512,6 +527,10 @@ type ExternalUserServiceServer interface {
 	CreateExternalUser(context.Context, *CreateExternalUserRequest) (*CreateExternalUserResponse, error)
 	// Binds the account that redeemed (DIR-61). IDENTITY_BOUND when it belongs to another live user. Idempotent by redemption id.
 	BindExternalIdentity(context.Context, *BindExternalIdentityRequest) (*User, error)
+	// Says that a pending external user belongs to a later invitation from now on,
+	// so that what undoes the former one leaves the user alone. NOT_FOUND when the
+	// user has gone.
+	ClaimExternalUser(context.Context, *ClaimExternalUserRequest) (*emptypb.Empty, error)
 	// Takes a redemption back to pending (DIR-62).
 	ResetExternalIdentity(context.Context, *ResetExternalIdentityRequest) (*User, error)
 	// Begins to turn an internal user into an external one (DIR-71): the password
@@ -544,6 +563,9 @@ func (UnimplementedExternalUserServiceServer) CreateExternalUser(context.Context
 }
 func (UnimplementedExternalUserServiceServer) BindExternalIdentity(context.Context, *BindExternalIdentityRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method BindExternalIdentity not implemented")
+}
+func (UnimplementedExternalUserServiceServer) ClaimExternalUser(context.Context, *ClaimExternalUserRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClaimExternalUser not implemented")
 }
 func (UnimplementedExternalUserServiceServer) ResetExternalIdentity(context.Context, *ResetExternalIdentityRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetExternalIdentity not implemented")
@@ -634,6 +656,24 @@ func _ExternalUserService_BindExternalIdentity_Handler(srv interface{}, ctx cont
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ExternalUserServiceServer).BindExternalIdentity(ctx, req.(*BindExternalIdentityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ExternalUserService_ClaimExternalUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClaimExternalUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExternalUserServiceServer).ClaimExternalUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExternalUserService_ClaimExternalUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExternalUserServiceServer).ClaimExternalUser(ctx, req.(*ClaimExternalUserRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -764,6 +804,10 @@ var ExternalUserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BindExternalIdentity",
 			Handler:    _ExternalUserService_BindExternalIdentity_Handler,
+		},
+		{
+			MethodName: "ClaimExternalUser",
+			Handler:    _ExternalUserService_ClaimExternalUser_Handler,
 		},
 		{
 			MethodName: "ResetExternalIdentity",
