@@ -112,6 +112,16 @@ func readVolumes(dir string, found func(id string, at place)) error {
 	return nil
 }
 
+// heading reads the line before a message; a line that is none has no id.
+func heading(line string) (id string, size int) {
+	id, figure, _ := strings.Cut(line, " ")
+	size, err := strconv.Atoi(figure)
+	if err != nil || size < 0 || uuid.Validate(id) != nil {
+		return "", 0
+	}
+	return id, size
+}
+
 func (v *volume) index(found func(id string, at place)) error {
 	stat, err := v.Stat()
 	if err != nil {
@@ -124,10 +134,9 @@ func (v *volume) index(found func(id string, at place)) error {
 			return err
 		}
 		line, _, whole := bytes.Cut(head[:n], []byte("\n"))
-		id, figure, _ := strings.Cut(string(line), " ")
-		size, err := strconv.Atoi(figure)
+		id, size := heading(string(line))
 		at := place{volume: v, offset: v.size + int64(len(line)) + 1, size: size}
-		if !whole || err != nil || uuid.Validate(id) != nil || size < 0 || at.offset+int64(size) > stat.Size() {
+		if !whole || id == "" || at.offset+int64(size) > stat.Size() {
 			return nil
 		}
 		found(id, at)
