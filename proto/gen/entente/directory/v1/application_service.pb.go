@@ -2221,7 +2221,7 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x020:\treference\"#/v1.0/applications/{id}/owners/$ref\x12\x96\x02\n" +
 	"\x16RemoveApplicationOwner\x123.entente.directory.v1.RemoveApplicationOwnerRequest\x1a\x16.google.protobuf.Empty\"\xae\x01\x8a\xb2\x19s\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021*//v1.0/applications/{id}/owners/{object_id}/$ref2\xe3L\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021*//v1.0/applications/{id}/owners/{object_id}/$ref2\x9fL\n" +
 	"\x17ServicePrincipalService\x12\xc0\x02\n" +
 	"\x16CreateServicePrincipal\x123.entente.directory.v1.CreateServicePrincipalRequest\x1a&.entente.directory.v1.ServicePrincipal\"\xc8\x01\x8a\xb2\x19s\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
@@ -2324,9 +2324,9 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x0eGetSelfService\x12+.entente.directory.v1.GetSelfServiceRequest\x1a!.entente.directory.v1.SelfService\"\xc1\x01\x8a\xb2\x19\x80\x01\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x14Application.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x020\x12./entente/v1/servicePrincipals/{id}/selfService\x12\xc3\x01\n" +
-	"\x11GetOwnSelfService\x12+.entente.directory.v1.GetSelfServiceRequest\x1a!.entente.directory.v1.SelfService\"^\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x12\x91\x02\n" +
-	"\x14AddSelfServiceMember\x121.entente.directory.v1.AddSelfServiceMemberRequest\x1a'.entente.directory.v1.SelfServiceMember\"\x9c\x01\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02/:\x01*\"*/entente/v1/servicePrincipals/{id}/members\x12\x8a\x02\n" +
-	"\x17RemoveSelfServiceMember\x124.entente.directory.v1.RemoveSelfServiceMemberRequest\x1a\x16.google.protobuf.Empty\"\xa0\x01\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x026*4/entente/v1/servicePrincipals/{id}/members/{user_id}B\xdf\x01\n" +
+	"\x11GetOwnSelfService\x12+.entente.directory.v1.GetSelfServiceRequest\x1a!.entente.directory.v1.SelfService\"^\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x12\xef\x01\n" +
+	"\x14AddSelfServiceMember\x121.entente.directory.v1.AddSelfServiceMemberRequest\x1a'.entente.directory.v1.SelfServiceMember\"{\x8a\xb2\x199\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02/:\x01*\"*/entente/v1/servicePrincipals/{id}/members\x12\xe8\x01\n" +
+	"\x17RemoveSelfServiceMember\x124.entente.directory.v1.RemoveSelfServiceMemberRequest\x1a\x16.google.protobuf.Empty\"\x7f\x8a\xb2\x199\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x026*4/entente/v1/servicePrincipals/{id}/members/{user_id}B\xdf\x01\n" +
 	"\x18com.entente.directory.v1B\x17ApplicationServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"
 
 var (

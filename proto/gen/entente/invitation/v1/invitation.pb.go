@@ -1362,15 +1362,15 @@ const file_entente_invitation_v1_invitation_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12$\n" +
 	"\vdelete_user\x18\x02 \x01(\bH\x00R\n" +
 	"deleteUser\x88\x01\x01B\x0e\n" +
-	"\f_delete_user2\xb8\x13\n" +
+	"\f_delete_user2\x96\x13\n" +
 	"\x11InvitationService\x12\xc5\x02\n" +
 	"\x10CreateInvitation\x12..entente.invitation.v1.CreateInvitationRequest\x1a!.entente.invitation.v1.Invitation\"\xdd\x01\x8a\xb2\x19\x9a\x01\n" +
 	"\x0fUser.Invite.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\x12\x0fUser.Invite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x15\b\xc9\x01\x12\x10invitations/{id}\x82\xd3\xe4\x93\x02\x1f:\n" +
-	"invitation\"\x11/v1.0/invitations\x12\xf9\x01\n" +
+	"invitation\"\x11/v1.0/invitations\x12\xd7\x01\n" +
 	"\n" +
-	"InviteUser\x12(.entente.invitation.v1.InviteUserRequest\x1a$.entente.invitation.v1.InvitedMember\"\x9a\x01\x8a\xb2\x19Z\x12\tUser.Read\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02-:\x01*\"(/entente/v1/applications/{id}/inviteUser\x12\xdb\x02\n" +
+	"InviteUser\x12(.entente.invitation.v1.InviteUserRequest\x1a$.entente.invitation.v1.InvitedMember\"y\x8a\xb2\x199\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02-:\x01*\"(/entente/v1/applications/{id}/inviteUser\x12\xdb\x02\n" +
 	"\x0fListInvitations\x12-.entente.invitation.v1.ListInvitationsRequest\x1a..entente.invitation.v1.ListInvitationsResponse\"\xe8\x01\x8a\xb2\x19\xbe\x01\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
