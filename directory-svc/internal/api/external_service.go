@@ -384,7 +384,7 @@ func (s *ExternalUsers) ClaimExternalUser(ctx context.Context, req *pb.ClaimExte
 		if err != nil {
 			return err
 		}
-		if !old.External() {
+		if !old.External() && old.ExternalState == user.NeverInvited {
 			return property.Denied()
 		}
 		u := *old

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -10,14 +11,18 @@ import (
 // textArray is a text[] column in GORM's rows.
 type textArray []string
 
-var arrayCodec = pgtype.NewMap()
+// arrayCodecs are kept for reuse: one remembers how it wrote a type, so two
+// goroutines must not share it.
+var arrayCodecs = sync.Pool{New: func() any { return pgtype.NewMap() }}
 
 // Value writes the literal of the array; nil is NULL.
 func (a textArray) Value() (driver.Value, error) {
 	if a == nil {
 		return nil, nil
 	}
-	literal, err := arrayCodec.Encode(pgtype.TextArrayOID, pgtype.TextFormatCode, []string(a), nil)
+	codec := arrayCodecs.Get().(*pgtype.Map)
+	defer arrayCodecs.Put(codec)
+	literal, err := codec.Encode(pgtype.TextArrayOID, pgtype.TextFormatCode, []string(a), nil)
 	return string(literal), err
 }
 
@@ -35,7 +40,9 @@ func (a *textArray) Scan(src any) error {
 	default:
 		return fmt.Errorf("text[] from %T", src)
 	}
-	return arrayCodec.Scan(pgtype.TextArrayOID, pgtype.TextFormatCode, literal, (*[]string)(a))
+	codec := arrayCodecs.Get().(*pgtype.Map)
+	defer arrayCodecs.Put(codec)
+	return codec.Scan(pgtype.TextArrayOID, pgtype.TextFormatCode, literal, (*[]string)(a))
 }
 
 // GormDataType is GORM's way to ask.
