@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
 	"entente.dev/invitation-svc/internal/invitation"
 	"entente.dev/invitation-svc/internal/redemption"
@@ -45,8 +46,10 @@ var errLink = fault.NotFound(errorspb.Reason_TICKET_INVALID, "This link is no lo
 
 // Open looks at a link and begins a flow. It changes nothing about the
 // invitation, so that mail scanners may follow the link as often as they like
-// (INV-54). Every bad link gets the same answer (INV-52).
+// (INV-54). Every bad link gets the same answer (INV-52), and none of them by
+// its time.
 func (s *Flows) Open(ctx context.Context, tenantID, invited, secret string, b Browser) (Opened, error) {
+	begun := time.Now()
 	link, readable := ticket.ParseParts(tenantID, invited, secret)
 	if !readable {
 		// The same questions are asked about an invitation that nobody has.
@@ -66,7 +69,24 @@ func (s *Flows) Open(ctx context.Context, tenantID, invited, secret string, b Br
 		}
 		why = "user gone"
 	}
-	return Opened{}, s.bad(ctx, link, b, why)
+	err = s.bad(ctx, link, b, why)
+	return Opened{}, errors.Join(err, evenOut(ctx, begun))
+}
+
+// answerStep is the grain of the times at which bad links are answered: far
+// above what finding or missing an invitation costs.
+const answerStep = 20 * time.Millisecond
+
+// evenOut waits until a whole number of steps has passed.
+func evenOut(ctx context.Context, begun time.Time) error {
+	timer := time.NewTimer(answerStep - time.Since(begun)%answerStep)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // look reads everything there is about a link in one transaction, whether or
