@@ -62,7 +62,7 @@ func (db DB) Rows(ctx context.Context, s Spec, from, to int64) (int, error) {
 	failed := make(chan error, workers)
 	for range workers {
 		go func() {
-			err := db.run(ctx, inserts, starts, to)
+			err := db.run(ctx, s.Schema, inserts, starts, to)
 			if err != nil {
 				cancel()
 			}
@@ -87,9 +87,15 @@ hand:
 	return len(inserts), err
 }
 
-// run inserts the chunks that it is handed.
-func (db DB) run(ctx context.Context, inserts []insert, starts <-chan int64, to int64) error {
-	conn, err := pgx.Connect(ctx, db.DSN)
+// run inserts the chunks that it is handed. Triggers find the tables of the
+// schema by their bare names, as they do for the suite.
+func (db DB) run(ctx context.Context, schema string, inserts []insert, starts <-chan int64, to int64) error {
+	cfg, err := pgx.ParseConfig(db.DSN)
+	if err != nil {
+		return err
+	}
+	cfg.RuntimeParams["search_path"] = schema
+	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ const (
 )
 
 // schema has what the suite's tables have: forced row security, generated,
-// identity and default columns, arrays, JSON, rows with ids of their own.
+// identity and default columns, arrays, JSON, rows with ids of their own, triggers
+// that name tables without their schema.
 const schema = `
 create schema things;
 create table things.person (
@@ -34,6 +35,9 @@ create table things.log (tenant_id uuid not null, xid xid8 not null default pg_c
 	related_id uuid, primary key (tenant_id, xid, seq));
 create table things.ticket (tenant_id uuid not null, id uuid not null, person_id uuid not null, primary key (tenant_id, id));
 create table things.member (tenant_id uuid not null, group_id uuid not null, member_id uuid not null, primary key (tenant_id, group_id, member_id));
+create function things.keep_member() returns trigger language plpgsql as $$
+declare link member := new; begin return link; end $$;
+create trigger keep before insert on things.member for each row execute function things.keep_member();
 create table things.country (code text primary key);
 alter table things.person enable row level security, force row level security;
 insert into things.person (tenant_id, id, name, name_key, words, doc, secret) values
@@ -136,7 +140,7 @@ func start(t *testing.T) (*pgx.Conn, fill.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(ctx) })
-	if _, err := conn.Exec(ctx, schema); err != nil {
+	if _, err := conn.Exec(ctx, schema+"set search_path = things;"); err != nil {
 		t.Fatal(err)
 	}
 	return conn, fill.DB{DSN: db.AdminDSN("fill")}
