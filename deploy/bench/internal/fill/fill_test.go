@@ -25,6 +25,7 @@ const (
 // that name tables without their schema.
 const schema = `
 create schema things;
+set search_path = things;
 create table things.person (
 	tenant_id uuid not null, id uuid not null, name text not null, name_key text collate "C" not null,
 	words text[], doc jsonb, lower_name text generated always as (lower(name)) stored, secret bytea, note text,
@@ -140,7 +141,7 @@ func start(t *testing.T) (*pgx.Conn, fill.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(ctx) })
-	if _, err := conn.Exec(ctx, schema+"set search_path = things;"); err != nil {
+	if _, err := conn.Exec(ctx, schema); err != nil {
 		t.Fatal(err)
 	}
 	return conn, fill.DB{DSN: db.AdminDSN("fill")}
