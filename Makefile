@@ -34,11 +34,12 @@ build: ## put entente and the five services into bin/
 COUNT = awk '/^go: downloading / { d++; if (d % 25 == 0) print "  " d " modules fetched"; fflush(); next } \
 	/^[A-Za-z0-9_.\/~-]+$$/ { n++; if (n % 100 == 0) print "  " n " packages built"; fflush(); next } { print; fflush() }'
 
+# Never from the cache, which does not see the programs that e2e builds.
 .PHONY: test
 test: ## install what is missing (as root), then run all tests of all modules with the race detector
 	@deploy/prepare cc postgres chromium node
 	@echo "testing all modules with the race detector (some minutes the first time)"
-	@go test -race -timeout 20m work
+	@go test -race -count=1 -timeout 20m work
 
 .PHONY: bench
 bench: build ## measure the suite against pgbench on the same server
