@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"entente.dev/directory-svc/service"
+	auditpb "entente.dev/proto/gen/entente/audit/v1"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	odatapb "entente.dev/proto/gen/entente/odata/v1"
 	"entente.dev/servicekit/authn"
 	"entente.dev/servicekit/clock"
 	"entente.dev/servicekit/clock/clocktest"
@@ -225,6 +227,17 @@ func (h *home) user(name string) *pb.User {
 		h.t.Fatal(err)
 	}
 	return u
+}
+
+// audited lists the rows of the audit log of an activity with a result.
+func (h *home) audited(activity, result string) []*auditpb.DirectoryAudit {
+	h.t.Helper()
+	list, err := auditpb.NewAuditServiceClient(h.gateway).ListAuditEvents(h.ctx, &auditpb.ListAuditEventsRequest{Query: &odatapb.Query{
+		Filter: "activityDisplayName eq '" + activity + "' and result eq '" + result + "'"}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return list.Value
 }
 
 func wantReason(t testing.TB, err error, reason errorspb.Reason) {

@@ -16,7 +16,7 @@ const module = "entente.dev/directory-svc"
 
 // rules are the packages that compute and touch nothing: no messages, no
 // database, no clock of their own.
-var rules = []string{"access", "address", "application", "bulk", "contact", "delta", "dynamic", "extension", "group", "identity", "lockout", "object", "organization", "password", "property", "role", "rule", "setting", "token", "unit", "usage", "user", "vault"}
+var rules = []string{"access", "address", "application", "bulk", "contact", "delta", "dynamic", "extension", "group", "identity", "lockout", "object", "organization", "password", "property", "quota", "role", "rule", "setting", "token", "unit", "usage", "user", "vault"}
 
 // layers says which packages of the module each other package may import.
 var layers = map[string][]string{
@@ -28,6 +28,8 @@ var layers = map[string][]string{
 	"internal/purge":      {"internal/store", "rules"},
 	"internal/store":      {"rules"},
 	"internal/migrations": {},
+	// What tests open a database with.
+	"internal/store/storetest": {"internal/migrations"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -156,7 +156,4 @@ func TestPolicyOfUsersWithoutARole(t *testing.T) {
 			t.Error(id)
 		}
 	}
-	if access.Quota(249) != nil || access.Quota(250) == nil {
-		t.Error("quota")
-	}
 }

@@ -2,9 +2,7 @@ package access
 
 import (
 	"entente.dev/directory-svc/internal/property"
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/caller"
-	"entente.dev/servicekit/fault"
 )
 
 // GuestLevel is what guests without a role may see (DIR-175).
@@ -97,16 +95,4 @@ func GuestReads(allowed bool) error {
 		return nil
 	}
 	return property.Denied()
-}
-
-// MaxCreated is how many objects a user without a role may have created
-// (DIR-235).
-const MaxCreated = 250
-
-// Quota decides whether a user without a role may create one more object.
-func Quota(created int) error {
-	if created < MaxCreated {
-		return nil
-	}
-	return fault.Exhausted(errorspb.Reason_QUOTA_EXCEEDED, "The directory object quota limit for the Principal has been exceeded. Please ask your administrator to increase the quota limit or delete objects to reduce the used quota.")
 }

@@ -146,7 +146,12 @@ func applicationFromProto(a application.Application, in *pb.Application) (applic
 	if a.Document, err = documentOf(in, applicationColumns); err != nil {
 		return a, err
 	}
-	return a, application.Check(&a, len(in.AppRoles)+len(in.RequiredResourceAccess)+len(in.GetApi().GetOauth2PermissionScopes())+len(in.IdentifierUris))
+	return a, application.Check(&a)
+}
+
+// entries counts what the collections of an application hold (DIR-235).
+func entries(in *pb.Application) int {
+	return len(in.AppRoles) + len(in.RequiredResourceAccess) + len(in.GetApi().GetOauth2PermissionScopes()) + len(in.IdentifierUris)
 }
 
 func servicePrincipalFromProto(p application.ServicePrincipal, in *pb.ServicePrincipal) (application.ServicePrincipal, error) {

@@ -10,6 +10,7 @@ import (
 	"entente.dev/directory-svc/internal/group"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	"entente.dev/servicekit/audit"
@@ -55,6 +56,9 @@ func (s *Applications) CreateApplication(ctx context.Context, req *pb.CreateAppl
 		return nil, err
 	}
 	if err := application.CheckRoles(nil, roles); err != nil {
+		return nil, err
+	}
+	if err := t.Limits.Fits(quota.Entries, entries(draft)); err != nil {
 		return nil, err
 	}
 	app, err := applicationFromProto(application.Application{ID: newID(), AppID: uuid.New(), Created: now}, draft)
@@ -274,6 +278,9 @@ func (s *Applications) UpdateApplication(ctx context.Context, req *pb.UpdateAppl
 			return err
 		}
 		if err := checkRoles(before, after); err != nil {
+			return err
+		}
+		if err := tx.Fits(quota.Entries, entries(after)); err != nil {
 			return err
 		}
 		app, err := applicationFromProto(*old, after)
@@ -527,7 +534,7 @@ func (c *Core) addOwner(ctx context.Context, tx *store.Tx, id uuid.UUID, t objec
 	if err != nil {
 		return err
 	}
-	if err := group.CheckOwnerCount(len(owners)); err != nil {
+	if err := tx.Fits(quota.Owners, len(owners)+1); err != nil {
 		return err
 	}
 	if err := group.CheckOwner(link.Type); err != nil {

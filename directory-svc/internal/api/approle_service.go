@@ -7,6 +7,7 @@ import (
 	"entente.dev/directory-svc/internal/application"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -85,7 +86,7 @@ func (s *ServicePrincipals) AssignAppRole(ctx context.Context, req *pb.AssignApp
 		if err != nil {
 			return err
 		}
-		if err := application.CheckAssignments(held); err != nil {
+		if err := tx.Fits(quota.AppRoleAssignments, held+1); err != nil {
 			return err
 		}
 		a.ResourceID, a.PrincipalType = resource.ID, link.Type

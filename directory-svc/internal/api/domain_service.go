@@ -10,6 +10,7 @@ import (
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
@@ -63,8 +64,8 @@ func (s *Organizations) CreateDomain(ctx context.Context, req *pb.CreateDomainRe
 		if err != nil {
 			return err
 		}
-		if len(t.Domains) >= organization.MaxDomains {
-			return fault.Exhausted(errorspb.Reason_QUOTA_EXCEEDED, "A tenant has at most %d domains.", organization.MaxDomains)
+		if err := t.Limits.Fits(quota.Domains, len(t.Domains)+1); err != nil {
+			return err
 		}
 		if _, ok := t.Domain(d.Name); ok {
 			return property.Conflict("id")

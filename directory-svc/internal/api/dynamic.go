@@ -8,6 +8,7 @@ import (
 	"entente.dev/directory-svc/internal/dynamic"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/rule"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
@@ -63,7 +64,7 @@ func (c *Core) saveRule(tx *store.Tx, id uuid.UUID, was bool, text *string) erro
 		if err != nil {
 			return err
 		}
-		if err := dynamic.CheckCount(n); err != nil {
+		if err := tx.Fits(quota.DynamicObjects, n+1); err != nil {
 			return err
 		}
 	}
@@ -77,6 +78,12 @@ func (c *Core) saveRule(tx *store.Tx, id uuid.UUID, was bool, text *string) erro
 			return err
 		}
 		if err := dynamic.CheckSources(s); err != nil {
+			return err
+		}
+		if err := tx.Fits(quota.MemberOfRules, s.Present+1); err != nil {
+			return err
+		}
+		if err := tx.Fits(quota.GroupsPerRule, len(r.MembersOf)); err != nil {
 			return err
 		}
 	}

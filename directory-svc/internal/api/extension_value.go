@@ -10,11 +10,10 @@ import (
 	"entente.dev/directory-svc/internal/extension"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"entente.dev/servicekit/audit"
-	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
@@ -85,10 +84,10 @@ func (c *Core) extend(tx *store.Tx, t object.Type, id uuid.UUID, in *structpb.St
 		out = append(out, audit.Modified{Name: d.Name, Old: audit.JSON(orEmpty(old[id][d.ID])), New: audit.JSON(orEmpty(values))})
 	}
 	n, err := tx.CountExtensionValues(id)
-	if err == nil && n > extension.MaxValues {
-		err = fault.Invalid(errorspb.Reason_PROPERTY_INVALID, "An object has at most %d extension values.", extension.MaxValues)
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	return out, tx.Fits(quota.ExtensionValues, n)
 }
 
 // saveExtensions sets values of extensions of an object that exists, with the

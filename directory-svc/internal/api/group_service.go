@@ -8,6 +8,7 @@ import (
 	"entente.dev/directory-svc/internal/group"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -53,8 +54,8 @@ func (s *Groups) create(ctx context.Context, who caller.Caller, t *store.Tenant,
 	if err := access.CreateGroup(who, rights(t), in.GetIsAssignableToRole(), slices.Contains(in.GroupTypes, group.Unified)); err != nil {
 		return nil, err
 	}
-	if len(in.OwnersBind)+len(in.MembersBind) > group.MaxReferences {
-		return nil, property.Refused("members", "At most %d references may be given in one request.", group.MaxReferences)
+	if err := t.Limits.Fits(quota.References, len(in.OwnersBind)+len(in.MembersBind)); err != nil {
+		return nil, err
 	}
 	var draft group.Group
 	if err := applyGroup(&draft, in, present(in)); err != nil {
@@ -273,8 +274,8 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 	if in == nil {
 		in = &pb.Group{}
 	}
-	if len(in.MembersBind) > group.MaxReferences {
-		return nil, property.Refused("members", "At most %d references may be given in one request.", group.MaxReferences)
+	if err := t.Limits.Fits(quota.References, len(in.MembersBind)); err != nil {
+		return nil, err
 	}
 	ev := record("Update group", groupManagement, "Update", audit.Target{ID: clip(req.Id), Type: object.Group.Title()})
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
@@ -381,7 +382,7 @@ func (s *Groups) AddOwner(ctx context.Context, req *pb.AddGroupReferenceRequest)
 		if err != nil {
 			return err
 		}
-		if err := group.CheckOwnerCount(len(owners)); err != nil {
+		if err := tx.Fits(quota.Owners, len(owners)+1); err != nil {
 			return err
 		}
 		return s.addOwner(ctx, tx, g, link)

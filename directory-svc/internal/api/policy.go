@@ -8,6 +8,7 @@ import (
 	"entente.dev/directory-svc/internal/access"
 	"entente.dev/directory-svc/internal/group"
 	"entente.dev/directory-svc/internal/object"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/setting"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/user"
@@ -46,7 +47,7 @@ func (s *Groups) mayCreate(tx *store.Tx, who caller.Caller, g *group.Group) erro
 		if err != nil {
 			return err
 		}
-		if err := group.CheckRoleGroups(n); err != nil {
+		if err := tx.Fits(quota.RoleGroups, n+1); err != nil {
 			return err
 		}
 	}
@@ -83,7 +84,7 @@ func (c *Core) countCreated(tx *store.Tx, who caller.Caller, id uuid.UUID) error
 	if err != nil {
 		return err
 	}
-	if err := access.Quota(n); err != nil {
+	if err := tx.Fits(quota.CreatedByUser, n+1); err != nil {
 		return err
 	}
 	tx.InsertCreated(who.ObjectID, id, c.now())

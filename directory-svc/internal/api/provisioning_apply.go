@@ -30,6 +30,7 @@ const (
 	codeDuplicate  = "DuplicateSourceEntries"
 	codeAnchor     = "InvalidAnchor"
 	codeNoProperty = "SchemaAttributeNotFound"
+	codeQuota      = "QuotaExceeded"
 )
 
 const (
@@ -80,6 +81,7 @@ type batch struct {
 	seen  map[string]bool // home objects of this batch
 	// What was decided and is written together.
 	created []*user.User
+	made    int
 	changes []store.Change
 	events  []audit.Event
 }
@@ -158,6 +160,8 @@ func (b *batch) apply(ctx context.Context, item *pb.ApplyExternalUsersRequest_It
 	}
 	f := fault.From(err)
 	switch f.Kind {
+	case fault.KindExhausted:
+		return &pb.ApplyExternalUsersResponse_Result{Outcome: "failed", TargetId: item.TargetId, ErrorCode: codeQuota, ErrorMessage: f.Message}, nil
 	case fault.KindInvalid, fault.KindPrecondition, fault.KindExists:
 		code := codeBadValue
 		if f.Reason == errorspb.Reason_OBJECT_CONFLICT || f.Reason == errorspb.Reason_IDENTITY_BOUND {
@@ -263,6 +267,9 @@ func (b *batch) create(ctx context.Context, item *pb.ApplyExternalUsersRequest_I
 	if err := b.draft(&draft, item); err != nil {
 		return nil, err
 	}
+	if err := b.tx.Room(b.made + 1); err != nil {
+		return nil, err
+	}
 	from := item.HomeUserPrincipalName
 	if from == "" || draft.Mail == nil {
 		return nil, &refusal{codeBadValue, "The home name and the mail address are required."}
@@ -282,7 +289,7 @@ func (b *batch) create(ctx context.Context, item *pb.ApplyExternalUsersRequest_I
 	u.AccountEnabled = enabled
 	pending := b.manager(&u, item)
 	b.remember(&u)
-	b.created = append(b.created, &u)
+	b.created, b.made = append(b.created, &u), b.made+1
 	b.changes = append(b.changes, store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
 	b.record("Add user", "Add", nil, &u, nil)
 	u.Version = 1
@@ -444,10 +451,10 @@ func (b *batch) save(ctx context.Context, held, u *user.User, outcome string, ki
 	if len(d.Properties) > 0 || kind != store.Updated {
 		b.changes = append(b.changes, store.Change{Type: object.User, ID: u.ID, Kind: kind, Properties: d.Properties})
 		b.record(activity, "Update", held, u, d.Properties)
+		u.Version = held.Version + 1
 	} else {
 		outcome = "unchanged" // only the job that manages the user was noted
 	}
-	u.Version = held.Version + 1
 	b.remember(u)
 	result := resultOf(outcome, u, u.Version)
 	result.Written = d.Properties

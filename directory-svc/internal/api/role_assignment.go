@@ -5,6 +5,7 @@ import (
 
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/role"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/unit"
@@ -15,9 +16,6 @@ import (
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 )
-
-// maxAssignments is how many roles one principal may hold (DIR-172).
-const maxAssignments = 150
 
 // scope is what a role is given over, with the words of its audit records.
 type scope struct{ text, give, take string }
@@ -110,10 +108,10 @@ func checkRoleHolder(tx *store.Tx, link store.Link) error {
 		return fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "An object of type '%s' cannot hold a directory role.", link.Type)
 	}
 	held, err := tx.RoleAssignments("principal_id = ?", link.ID)
-	if err == nil && len(held) >= maxAssignments {
-		err = fault.Exhausted(errorspb.Reason_QUOTA_EXCEEDED, "A principal holds at most %d directory roles.", maxAssignments)
+	if err != nil {
+		return err
 	}
-	return err
+	return tx.Fits(quota.RoleAssignments, len(held)+1)
 }
 
 // takeRole ends the assignment that find finds; the last Global Administrator

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"time"
 
 	"entente.dev/directory-svc/internal/address"
@@ -12,6 +13,7 @@ import (
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/password"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/role"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/token"
@@ -25,6 +27,7 @@ import (
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -247,7 +250,32 @@ func (s *Tenants) ListTenants(ctx context.Context, req *pb.ListTenantsRequest) (
 func tenantToProto(t *store.Tenant) *pb.Tenant {
 	return &pb.Tenant{TenantId: t.ID.String(), DisplayName: &t.DisplayName, TenantType: pb.Tenant_TenantType(t.Type).Enum(), InitialDomain: &t.InitialDomain,
 		DefaultDomain: ptr(t.DefaultDomain()), State: pb.Tenant_State(t.State).Enum(), CountryLetterCode: &t.Country, BillingAccountId: t.BillingAccountID,
-		CreatedDateTime: timestamppb.New(t.Created), DeletionScheduledDateTime: stamp(t.DeletionScheduled), UserCount: ptr(t.UserCount), GroupCount: ptr(t.GroupCount)}
+		CreatedDateTime: timestamppb.New(t.Created), DeletionScheduledDateTime: stamp(t.DeletionScheduled), UserCount: ptr(t.UserCount), GroupCount: ptr(t.GroupCount),
+		Limits: limitsToProto(t.Limits)}
+}
+
+// limitsToProto shows the limits that are not the default.
+func limitsToProto(l quota.Limits) *pb.Tenant_Limits {
+	out := &pb.Tenant_Limits{}
+	for i, fields := 0, out.ProtoReflect().Descriptor().Fields(); i < fields.Len(); i++ {
+		if n, ok := l[quota.Item(fields.Get(i).JSONName())]; ok {
+			out.ProtoReflect().Set(fields.Get(i), protoreflect.ValueOfInt32(int32(n)))
+		}
+	}
+	return out
+}
+
+// setLimit changes the limit that a path of the mask names.
+func setLimit(l quota.Limits, in *pb.Tenant_Limits, path string) (quota.Limits, error) {
+	field := in.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(path))
+	if field == nil {
+		return nil, property.Invalid("Tenant", "limits")
+	}
+	var n *int32
+	if in.ProtoReflect().Has(field) {
+		n = ptr(int32(in.ProtoReflect().Get(field).Int()))
+	}
+	return l.With(quota.Item(field.JSONName()), n)
 }
 
 // GetTenant returns one tenant with its counts (DIR-18).
@@ -271,7 +299,7 @@ func (s *Tenants) tenant(ctx context.Context, id tenant.ID) (*pb.Tenant, error) 
 	return tenantToProto(&t), nil
 }
 
-// UpdateTenant changes name, state or billing account (DIR-19).
+// UpdateTenant changes name, state, billing account or limits (DIR-19, DIR-235).
 func (s *Tenants) UpdateTenant(ctx context.Context, req *pb.UpdateTenantRequest) (*emptypb.Empty, error) {
 	err := s.change(ctx, req.TenantId, "Set Company Information", func(t *store.Tenant) error {
 		for _, path := range req.UpdateMask.GetPaths() {
@@ -292,8 +320,17 @@ func (s *Tenants) UpdateTenant(ctx context.Context, req *pb.UpdateTenantRequest)
 				if t.BillingAccountID != nil && len(*t.BillingAccountID) > 64 {
 					return property.Invalid("Tenant", "billingAccountId")
 				}
+			case "limits":
+				t.Limits = nil // null: all of them are the default again
 			default:
-				return property.ReadOnly(path)
+				limit, ok := strings.CutPrefix(path, "limits.")
+				if !ok {
+					return property.ReadOnly(path)
+				}
+				var err error
+				if t.Limits, err = setLimit(t.Limits, req.Tenant.GetLimits(), limit); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -323,7 +360,7 @@ func (s *Tenants) change(ctx context.Context, key, activity string, fn func(*sto
 			return err
 		}
 		ev := record(activity, directoryManagement, "Update", audit.Target{ID: id.String(), DisplayName: t.DisplayName, Type: "Directory"})
-		ev.Targets[0].Modified = modified(before, tenantToProto(t), []string{"displayName", "state", "billingAccountId"})
+		ev.Targets[0].Modified = modified(before, tenantToProto(t), []string{"displayName", "state", "billingAccountId", "limits"})
 		return s.audit(ctx, tx, ev)
 	})
 }
@@ -404,7 +441,7 @@ func (s *Tenants) CreateAdministratorApplication(ctx context.Context, req *pb.Cr
 		name = "Administrator application"
 	}
 	app := &application.Application{ID: newID(), AppID: uuid.New(), DisplayName: name, Document: []byte(`{"signInAudience":"AzureADMyOrg"}`), Created: now}
-	if err := application.Check(app, 0); err != nil {
+	if err := application.Check(app); err != nil {
 		return nil, err
 	}
 	principal := &application.ServicePrincipal{ID: newID(), AppID: app.AppID, DisplayName: name, Type: "Application", Enabled: true,

@@ -7,6 +7,7 @@ import (
 	"entente.dev/directory-svc/internal/access"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
@@ -126,6 +127,9 @@ func (s *Users) AddSponsor(ctx context.Context, req *pb.AddSponsorRequest) (*emp
 			}
 		}
 		u.Sponsors = kept
+		if err := tx.Fits(quota.Sponsors, len(kept)+1); err != nil {
+			return u, linking{}, err
+		}
 		u, err = user.AddSponsor(u, found.ID)
 		return u, linking{store.Linked, found.ID, found.Type}, err
 	})

@@ -66,23 +66,15 @@ func CheckCredential(c *Credential) error {
 	return nil
 }
 
-const (
-	maxName = 256
-	// maxAssignments is how many application roles a principal may have (DIR-235).
-	maxAssignments = 1500
-	maxEntries     = 1200
-)
+const maxName = 256
 
 // Check decides whether an application is within the rules of DIR-180.
-func Check(a *Application, entries int) error {
+func Check(a *Application) error {
 	if a.DisplayName == "" {
 		return property.Required("Application", "displayName")
 	}
 	if property.TooLong(a.DisplayName, maxName) || property.Padded(a.DisplayName) {
 		return property.Invalid("Application", "displayName")
-	}
-	if entries > maxEntries {
-		return fault.Invalid(errorspb.Reason_INVALID_REQUEST, "The collections of an application hold at most %d entries.", maxEntries)
 	}
 	return nil
 }
@@ -137,15 +129,6 @@ func CheckAssignment(roles []Role, id uuid.UUID, principal object.Type) error {
 	i := slices.IndexFunc(roles, func(r Role) bool { return r.ID == id })
 	if i < 0 || !roles[i].Enabled || !slices.Contains(roles[i].Members, member) {
 		return refused
-	}
-	return nil
-}
-
-// CheckAssignments decides whether a principal with held application roles may
-// be given another (DIR-235).
-func CheckAssignments(held int) error {
-	if held >= maxAssignments {
-		return property.Refused("principalId", "A principal has at most %d application role assignments.", maxAssignments)
 	}
 	return nil
 }

@@ -7,24 +7,8 @@ import (
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/rule"
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
 )
-
-// Limits of DIR-153 and DIR-155.
-const (
-	MaxObjects   = 15_000
-	MaxMembersOf = 500
-)
-
-// CheckCount decides whether one more dynamic group or unit fits.
-func CheckCount(present int) error {
-	if present >= MaxObjects {
-		return fault.Exhausted(errorspb.Reason_QUOTA_EXCEEDED, "The tenant has reached its limit of %d dynamic groups and administrative units.", MaxObjects)
-	}
-	return nil
-}
 
 // Sources is what must be known to decide on a memberOf rule.
 type Sources struct {
@@ -38,11 +22,8 @@ type Sources struct {
 
 // CheckSources decides whether an object may have a memberOf rule (DIR-153).
 func CheckSources(s Sources) error {
-	switch {
-	case s.Chained || s.Named:
+	if s.Chained || s.Named {
 		return property.Refused("membershipRule", "A group whose rule is user.memberOf cannot be named by another such rule.")
-	case s.Present >= MaxMembersOf:
-		return fault.Exhausted(errorspb.Reason_QUOTA_EXCEEDED, "The tenant has reached its limit of %d groups with a user.memberOf rule.", MaxMembersOf)
 	}
 	return nil
 }

@@ -15,11 +15,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Limits of DIR-190 and DIR-191.
-const (
-	MaxValues = 100
-	maxText   = 256
-)
+// maxText is how long a String is (DIR-190).
+const maxText = 256
 
 // Definition is a directory extension of an application.
 type Definition struct {

@@ -25,9 +25,6 @@ const (
 	maxName        = 256
 	maxDescription = 1024
 	maxNickname    = 64
-	MaxOwners      = 100
-	MaxRoleGroups  = 500
-	MaxReferences  = 20
 )
 
 const resource = "Group"
@@ -214,14 +211,6 @@ func CheckOwner(t object.Type) error {
 	return nil
 }
 
-// CheckOwnerCount decides whether one more owner fits.
-func CheckOwnerCount(present int) error {
-	if present >= MaxOwners {
-		return fault.Invalid(errorspb.Reason_REFERENCE_INVALID, "An object has at most %d owners.", MaxOwners)
-	}
-	return nil
-}
-
 // CheckOwnerRemoval decides whether an owner may go: the last user stays.
 func CheckOwnerRemoval(t object.Type, userOwners int) error {
 	if t == object.User && userOwners <= 1 {
@@ -238,13 +227,4 @@ func ReplaceProxies(g Group, proxies []address.Proxy) (Group, error) {
 	}
 	g.Proxies, g.Mail = proxies, address.MailOf(proxies)
 	return g, nil
-}
-
-// CheckRoleGroups decides whether one more group that roles can be given to
-// fits (DIR-138).
-func CheckRoleGroups(present int) error {
-	if present >= MaxRoleGroups {
-		return fault.Exhausted(errorspb.Reason_QUOTA_EXCEEDED, "The tenant has reached its limit of %d role-assignable groups.", MaxRoleGroups)
-	}
-	return nil
 }

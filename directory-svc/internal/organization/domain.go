@@ -9,9 +9,6 @@ import (
 	"entente.dev/directory-svc/internal/property"
 )
 
-// MaxDomains is how many domains a tenant has at most (DIR-27).
-const MaxDomains = 5000
-
 // Values of supportedServices (DIR-30).
 var domainServices = []string{"Email", "OfficeCommunicationsOnline", "Yammer"}
 

@@ -8,6 +8,7 @@ import (
 
 	"entente.dev/directory-svc/internal/address"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
@@ -65,6 +66,12 @@ type Tenant struct {
 	InitialDomain string
 	Domains       []Domain
 	Created       time.Time
+	Limits        quota.Limits // those that are not the default
+}
+
+// MaxObjects is how many objects the tenant may have (DIR-235).
+func (t *Tenant) MaxObjects() int {
+	return t.Limits.ObjectsOf(slices.ContainsFunc(t.Domains, func(d Domain) bool { return d.Verified && !d.Initial }))
 }
 
 // Owns reports whether name is a verified domain of the tenant.

@@ -12,11 +12,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Limits of DIR-142, DIR-147 and DIR-153.
+// Limits of DIR-142 and DIR-147.
 const (
 	MaxLength  = 3072
 	MaxPattern = 512
-	MaxGroups  = 50
 	maxDepth   = 100
 )
 
@@ -177,9 +176,6 @@ func (p *parser) memberOf() error {
 		return err
 	}); err != nil {
 		return err
-	}
-	if n := len(p.out.MembersOf); n > MaxGroups {
-		return p.fail(p.peek(), "a rule names at most %d groups", MaxGroups)
 	}
 	groups := p.out.MembersOf
 	p.out.holds = func(s Subject, _ time.Time) bool { return slices.ContainsFunc(groups, s.In) }

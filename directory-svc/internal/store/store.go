@@ -25,6 +25,7 @@ type Store struct {
 	clock      clock.Clock
 	tenants    *tenants
 	unhardened unhardened
+	counts     objectCounts
 }
 
 // New serves the schema that db is opened on.
@@ -41,16 +42,26 @@ func (s *Store) DB() *pg.DB { return s.db }
 type Tx struct {
 	*pg.Tx
 	store *Store
+	// made is how many objects the transaction has created.
+	made int
 }
 
 // Read runs fn in a read-only transaction of t.
 func (s *Store) Read(ctx context.Context, t tenant.ID, fn func(*Tx) error) error {
-	return translate(s.db.Read(ctx, t, func(tx *pg.Tx) error { return fn(&Tx{tx, s}) }))
+	return translate(s.db.Read(ctx, t, func(tx *pg.Tx) error { return fn(&Tx{Tx: tx, store: s}) }))
 }
 
-// Write runs fn in a transaction of t and commits it; fn may run twice.
+// Write runs fn in a transaction of t and commits it; fn may run twice. What
+// it creates must fit into the quota of the tenant.
 func (s *Store) Write(ctx context.Context, t tenant.ID, fn func(*Tx) error) error {
-	return translate(s.db.Write(ctx, t, func(tx *pg.Tx) error { return fn(&Tx{tx, s}) }))
+	return translate(s.db.Write(ctx, t, func(inner *pg.Tx) error {
+		tx := &Tx{Tx: inner, store: s}
+		if err := fn(tx); err != nil || tx.made == 0 {
+			return err
+		}
+		tx.AfterCommit(func() { s.counts.add(t, tx.made) })
+		return tx.Room(0)
+	}))
 }
 
 // ChangeKind is what happened to an object. The numbers are stored and are
@@ -95,6 +106,9 @@ func (tx *Tx) Change(changes ...Change) {
 		var properties any
 		if len(c.Properties) > 0 {
 			properties = c.Properties
+		}
+		if c.Kind == Created {
+			tx.made++
 		}
 		var related any
 		if c.Related != nil {

@@ -11,6 +11,7 @@ import (
 	"entente.dev/directory-svc/internal/address"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/servicekit/pg"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
@@ -54,6 +55,7 @@ type tenantRow struct {
 	SecurityComplianceNotificationPhones textArray
 	CreatedAt                            time.Time
 	DeletionScheduledAt                  *time.Time
+	Limits                               quota.Limits `gorm:"serializer:json"`
 }
 
 func (tenantRow) TableName() string { return "tenants" }
@@ -80,7 +82,7 @@ func tenantToRow(t *Tenant) tenantRow {
 		BillingAccountID: t.BillingAccountID, PrivacyStatementURL: t.PrivacyStatementURL, PrivacyContactEmail: t.PrivacyContactEmail,
 		MarketingNotificationEmails: list(t.MarketingMails), TechnicalNotificationMails: list(t.TechnicalMails),
 		SecurityComplianceNotificationMails: list(t.SecurityMails), SecurityComplianceNotificationPhones: list(t.SecurityPhones),
-		CreatedAt: t.Created, DeletionScheduledAt: t.DeletionScheduled,
+		CreatedAt: t.Created, DeletionScheduledAt: t.DeletionScheduled, Limits: t.Limits,
 	}
 }
 
@@ -88,7 +90,7 @@ func tenantFromRow(r *tenantRow, domains []domainRow) *Tenant {
 	t := &Tenant{
 		Tenant: organization.Tenant{
 			ID: tenant.ID(r.ID), DisplayName: r.DisplayName, Type: organization.Type(r.TenantType), State: organization.State(r.State),
-			InitialDomain: r.InitialDomain, Created: r.CreatedAt,
+			InitialDomain: r.InitialDomain, Created: r.CreatedAt, Limits: r.Limits,
 		},
 		Country: r.CountryLetterCode, PreferredLanguage: r.PreferredLanguage, DefaultUsageLocation: r.DefaultUsageLocation,
 		BillingAccountID: r.BillingAccountID, PrivacyStatementURL: r.PrivacyStatementURL, PrivacyContactEmail: r.PrivacyContactEmail,
@@ -198,6 +200,15 @@ func (s *Store) Tenant(ctx context.Context, id tenant.ID) (*Tenant, error) {
 	}
 	s.tenants.put(t, read)
 	return t, nil
+}
+
+// limited is the tenant of the transaction for what limits it. It is shared:
+// callers do not change it.
+func (tx *Tx) limited() (*Tenant, error) {
+	if t := tx.store.tenants.get(tx.Tenant); t != nil {
+		return t, nil
+	}
+	return readTenant(tx.Gorm(), tx.Tenant)
 }
 
 func readTenant(db *gorm.DB, id tenant.ID) (*Tenant, error) {
@@ -314,7 +325,7 @@ func (tx *Tx) SaveTenant(t *Tenant) error {
 	return tx.Gorm().Model(&tenantRow{}).Where("id = ?", row.ID).
 		Select("display_name", "state", "preferred_language", "default_usage_location", "billing_account_id", "privacy_statement_url",
 			"privacy_contact_email", "marketing_notification_emails", "technical_notification_mails", "security_compliance_notification_mails",
-			"security_compliance_notification_phones", "deletion_scheduled_at").Updates(&row).Error
+			"security_compliance_notification_phones", "deletion_scheduled_at", "limits").Updates(&row).Error
 }
 
 // SaveDomain adds a domain to the tenant of the transaction or verifies the

@@ -9,6 +9,7 @@ import (
 	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
@@ -90,6 +91,9 @@ func (u User) created(t *organization.Tenant, now time.Time) (User, error) {
 	if err := Check(&u); err != nil {
 		return User{}, err
 	}
+	if err := t.Limits.Fits(quota.Sponsors, len(u.Sponsors)); err != nil {
+		return User{}, err
+	}
 	if u.Mail != nil {
 		u.Proxies = address.SetPrimary(nil, *u.Mail)
 	}
@@ -117,6 +121,9 @@ func Update(old, u User, setsPassword bool, t *organization.Tenant, now time.Tim
 		}
 	}
 	if err := Check(&u); err != nil {
+		return User{}, err
+	}
+	if err := t.Limits.Fits(quota.Sponsors, len(u.Sponsors)); err != nil {
 		return User{}, err
 	}
 	if !equalText(u.Mail, old.Mail) {
@@ -204,7 +211,7 @@ func AddSponsor(u User, id uuid.UUID) (User, error) {
 		return User{}, property.ReferenceExists("sponsors")
 	}
 	u.Sponsors = append(slices.Clip(u.Sponsors), id)
-	return u, checkSponsors(&u)
+	return u, nil
 }
 
 // RemoveSponsor takes a sponsor away (DIR-49).

@@ -17,7 +17,6 @@ const (
 	maxPhone         = 64
 	maxOrgData       = 64
 	maxExtension     = 1024
-	maxSponsors      = 5
 	maxBusinessPhone = 1
 )
 
@@ -37,13 +36,6 @@ func Check(u *User) error {
 		if name := check(u); name != "" {
 			return property.Invalid(resource, name)
 		}
-	}
-	return checkSponsors(u)
-}
-
-func checkSponsors(u *User) error {
-	if len(u.Sponsors) > maxSponsors {
-		return property.Refused("sponsors", "A user has at most %d sponsors.", maxSponsors)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
@@ -58,7 +59,7 @@ func NewExternal(u User, from string, id uuid.UUID, holder Holder, t *organizati
 	if err := Check(&u); err != nil {
 		return User{}, err
 	}
-	return u, nil
+	return u, t.Limits.Fits(quota.Sponsors, len(u.Sponsors))
 }
 
 // enableMail applies the creation matrix of DIR-116.

@@ -165,7 +165,9 @@ type Tenant struct {
 	// Live users.
 	UserCount *int32 `protobuf:"varint,11,opt,name=user_count,json=userCount,proto3,oneof" json:"user_count,omitempty"`
 	// Live groups.
-	GroupCount    *int32 `protobuf:"varint,12,opt,name=group_count,json=groupCount,proto3,oneof" json:"group_count,omitempty"`
+	GroupCount *int32 `protobuf:"varint,12,opt,name=group_count,json=groupCount,proto3,oneof" json:"group_count,omitempty"`
+	// Limits that differ from their defaults; a PATCH changes those it names, and null makes one the default again (DIR-235).
+	Limits        *Tenant_Limits `protobuf:"bytes,13,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,6 +284,13 @@ func (x *Tenant) GetGroupCount() int32 {
 		return *x.GroupCount
 	}
 	return 0
+}
+
+func (x *Tenant) GetLimits() *Tenant_Limits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
 }
 
 // Request of CreateTenant.
@@ -690,7 +699,7 @@ type UpdateTenantRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the tenant.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
-	// displayName, state and billingAccountId.
+	// displayName, state, billingAccountId and limits.
 	Tenant *Tenant `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	// Properties to change; a path whose field is unset clears the property.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
@@ -1079,6 +1088,188 @@ func (x *AdministratorApplication) GetClientSecret() string {
 	return ""
 }
 
+// Limits of a tenant (DIR-235); an absent one is the default. What exists already stays when a limit is lowered.
+type Tenant_Limits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Objects of the directory: 300 000, or 50 000 without a verified domain of its own. A soft-deleted object counts one until it is purged, a
+	// purged one a quarter for 30 days (DIR-103).
+	DirectoryObjects *int32 `protobuf:"varint,1,opt,name=directory_objects,json=directoryObjects,proto3,oneof" json:"directory_objects,omitempty"`
+	// Objects that a user without a role has created: 250.
+	ObjectsCreatedByUser *int32 `protobuf:"varint,2,opt,name=objects_created_by_user,json=objectsCreatedByUser,proto3,oneof" json:"objects_created_by_user,omitempty"`
+	// Domains: 5 000.
+	Domains *int32 `protobuf:"varint,3,opt,name=domains,proto3,oneof" json:"domains,omitempty"`
+	// Dynamic groups and dynamic administrative units together: 15 000.
+	DynamicObjects *int32 `protobuf:"varint,4,opt,name=dynamic_objects,json=dynamicObjects,proto3,oneof" json:"dynamic_objects,omitempty"`
+	// Groups that roles can be given to: 500.
+	RoleAssignableGroups *int32 `protobuf:"varint,5,opt,name=role_assignable_groups,json=roleAssignableGroups,proto3,oneof" json:"role_assignable_groups,omitempty"`
+	// Groups and units whose rule is user.memberOf: 500.
+	MemberOfRules *int32 `protobuf:"varint,6,opt,name=member_of_rules,json=memberOfRules,proto3,oneof" json:"member_of_rules,omitempty"`
+	// Groups that one user.memberOf rule names: 50.
+	GroupsPerMemberOfRule *int32 `protobuf:"varint,7,opt,name=groups_per_member_of_rule,json=groupsPerMemberOfRule,proto3,oneof" json:"groups_per_member_of_rule,omitempty"`
+	// Owners of one object: 100.
+	OwnersPerObject *int32 `protobuf:"varint,8,opt,name=owners_per_object,json=ownersPerObject,proto3,oneof" json:"owners_per_object,omitempty"`
+	// Administrative units that one object is in: 30.
+	AdministrativeUnitsPerObject *int32 `protobuf:"varint,9,opt,name=administrative_units_per_object,json=administrativeUnitsPerObject,proto3,oneof" json:"administrative_units_per_object,omitempty"`
+	// Restricted management administrative units: 100.
+	RestrictedAdministrativeUnits *int32 `protobuf:"varint,10,opt,name=restricted_administrative_units,json=restrictedAdministrativeUnits,proto3,oneof" json:"restricted_administrative_units,omitempty"`
+	// References in one request: 20.
+	ReferencesPerRequest *int32 `protobuf:"varint,11,opt,name=references_per_request,json=referencesPerRequest,proto3,oneof" json:"references_per_request,omitempty"`
+	// Application roles of one principal: 1 500.
+	AppRoleAssignmentsPerPrincipal *int32 `protobuf:"varint,12,opt,name=app_role_assignments_per_principal,json=appRoleAssignmentsPerPrincipal,proto3,oneof" json:"app_role_assignments_per_principal,omitempty"`
+	// Directory roles of one principal: 150.
+	RoleAssignmentsPerPrincipal *int32 `protobuf:"varint,13,opt,name=role_assignments_per_principal,json=roleAssignmentsPerPrincipal,proto3,oneof" json:"role_assignments_per_principal,omitempty"`
+	// Directory extension values of one object: 100.
+	ExtensionValuesPerObject *int32 `protobuf:"varint,14,opt,name=extension_values_per_object,json=extensionValuesPerObject,proto3,oneof" json:"extension_values_per_object,omitempty"`
+	// Sponsors of one user: 5.
+	SponsorsPerUser *int32 `protobuf:"varint,15,opt,name=sponsors_per_user,json=sponsorsPerUser,proto3,oneof" json:"sponsors_per_user,omitempty"`
+	// Entries in the collections of one application: 1 200.
+	EntriesPerApplication *int32 `protobuf:"varint,16,opt,name=entries_per_application,json=entriesPerApplication,proto3,oneof" json:"entries_per_application,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *Tenant_Limits) Reset() {
+	*x = Tenant_Limits{}
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tenant_Limits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tenant_Limits) ProtoMessage() {}
+
+func (x *Tenant_Limits) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tenant_Limits.ProtoReflect.Descriptor instead.
+func (*Tenant_Limits) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_tenant_proto_rawDescGZIP(), []int{0, 0}
+}
+
+func (x *Tenant_Limits) GetDirectoryObjects() int32 {
+	if x != nil && x.DirectoryObjects != nil {
+		return *x.DirectoryObjects
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetObjectsCreatedByUser() int32 {
+	if x != nil && x.ObjectsCreatedByUser != nil {
+		return *x.ObjectsCreatedByUser
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetDomains() int32 {
+	if x != nil && x.Domains != nil {
+		return *x.Domains
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetDynamicObjects() int32 {
+	if x != nil && x.DynamicObjects != nil {
+		return *x.DynamicObjects
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetRoleAssignableGroups() int32 {
+	if x != nil && x.RoleAssignableGroups != nil {
+		return *x.RoleAssignableGroups
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetMemberOfRules() int32 {
+	if x != nil && x.MemberOfRules != nil {
+		return *x.MemberOfRules
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetGroupsPerMemberOfRule() int32 {
+	if x != nil && x.GroupsPerMemberOfRule != nil {
+		return *x.GroupsPerMemberOfRule
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetOwnersPerObject() int32 {
+	if x != nil && x.OwnersPerObject != nil {
+		return *x.OwnersPerObject
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetAdministrativeUnitsPerObject() int32 {
+	if x != nil && x.AdministrativeUnitsPerObject != nil {
+		return *x.AdministrativeUnitsPerObject
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetRestrictedAdministrativeUnits() int32 {
+	if x != nil && x.RestrictedAdministrativeUnits != nil {
+		return *x.RestrictedAdministrativeUnits
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetReferencesPerRequest() int32 {
+	if x != nil && x.ReferencesPerRequest != nil {
+		return *x.ReferencesPerRequest
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetAppRoleAssignmentsPerPrincipal() int32 {
+	if x != nil && x.AppRoleAssignmentsPerPrincipal != nil {
+		return *x.AppRoleAssignmentsPerPrincipal
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetRoleAssignmentsPerPrincipal() int32 {
+	if x != nil && x.RoleAssignmentsPerPrincipal != nil {
+		return *x.RoleAssignmentsPerPrincipal
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetExtensionValuesPerObject() int32 {
+	if x != nil && x.ExtensionValuesPerObject != nil {
+		return *x.ExtensionValuesPerObject
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetSponsorsPerUser() int32 {
+	if x != nil && x.SponsorsPerUser != nil {
+		return *x.SponsorsPerUser
+	}
+	return 0
+}
+
+func (x *Tenant_Limits) GetEntriesPerApplication() int32 {
+	if x != nil && x.EntriesPerApplication != nil {
+		return *x.EntriesPerApplication
+	}
+	return 0
+}
+
 // First administrator.
 type CreateTenantRequest_Administrator struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1094,7 +1285,7 @@ type CreateTenantRequest_Administrator struct {
 
 func (x *CreateTenantRequest_Administrator) Reset() {
 	*x = CreateTenantRequest_Administrator{}
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1297,7 @@ func (x *CreateTenantRequest_Administrator) String() string {
 func (*CreateTenantRequest_Administrator) ProtoMessage() {}
 
 func (x *CreateTenantRequest_Administrator) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1158,7 +1349,7 @@ type CreatedTenant_Administrator struct {
 
 func (x *CreatedTenant_Administrator) Reset() {
 	*x = CreatedTenant_Administrator{}
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1361,7 @@ func (x *CreatedTenant_Administrator) String() string {
 func (*CreatedTenant_Administrator) ProtoMessage() {}
 
 func (x *CreatedTenant_Administrator) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_tenant_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_tenant_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1402,7 @@ var File_entente_directory_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\n" +
-	"!entente/directory/v1/tenant.proto\x12\x14entente.directory.v1\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\a\n" +
+	"!entente/directory/v1/tenant.proto\x12\x14entente.directory.v1\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x12\n" +
 	"\x06Tenant\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tH\x00R\vdisplayName\x88\x01\x01\x12M\n" +
@@ -1228,7 +1419,45 @@ const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\n" +
 	"user_count\x18\v \x01(\x05H\aR\tuserCount\x88\x01\x01\x12$\n" +
 	"\vgroup_count\x18\f \x01(\x05H\bR\n" +
-	"groupCount\x88\x01\x01\"D\n" +
+	"groupCount\x88\x01\x01\x12;\n" +
+	"\x06limits\x18\r \x01(\v2#.entente.directory.v1.Tenant.LimitsR\x06limits\x1a\xf0\n" +
+	"\n" +
+	"\x06Limits\x120\n" +
+	"\x11directory_objects\x18\x01 \x01(\x05H\x00R\x10directoryObjects\x88\x01\x01\x12:\n" +
+	"\x17objects_created_by_user\x18\x02 \x01(\x05H\x01R\x14objectsCreatedByUser\x88\x01\x01\x12\x1d\n" +
+	"\adomains\x18\x03 \x01(\x05H\x02R\adomains\x88\x01\x01\x12,\n" +
+	"\x0fdynamic_objects\x18\x04 \x01(\x05H\x03R\x0edynamicObjects\x88\x01\x01\x129\n" +
+	"\x16role_assignable_groups\x18\x05 \x01(\x05H\x04R\x14roleAssignableGroups\x88\x01\x01\x12+\n" +
+	"\x0fmember_of_rules\x18\x06 \x01(\x05H\x05R\rmemberOfRules\x88\x01\x01\x12=\n" +
+	"\x19groups_per_member_of_rule\x18\a \x01(\x05H\x06R\x15groupsPerMemberOfRule\x88\x01\x01\x12/\n" +
+	"\x11owners_per_object\x18\b \x01(\x05H\aR\x0fownersPerObject\x88\x01\x01\x12J\n" +
+	"\x1fadministrative_units_per_object\x18\t \x01(\x05H\bR\x1cadministrativeUnitsPerObject\x88\x01\x01\x12K\n" +
+	"\x1frestricted_administrative_units\x18\n" +
+	" \x01(\x05H\tR\x1drestrictedAdministrativeUnits\x88\x01\x01\x129\n" +
+	"\x16references_per_request\x18\v \x01(\x05H\n" +
+	"R\x14referencesPerRequest\x88\x01\x01\x12O\n" +
+	"\"app_role_assignments_per_principal\x18\f \x01(\x05H\vR\x1eappRoleAssignmentsPerPrincipal\x88\x01\x01\x12H\n" +
+	"\x1erole_assignments_per_principal\x18\r \x01(\x05H\fR\x1broleAssignmentsPerPrincipal\x88\x01\x01\x12B\n" +
+	"\x1bextension_values_per_object\x18\x0e \x01(\x05H\rR\x18extensionValuesPerObject\x88\x01\x01\x12/\n" +
+	"\x11sponsors_per_user\x18\x0f \x01(\x05H\x0eR\x0fsponsorsPerUser\x88\x01\x01\x12;\n" +
+	"\x17entries_per_application\x18\x10 \x01(\x05H\x0fR\x15entriesPerApplication\x88\x01\x01B\x14\n" +
+	"\x12_directory_objectsB\x1a\n" +
+	"\x18_objects_created_by_userB\n" +
+	"\n" +
+	"\b_domainsB\x12\n" +
+	"\x10_dynamic_objectsB\x19\n" +
+	"\x17_role_assignable_groupsB\x12\n" +
+	"\x10_member_of_rulesB\x1c\n" +
+	"\x1a_groups_per_member_of_ruleB\x14\n" +
+	"\x12_owners_per_objectB\"\n" +
+	" _administrative_units_per_objectB\"\n" +
+	" _restricted_administrative_unitsB\x19\n" +
+	"\x17_references_per_requestB%\n" +
+	"#_app_role_assignments_per_principalB!\n" +
+	"\x1f_role_assignments_per_principalB\x1e\n" +
+	"\x1c_extension_values_per_objectB\x14\n" +
+	"\x12_sponsors_per_userB\x1a\n" +
+	"\x18_entries_per_application\"D\n" +
 	"\n" +
 	"TenantType\x12\x19\n" +
 	"\x15tenantTypeUnspecified\x10\x00\x12\r\n" +
@@ -1347,7 +1576,7 @@ func file_entente_directory_v1_tenant_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_directory_v1_tenant_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_entente_directory_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_entente_directory_v1_tenant_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_entente_directory_v1_tenant_proto_goTypes = []any{
 	(Tenant_TenantType)(0),                        // 0: entente.directory.v1.Tenant.TenantType
 	(Tenant_State)(0),                             // 1: entente.directory.v1.Tenant.State
@@ -1364,51 +1593,53 @@ var file_entente_directory_v1_tenant_proto_goTypes = []any{
 	(*VerifyDomainRequest)(nil),                   // 12: entente.directory.v1.VerifyDomainRequest
 	(*CreateAdministratorApplicationRequest)(nil), // 13: entente.directory.v1.CreateAdministratorApplicationRequest
 	(*AdministratorApplication)(nil),              // 14: entente.directory.v1.AdministratorApplication
-	(*CreateTenantRequest_Administrator)(nil),     // 15: entente.directory.v1.CreateTenantRequest.Administrator
-	(*CreatedTenant_Administrator)(nil),           // 16: entente.directory.v1.CreatedTenant.Administrator
-	(*timestamppb.Timestamp)(nil),                 // 17: google.protobuf.Timestamp
-	(*v1.Query)(nil),                              // 18: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),                 // 19: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                         // 20: google.protobuf.Empty
+	(*Tenant_Limits)(nil),                         // 15: entente.directory.v1.Tenant.Limits
+	(*CreateTenantRequest_Administrator)(nil),     // 16: entente.directory.v1.CreateTenantRequest.Administrator
+	(*CreatedTenant_Administrator)(nil),           // 17: entente.directory.v1.CreatedTenant.Administrator
+	(*timestamppb.Timestamp)(nil),                 // 18: google.protobuf.Timestamp
+	(*v1.Query)(nil),                              // 19: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                 // 20: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                         // 21: google.protobuf.Empty
 }
 var file_entente_directory_v1_tenant_proto_depIdxs = []int32{
 	0,  // 0: entente.directory.v1.Tenant.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
 	1,  // 1: entente.directory.v1.Tenant.state:type_name -> entente.directory.v1.Tenant.State
-	17, // 2: entente.directory.v1.Tenant.created_date_time:type_name -> google.protobuf.Timestamp
-	17, // 3: entente.directory.v1.Tenant.deletion_scheduled_date_time:type_name -> google.protobuf.Timestamp
-	0,  // 4: entente.directory.v1.CreateTenantRequest.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
-	15, // 5: entente.directory.v1.CreateTenantRequest.administrator:type_name -> entente.directory.v1.CreateTenantRequest.Administrator
-	16, // 6: entente.directory.v1.CreatedTenant.administrator:type_name -> entente.directory.v1.CreatedTenant.Administrator
-	1,  // 7: entente.directory.v1.CreatedTenant.state:type_name -> entente.directory.v1.Tenant.State
-	17, // 8: entente.directory.v1.CreatedTenant.created_date_time:type_name -> google.protobuf.Timestamp
-	18, // 9: entente.directory.v1.ListTenantsRequest.query:type_name -> entente.odata.v1.Query
-	1,  // 10: entente.directory.v1.ListTenantsRequest.state:type_name -> entente.directory.v1.Tenant.State
-	2,  // 11: entente.directory.v1.ListTenantsResponse.value:type_name -> entente.directory.v1.Tenant
-	2,  // 12: entente.directory.v1.UpdateTenantRequest.tenant:type_name -> entente.directory.v1.Tenant
-	19, // 13: entente.directory.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 14: entente.directory.v1.TenantService.CreateTenant:input_type -> entente.directory.v1.CreateTenantRequest
-	5,  // 15: entente.directory.v1.TenantService.ListTenants:input_type -> entente.directory.v1.ListTenantsRequest
-	7,  // 16: entente.directory.v1.TenantService.GetTenant:input_type -> entente.directory.v1.GetTenantRequest
-	8,  // 17: entente.directory.v1.TenantService.UpdateTenant:input_type -> entente.directory.v1.UpdateTenantRequest
-	9,  // 18: entente.directory.v1.TenantService.DeleteTenant:input_type -> entente.directory.v1.DeleteTenantRequest
-	10, // 19: entente.directory.v1.TenantService.RestoreTenant:input_type -> entente.directory.v1.RestoreTenantRequest
-	11, // 20: entente.directory.v1.TenantService.PurgeTenant:input_type -> entente.directory.v1.PurgeTenantRequest
-	12, // 21: entente.directory.v1.TenantService.VerifyDomain:input_type -> entente.directory.v1.VerifyDomainRequest
-	13, // 22: entente.directory.v1.TenantService.CreateAdministratorApplication:input_type -> entente.directory.v1.CreateAdministratorApplicationRequest
-	4,  // 23: entente.directory.v1.TenantService.CreateTenant:output_type -> entente.directory.v1.CreatedTenant
-	6,  // 24: entente.directory.v1.TenantService.ListTenants:output_type -> entente.directory.v1.ListTenantsResponse
-	2,  // 25: entente.directory.v1.TenantService.GetTenant:output_type -> entente.directory.v1.Tenant
-	20, // 26: entente.directory.v1.TenantService.UpdateTenant:output_type -> google.protobuf.Empty
-	2,  // 27: entente.directory.v1.TenantService.DeleteTenant:output_type -> entente.directory.v1.Tenant
-	2,  // 28: entente.directory.v1.TenantService.RestoreTenant:output_type -> entente.directory.v1.Tenant
-	2,  // 29: entente.directory.v1.TenantService.PurgeTenant:output_type -> entente.directory.v1.Tenant
-	20, // 30: entente.directory.v1.TenantService.VerifyDomain:output_type -> google.protobuf.Empty
-	14, // 31: entente.directory.v1.TenantService.CreateAdministratorApplication:output_type -> entente.directory.v1.AdministratorApplication
-	23, // [23:32] is the sub-list for method output_type
-	14, // [14:23] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	18, // 2: entente.directory.v1.Tenant.created_date_time:type_name -> google.protobuf.Timestamp
+	18, // 3: entente.directory.v1.Tenant.deletion_scheduled_date_time:type_name -> google.protobuf.Timestamp
+	15, // 4: entente.directory.v1.Tenant.limits:type_name -> entente.directory.v1.Tenant.Limits
+	0,  // 5: entente.directory.v1.CreateTenantRequest.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
+	16, // 6: entente.directory.v1.CreateTenantRequest.administrator:type_name -> entente.directory.v1.CreateTenantRequest.Administrator
+	17, // 7: entente.directory.v1.CreatedTenant.administrator:type_name -> entente.directory.v1.CreatedTenant.Administrator
+	1,  // 8: entente.directory.v1.CreatedTenant.state:type_name -> entente.directory.v1.Tenant.State
+	18, // 9: entente.directory.v1.CreatedTenant.created_date_time:type_name -> google.protobuf.Timestamp
+	19, // 10: entente.directory.v1.ListTenantsRequest.query:type_name -> entente.odata.v1.Query
+	1,  // 11: entente.directory.v1.ListTenantsRequest.state:type_name -> entente.directory.v1.Tenant.State
+	2,  // 12: entente.directory.v1.ListTenantsResponse.value:type_name -> entente.directory.v1.Tenant
+	2,  // 13: entente.directory.v1.UpdateTenantRequest.tenant:type_name -> entente.directory.v1.Tenant
+	20, // 14: entente.directory.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 15: entente.directory.v1.TenantService.CreateTenant:input_type -> entente.directory.v1.CreateTenantRequest
+	5,  // 16: entente.directory.v1.TenantService.ListTenants:input_type -> entente.directory.v1.ListTenantsRequest
+	7,  // 17: entente.directory.v1.TenantService.GetTenant:input_type -> entente.directory.v1.GetTenantRequest
+	8,  // 18: entente.directory.v1.TenantService.UpdateTenant:input_type -> entente.directory.v1.UpdateTenantRequest
+	9,  // 19: entente.directory.v1.TenantService.DeleteTenant:input_type -> entente.directory.v1.DeleteTenantRequest
+	10, // 20: entente.directory.v1.TenantService.RestoreTenant:input_type -> entente.directory.v1.RestoreTenantRequest
+	11, // 21: entente.directory.v1.TenantService.PurgeTenant:input_type -> entente.directory.v1.PurgeTenantRequest
+	12, // 22: entente.directory.v1.TenantService.VerifyDomain:input_type -> entente.directory.v1.VerifyDomainRequest
+	13, // 23: entente.directory.v1.TenantService.CreateAdministratorApplication:input_type -> entente.directory.v1.CreateAdministratorApplicationRequest
+	4,  // 24: entente.directory.v1.TenantService.CreateTenant:output_type -> entente.directory.v1.CreatedTenant
+	6,  // 25: entente.directory.v1.TenantService.ListTenants:output_type -> entente.directory.v1.ListTenantsResponse
+	2,  // 26: entente.directory.v1.TenantService.GetTenant:output_type -> entente.directory.v1.Tenant
+	21, // 27: entente.directory.v1.TenantService.UpdateTenant:output_type -> google.protobuf.Empty
+	2,  // 28: entente.directory.v1.TenantService.DeleteTenant:output_type -> entente.directory.v1.Tenant
+	2,  // 29: entente.directory.v1.TenantService.RestoreTenant:output_type -> entente.directory.v1.Tenant
+	2,  // 30: entente.directory.v1.TenantService.PurgeTenant:output_type -> entente.directory.v1.Tenant
+	21, // 31: entente.directory.v1.TenantService.VerifyDomain:output_type -> google.protobuf.Empty
+	14, // 32: entente.directory.v1.TenantService.CreateAdministratorApplication:output_type -> entente.directory.v1.AdministratorApplication
+	24, // [24:33] is the sub-list for method output_type
+	15, // [15:24] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_tenant_proto_init() }
@@ -1422,13 +1653,14 @@ func file_entente_directory_v1_tenant_proto_init() {
 	file_entente_directory_v1_tenant_proto_msgTypes[10].OneofWrappers = []any{}
 	file_entente_directory_v1_tenant_proto_msgTypes[13].OneofWrappers = []any{}
 	file_entente_directory_v1_tenant_proto_msgTypes[14].OneofWrappers = []any{}
+	file_entente_directory_v1_tenant_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_tenant_proto_rawDesc), len(file_entente_directory_v1_tenant_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -46,7 +46,7 @@ type TenantServiceClient interface {
 	ListTenants(ctx context.Context, in *ListTenantsRequest, opts ...grpc.CallOption) (*ListTenantsResponse, error)
 	// Returns one tenant with its counts.
 	GetTenant(ctx context.Context, in *GetTenantRequest, opts ...grpc.CallOption) (*Tenant, error)
-	// Changes name, state or billing account (DIR-19). A suspended tenant's tokens are refused within a second.
+	// Changes name, state, billing account or limits (DIR-19). A suspended tenant's tokens are refused within a second.
 	UpdateTenant(ctx context.Context, in *UpdateTenantRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Schedules a tenant for deletion in 30 days (DIR-20).
 	DeleteTenant(ctx context.Context, in *DeleteTenantRequest, opts ...grpc.CallOption) (*Tenant, error)
@@ -172,7 +172,7 @@ type TenantServiceServer interface {
 	ListTenants(context.Context, *ListTenantsRequest) (*ListTenantsResponse, error)
 	// Returns one tenant with its counts.
 	GetTenant(context.Context, *GetTenantRequest) (*Tenant, error)
-	// Changes name, state or billing account (DIR-19). A suspended tenant's tokens are refused within a second.
+	// Changes name, state, billing account or limits (DIR-19). A suspended tenant's tokens are refused within a second.
 	UpdateTenant(context.Context, *UpdateTenantRequest) (*emptypb.Empty, error)
 	// Schedules a tenant for deletion in 30 days (DIR-20).
 	DeleteTenant(context.Context, *DeleteTenantRequest) (*Tenant, error)
