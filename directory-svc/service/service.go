@@ -53,7 +53,7 @@ type Service struct {
 }
 
 // Sources are the migrations that make the schema.
-func Sources() []pg.Source { return []pg.Source{migrations.Source, audit.Migrations} }
+func Sources() []pg.Source { return []pg.Source{audit.Migrations, migrations.Source} }
 
 // Migrate brings the schema up to date, as its owner.
 func Migrate(ctx context.Context, cfg Config) error {

@@ -8,14 +8,11 @@ import (
 
 	"entente.dev/directory-svc/internal/evaluator"
 	"entente.dev/directory-svc/internal/group"
-	"entente.dev/directory-svc/internal/migrations"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/store"
-	"entente.dev/servicekit/audit"
+	"entente.dev/directory-svc/internal/store/storetest"
 	"entente.dev/servicekit/clock/clocktest"
-	"entente.dev/servicekit/pg"
-	"entente.dev/servicekit/pg/pgtest"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -33,14 +30,13 @@ type fixture struct {
 func open(t testing.TB, users int) *fixture {
 	t.Helper()
 	f := &fixture{t: t, clock: clocktest.New(begin), home: tenant.New()}
-	service := pgtest.Services(t, pgtest.Schema{Name: "directory", Sources: []pg.Source{migrations.Source, audit.Migrations}})["directory"]
-	f.store = store.New(pgtest.OpenService(t, service), f.clock)
+	f.store = store.New(storetest.Open(t), f.clock)
 	home := &store.Tenant{Country: "NL", Tenant: organization.Tenant{ID: f.home, DisplayName: "Contoso", Type: organization.Workforce, State: organization.Active,
 		InitialDomain: "contoso.onentente.example", Created: begin}}
 	f.write(func(tx *store.Tx) error { return tx.InsertTenant(home) })
 	f.write(func(tx *store.Tx) error {
-		tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, department, department_key, user_type, created_at)
-			select $1, gen_random_uuid(), true, 'User ' || n, 'user ' || n, 'u' || n, 'u' || n, 'dep' || n % 2, 'dep' || n % 2, 1, now() from generate_series(1, $2::int) n`, [16]byte(f.home), users)
+		tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, department, department_key, user_type, password_scheme, password_verifier, created_at)
+			select $1, gen_random_uuid(), true, 'User ' || n, 'user ' || n, 'u' || n, 'u' || n, 'dep' || n % 2, 'dep' || n % 2, 1, 2, 'x', now() from generate_series(1, $2::int) n`, [16]byte(f.home), users)
 		return nil
 	})
 	return f

@@ -6,16 +6,14 @@ import (
 	"time"
 
 	"entente.dev/directory-svc/internal/jobs"
-	"entente.dev/directory-svc/internal/migrations"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/password"
 	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/store/storetest"
 	"entente.dev/directory-svc/internal/user"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/clock/clocktest"
 	"entente.dev/servicekit/fault"
-	"entente.dev/servicekit/pg/pgtest"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 )
@@ -25,7 +23,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func open(t *testing.T) (*store.Store, *clocktest.Fake, tenant.ID) {
 	t.Helper()
 	clock := clocktest.New(start)
-	s := store.New(pgtest.Open(t, "directory", migrations.Source, audit.Migrations), clock)
+	s := store.New(storetest.Open(t), clock)
 	home := &store.Tenant{Country: "NL", Tenant: organization.Tenant{ID: tenant.New(), DisplayName: "Contoso", Type: organization.Workforce, State: organization.Active,
 		InitialDomain: "contoso.onentente.example", Created: start}}
 	if err := s.Write(t.Context(), home.ID, func(tx *store.Tx) error { return tx.InsertTenant(home) }); err != nil {
@@ -36,6 +34,9 @@ func open(t *testing.T) (*store.Store, *clocktest.Fake, tenant.ID) {
 
 func insert(t *testing.T, s *store.Store, home tenant.ID, name string, p *store.Password) *user.User {
 	t.Helper()
+	if p == nil {
+		p = &store.Password{Scheme: int16(password.Hardened), Verifier: []byte("x")}
+	}
 	u := &user.User{ID: uuid.Must(uuid.NewV7()), AccountEnabled: true, DisplayName: name, UserPrincipalName: name + "@contoso.onentente.example", Type: user.Member, Created: start, HasPassword: p != nil}
 	if err := s.Write(t.Context(), home, func(tx *store.Tx) error { tx.InsertUser(u, p); return nil }); err != nil {
 		t.Fatal(err)

@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"entente.dev/directory-svc/internal/migrations"
 	"entente.dev/directory-svc/internal/organization"
+	"entente.dev/directory-svc/internal/store/storetest"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	"entente.dev/servicekit/clock"
 	"entente.dev/servicekit/odata"
-	"entente.dev/servicekit/pg"
 	"entente.dev/servicekit/pg/pgtest"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
@@ -24,8 +23,8 @@ const volume = 50000
 // crowd is a tenant with many users beside smaller ones, with statistics.
 func crowd(t testing.TB, users int) (*Store, tenant.ID) {
 	t.Helper()
-	service := pgtest.Services(t, pgtest.Schema{Name: "directory", Sources: []pg.Source{migrations.Source}})["directory"]
-	s := New(pgtest.OpenService(t, service), clock.System())
+	service := storetest.Services(t)
+	s := New(pgtest.OpenWith(t, service, storetest.Unrecorded), clock.System())
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	var big tenant.ID
 	for _, part := range []struct {
@@ -42,10 +41,10 @@ func crowd(t testing.TB, users int) (*Store, tenant.ID) {
 		for from := 0; from < part.n; from += step {
 			err := s.Write(t.Context(), made.ID, func(tx *Tx) error {
 				tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, mail_nickname, mail_nickname_key,
-						mail, mail_key, department, department_key, surname, surname_key, invited_email, invited_email_key, user_type, external_user_state, external_user_state_changed_at, created_at)
+						mail, mail_key, department, department_key, surname, surname_key, invited_email, invited_email_key, user_type, external_user_state, external_user_state_changed_at, password_scheme, password_verifier, created_at)
 					select $1, gen_random_uuid(), true, 'User ' || n, 'user ' || n, 'u' || n || '@' || $2::text, 'u' || n || '@' || $2::text, 'u' || n, 'u' || n,
 						'u' || n || '@mail.example', 'u' || n || '@mail.example', 'dep' || n % 50, 'dep' || n % 50, 'sur' || n % 997, 'sur' || n % 997, case when n % 20 = 0 then 'i' || n || '@home.example' end, case when n % 20 = 0 then 'i' || n || '@home.example' end,
-						case when n % 20 = 0 then 2 else 1 end, case when n % 200 = 0 then 1 end, case when n % 200 = 0 then now() end, now()
+						case when n % 20 = 0 then 2 else 1 end, case when n % 200 = 0 then 1 end, case when n % 200 = 0 then now() end, 2, 'x', now()
 					from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
 				tx.Queue(`insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary)
 					select $1, id, 0, 1, 'smtp', mail, true from users where tenant_id = $1 on conflict do nothing`, [16]byte(made.ID))
@@ -136,8 +135,8 @@ func TestBatchPlansInANewTenant(t *testing.T) {
 	s, _ := crowd(t, 5000)
 	fresh := tenant.New()
 	err := s.Write(t.Context(), fresh, func(tx *Tx) error {
-		tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, user_type, alternative_security_id, created_at)
-			select $1, gen_random_uuid(), true, 'x', 'x', 'n' || n, 'n' || n, 1, 'k' || n, now() from generate_series(1, 6000) n`, [16]byte(fresh))
+		tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, user_type, alternative_security_id, password_scheme, password_verifier, created_at)
+			select $1, gen_random_uuid(), true, 'x', 'x', 'n' || n, 'n' || n, 1, 'k' || n, 2, 'x', now() from generate_series(1, 6000) n`, [16]byte(fresh))
 		tx.Queue(`insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary) select $1, gen_random_uuid(), 0, 1, 'smtp', 'a' || n, true from generate_series(1, 6000) n`, [16]byte(fresh))
 		return nil
 	})

@@ -9,15 +9,15 @@ import (
 
 	"entente.dev/directory-svc/internal/address"
 	"entente.dev/directory-svc/internal/identity"
-	"entente.dev/directory-svc/internal/migrations"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/organization"
+	"entente.dev/directory-svc/internal/password"
 	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/store/storetest"
 	"entente.dev/directory-svc/internal/user"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/clock/clocktest"
 	"entente.dev/servicekit/fault"
-	"entente.dev/servicekit/pg/pgtest"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -28,7 +28,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func open(t testing.TB) (*store.Store, *clocktest.Fake) {
 	t.Helper()
 	clock := clocktest.New(start)
-	return store.New(pgtest.Open(t, "directory", migrations.Source), clock), clock
+	return store.New(storetest.Open(t), clock), clock
 }
 
 // newTenant makes a tenant whose first label is prefix.
@@ -44,6 +44,9 @@ func newTenant(t testing.TB, s *store.Store, prefix string) *store.Tenant {
 	}
 	return made
 }
+
+// secret is the password of users that have one.
+var secret = &store.Password{Scheme: int16(password.Hardened), Verifier: []byte("x")}
 
 func text(s string) *string { return &s }
 
@@ -177,7 +180,7 @@ func TestAC9ParallelCreatesOfOneName(t *testing.T) {
 			if i%2 == 0 {
 				u.UserPrincipalName = "ALICE@contoso.com"
 			}
-			results[i] = s.Write(context.WithoutCancel(t.Context()), home.ID, func(tx *store.Tx) error { tx.InsertUser(u, nil); return nil })
+			results[i] = s.Write(context.WithoutCancel(t.Context()), home.ID, func(tx *store.Tx) error { tx.InsertUser(u, secret); return nil })
 		})
 	}
 	wg.Wait()

@@ -218,15 +218,19 @@ func (tx *Tx) insertAddresses(t object.Type, owner uuid.UUID, proxies []address.
 	}
 }
 
-// SaveUser queues what distinguishes u from old, and raises its version. The
-// links of a user that is deleted or restored sleep or wake with it.
+// SaveUser queues what distinguishes u from old and raises its version where a
+// property changed. The links of a user that is deleted or restored sleep or
+// wake with it.
 func (tx *Tx) SaveUser(old, u *user.User, d Difference) {
 	args := []any{[16]byte(tx.Tenant), [16]byte(u.ID)}
-	set := "version = version + 1"
+	var set []string
+	if len(d.Properties) > 0 { // what nobody sees makes no new version
+		set = append(set, "version = version + 1")
+	}
 	touched := make(map[string]bool, len(d.columns))
 	for _, c := range d.columns {
 		args = append(args, c.arg(u))
-		set += ", " + c.name + " = $" + strconv.Itoa(len(args))
+		set = append(set, c.name+" = $"+strconv.Itoa(len(args)))
 		touched[c.name] = true
 	}
 	moved := touched["deleted_at"]
@@ -237,9 +241,11 @@ func (tx *Tx) SaveUser(old, u *user.User, d Difference) {
 		tx.Queue("delete from addresses where tenant_id = $1 and owner_id = $2", args[0], args[1])
 	}
 	if old.HasPassword && !u.HasPassword {
-		set += ", password_scheme = null, password_verifier = null, password_must_change = null, password_must_change_mfa = null"
+		set = append(set, "password_scheme = null, password_verifier = null, password_must_change = null, password_must_change_mfa = null")
 	}
-	tx.Queue("update users set "+set+" where tenant_id = $1 and id = $2", args...)
+	if len(set) > 0 {
+		tx.Queue("update users set "+strings.Join(set, ", ")+" where tenant_id = $1 and id = $2", args...)
+	}
 	if moved || touched["identities"] {
 		tx.insertIdentities(u)
 	}

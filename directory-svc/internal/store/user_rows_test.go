@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"entente.dev/directory-svc/internal/address"
+	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/user"
@@ -18,7 +19,8 @@ func TestUsersInsertedTogetherAreEachAsIfAlone(t *testing.T) {
 	home := newTenant(t, s, "contoso")
 	var list []*user.User
 	for i, n := range []string{"a", "b", "c", "d", "e", "f"} {
-		u := &user.User{ID: uuid.Must(uuid.NewV7()), DisplayName: `"` + n + `", {x}`, UserPrincipalName: n + "@" + home.InitialDomain, Created: start, Version: 1}
+		u := &user.User{ID: uuid.Must(uuid.NewV7()), DisplayName: `"` + n + `", {x}`, UserPrincipalName: n + "@" + home.InitialDomain, Type: user.Member, Created: start, Version: 1,
+			Identities: []identity.Identity{{Type: identity.Federated, Issuer: "google.com", AssignedID: n}}}
 		if i%2 == 1 { // columns that others leave empty
 			u = full(home.InitialDomain)
 			u.UserPrincipalName, u.InvitationID = n+"@"+home.InitialDomain, text(n)

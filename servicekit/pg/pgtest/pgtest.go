@@ -34,9 +34,12 @@ func Open(t testing.TB, schema string, sources ...pg.Source) *pg.DB {
 }
 
 // OpenService opens the serving side of a provided schema for the test.
-func OpenService(t testing.TB, s cluster.Service) *pg.DB {
+func OpenService(t testing.TB, s cluster.Service) *pg.DB { return OpenWith(t, s, nil) }
+
+// OpenWith is OpenService with parameters of the server for each connection.
+func OpenWith(t testing.TB, s cluster.Service, params map[string]string) *pg.DB {
 	t.Helper()
-	db, err := pg.Open(t.Context(), pg.Config{DSN: s.DSN, Schema: s.Schema, MaxConns: 8}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	db, err := pg.Open(t.Context(), pg.Config{DSN: s.DSN, Schema: s.Schema, MaxConns: 8, Params: params}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatalf("open test database: %v", err)
 	}
