@@ -146,7 +146,7 @@ func TestPolicyOfUsersWithoutARole(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if access.CreateGroup(member, access.Tenant{Policy: access.Policy{NoSecurityGroups: true}}, false, false) == nil || access.CreateGroup(guest, access.Tenant{Policy: access.Policy{Guests: access.GuestsAsMembers}}, false, true) == nil ||
+	if access.CreateGroup(member, access.Tenant{Policy: access.Policy{NoSecurityGroups: true}}, false, false) == nil || access.CreateGroup(guest, access.Tenant{Policy: access.Policy{Guests: access.GuestsAsMembers}}, false, true) != nil || access.CreateGroup(guest, access.Tenant{}, false, true) == nil ||
 		access.CreateApplication(member, access.Tenant{Policy: access.Policy{NoApps: true}}) == nil {
 		t.Error("creates")
 	}

@@ -73,19 +73,11 @@ func CreateUnified(c caller.Caller, allowed bool) error {
 	return property.Denied()
 }
 
-// Administers reports whether the caller is an administrator of groups, over
-// the tenant or a part of it, whom the settings for guests do not bind
+// Administers reports whether the caller, with the roles that count for the
+// group, is an administrator whom the settings for guests do not bind
 // (DIR-134).
 func Administers(c caller.Caller) bool {
-	if c.Kind != caller.User {
-		return true
-	}
-	for _, r := range c.Roles {
-		if r.Template == ga || r.Template == ua || r.Template == groupsAdministrator {
-			return true
-		}
-	}
-	return false
+	return c.Kind != caller.User || c.HasRole(ga, ua, groupsAdministrator)
 }
 
 // GuestReads decides whether a guest may read the links of a Microsoft 365

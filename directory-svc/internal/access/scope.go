@@ -24,8 +24,12 @@ type Object struct {
 	Holds bool
 }
 
-// limited are the roles that, over a unit, reach only users without any role
-// (DIR-161).
+// basicScope is the scope of a role that counts for what is not sensitive
+// alone.
+const basicScope = "basic"
+
+// limited are the roles that, over a unit, reach passwords, sensitive
+// properties and the deletion only of users without any role (DIR-161).
 var limited = []string{role.HelpdeskAdministrator, role.PasswordAdministrator, role.UserAdministrator, role.AuthenticationAdministrator}
 
 // Scoped reports whether the caller holds a role over an administrative unit.
@@ -42,6 +46,7 @@ func Over(c caller.Caller, o Object) (caller.Caller, error) {
 		return c, nil
 	}
 	var roles []caller.Role
+	reads := c.Kind == caller.User && !c.Guest || c.HasRole(readerRoles...) || c.Kind == caller.Application && c.HasAny("Directory.Read.All", "Directory.ReadWrite.All")
 	for _, r := range c.Roles {
 		if r.Scope == role.TenantScope {
 			if !o.Restricted {
@@ -49,10 +54,15 @@ func Over(c caller.Caller, o Object) (caller.Caller, error) {
 			}
 			continue
 		}
+		if !reads {
+			continue // guests and service principals must be able to read the directory, too (DIR-161)
+		}
 		id, _ := unit.ParseScope(r.Scope)
 		counts := slices.ContainsFunc(o.Units, func(u *unit.Unit) bool { return u.ID == id && (u.Restricted || !o.Restricted) })
-		if counts && !(o.Holds && slices.Contains(limited, r.Template)) {
-			r.Scope = role.TenantScope
+		if counts {
+			if r.Scope = role.TenantScope; o.Holds && slices.Contains(limited, r.Template) {
+				r.Scope = basicScope
+			}
 			roles = append(roles, r)
 		}
 	}

@@ -78,6 +78,15 @@ func Delete(c caller.Caller, t Target) error {
 	return property.Denied()
 }
 
+// Purge decides whether the caller may end a soft-deleted user for good
+// (DIR-100).
+func Purge(c caller.Caller, t Target) error {
+	if c.Kind == caller.User && !c.HasRole(ga, ua) {
+		return property.Denied()
+	}
+	return Delete(c, t)
+}
+
 // Revoke decides whether the caller may end the user's sessions (DIR-54,
 // DIR-178).
 func Revoke(c caller.Caller, t Target) error {
@@ -87,29 +96,31 @@ func Revoke(c caller.Caller, t Target) error {
 	return property.Denied()
 }
 
-// Class is what kind of right the change of a property needs.
-type Class int
+// class is what kind of right the change of a property needs.
+type class int
 
 // The classes, from DIR-44 and the ✱ marks of DIR-35.
 const (
-	Basic     Class = iota
-	Sensitive       // accountEnabled, userPrincipalName, onPremisesImmutableId
-	Contact         // phones and other mails
-	Password
-	UserType
-	Identities
+	basic     class = iota
+	guarded         // accountEnabled, userPrincipalName, onPremisesImmutableId
+	reachable       // phones and other mails
+	secret          // passwordProfile
+	kind            // userType
+	signIn          // identities
+	lifecycle       // employeeLeaveDateTime
 )
 
-var classOf = map[string]Class{
-	"accountEnabled":        Sensitive,
-	"userPrincipalName":     Sensitive,
-	"onPremisesImmutableId": Sensitive,
-	"otherMails":            Contact,
-	"businessPhones":        Contact,
-	"mobilePhone":           Contact,
-	"passwordProfile":       Password,
-	"userType":              UserType,
-	"identities":            Identities,
+var classOf = map[string]class{
+	"accountEnabled":        guarded,
+	"userPrincipalName":     guarded,
+	"onPremisesImmutableId": guarded,
+	"otherMails":            reachable,
+	"businessPhones":        reachable,
+	"mobilePhone":           reachable,
+	"passwordProfile":       secret,
+	"userType":              kind,
+	"identities":            signIn,
+	"employeeLeaveDateTime": lifecycle,
 }
 
 // own are the properties that users may change on themselves (DIR-176).
@@ -131,7 +142,7 @@ func Update(c caller.Caller, t Target, in Tenant, properties []string) error {
 		return property.Denied()
 	}
 	for _, p := range properties {
-		if self && slices.Contains(allowed, p) || mayChange(c, t, classOf[p]) {
+		if self && slices.Contains(allowed, p) || mayChange(c, t, p) {
 			continue
 		}
 		return property.Denied()
@@ -139,52 +150,81 @@ func Update(c caller.Caller, t Target, in Tenant, properties []string) error {
 	return nil
 }
 
-// narrow are the permissions that allow one class alone.
-var narrow = map[Class]string{
-	Sensitive:  "User.EnableDisableAccount.All",
-	Contact:    "User-Phone.ReadWrite.All",
-	Password:   "User-PasswordProfile.ReadWrite.All",
-	Identities: "User.ManageIdentities.All",
+// narrow are the permissions that allow the change of some properties alone
+// (DIR-44).
+var narrow = map[string]string{
+	"accountEnabled":  "User.EnableDisableAccount.All",
+	"businessPhones":  "User-Phone.ReadWrite.All",
+	"mobilePhone":     "User-Phone.ReadWrite.All",
+	"mail":            "User-Mail.ReadWrite.All",
+	"otherMails":      "User-Mail.ReadWrite.All",
+	"passwordProfile": "User-PasswordProfile.ReadWrite.All",
+	"identities":      "User.ManageIdentities.All",
+}
+
+const readWriteLifecycle = "User-LifeCycleInfo.ReadWrite.All"
+
+// permitted are the permissions with which an application or, in the name of a
+// user, a client changes a property. Directory.ReadWrite.All never covers
+// passwords (DIR-10), and an application needs a permission of its own for
+// them (DIR-179).
+func permitted(c caller.Caller, p string) []string {
+	var out []string
+	switch classOf[p] {
+	case lifecycle:
+		return []string{readWriteLifecycle}
+	case secret:
+		if c.Kind == caller.User {
+			out = []string{"User.ReadWrite.All", accessAsUser}
+		}
+	default:
+		out = []string{"User.ReadWrite.All", "Directory.ReadWrite.All", accessAsUser}
+	}
+	if n := narrow[p]; n != "" {
+		out = append(out, n)
+	}
+	return out
 }
 
 func mayChangeAny(c caller.Caller, t Target) bool {
-	for class := Basic; class <= Identities; class++ {
-		if mayChange(c, t, class) {
+	if mayChange(c, t, "") {
+		return true
+	}
+	for p := range classOf {
+		if mayChange(c, t, p) {
 			return true
 		}
 	}
 	return false
 }
 
-func mayChange(c caller.Caller, t Target, class Class) bool {
-	if c.Kind == caller.Application {
-		// Directory.ReadWrite.All never covers passwords (DIR-10).
-		if class == Password {
-			return passwords.allows(c, t, "User-PasswordProfile.ReadWrite.All")
-		}
-		broad := []string{"User.ReadWrite.All", "Directory.ReadWrite.All"}
-		if n := narrow[class]; n != "" {
-			broad = append(broad, n)
-		}
-		if class == Basic {
-			return c.HasAny(broad...)
-		}
-		return sensitive.allows(c, t, broad...)
-	}
-	if !c.HasAny("User.ReadWrite.All", "Directory.ReadWrite.All", "Directory.AccessAsUser.All", narrow[class]) {
+func mayChange(c caller.Caller, t Target, p string) bool {
+	permissions := permitted(c, p)
+	if c.Kind == caller.User && !c.HasAny(permissions...) {
 		return false
 	}
-	switch class {
-	case Sensitive:
-		return sensitive.allows(c, t)
-	case Contact, Password:
-		return passwords.allows(c, t)
-	case UserType:
-		return c.HasRole(ga, ua, role.DirectoryWriters) && (c.ObjectID != t.ID || c.HasRole(ga)) && sensitive.allows(c, Target{Roles: t.Roles})
-	case Identities:
-		return c.HasRole(ga, ua) && sensitive.allows(c, t)
+	byPermission := c.Kind == caller.Application && c.HasAny(permissions...)
+	switch classOf[p] {
+	case guarded:
+		return sensitive.allows(c, t, permissions...)
+	case reachable, secret:
+		return passwords.allows(c, t, permissions...)
+	case kind:
+		if c.ObjectID == t.ID {
+			return false
+		}
+		return (byPermission || c.HasRole(ga, ua)) && sensitive.allows(c, t, permissions...) || c.HasRole(role.DirectoryWriters) && harmless(t.roles())
+	case signIn:
+		return (byPermission || c.HasRole(ga, ua)) && sensitive.allows(c, t, permissions...)
 	}
-	return c.HasRole(ga, ua, role.DirectoryWriters)
+	return byPermission || c.HasRole(ga, ua, role.DirectoryWriters) || basicOnly(c, ua)
+}
+
+// basicOnly reports whether the caller holds the role over a unit that holds
+// the target, who has a role itself: what is not sensitive stays within its
+// reach (DIR-161).
+func basicOnly(c caller.Caller, template string) bool {
+	return slices.ContainsFunc(c.Roles, func(r caller.Role) bool { return r.Scope == basicScope && r.Template == template })
 }
 
 // Reading is how much of a user the caller may see.
@@ -202,26 +242,45 @@ const (
 var readerRoles = []string{ga, ua, paa, aa, hda, pwa, role.GlobalReader, role.DirectoryReaders, role.DirectoryWriters, role.GroupsAdministrator, role.PrivilegedRoleAdministrator,
 	role.ApplicationAdministrator, role.CloudApplicationAdministrator, role.HybridIdentityAdministrator}
 
+// readsUsers are the permissions that read users besides the caller; without
+// them User.Read covers the own profile alone.
+var readsUsers = []string{"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All", accessAsUser}
+
+const readsBasics = "User.ReadBasic.All"
+
 // ReadUser decides how much of the user id the caller may see.
 func ReadUser(c caller.Caller, id uuid.UUID, in Tenant) Reading {
+	whole := c.HasAny(readsUsers...)
 	if c.Kind != caller.User {
-		return Everything
+		switch {
+		case whole, c.HasRole(readerRoles...):
+			return Everything
+		case c.Has(readsBasics):
+			return Short
+		}
+		return Nothing
 	}
 	switch {
 	case c.ObjectID == id:
 		return Everything
-	case !c.HasAny("User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All", "Directory.AccessAsUser.All"):
-		return Nothing // User.Read covers the own profile alone
+	case !whole && !c.Has(readsBasics):
+		return Nothing
 	case c.HasRole(readerRoles...):
 	case in.External, in.Policy.NoOtherUsers && !guest(c, in), OwnOnly(c, in):
 		return Nothing
 	case guest(c, in):
 		return Card
 	}
-	if !c.HasAny("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All", "Directory.AccessAsUser.All") {
+	if !whole {
 		return Short
 	}
 	return Everything
+}
+
+// SeesLifecycle reports whether the caller may see when employees leave
+// (DIR-35, DIR-175).
+func SeesLifecycle(c caller.Caller) bool {
+	return c.HasAny("User-LifeCycleInfo.Read.All", readWriteLifecycle) && (c.Kind != caller.User || c.HasRole(ga))
 }
 
 // ListUsers decides whether the caller may list users, and how much of each.
@@ -244,13 +303,23 @@ func Directory(c caller.Caller, in Tenant) error {
 // NeedsTarget reports whether the decision about a change of the properties
 // depends on the roles of the user.
 func NeedsTarget(properties []string) bool {
-	return slices.ContainsFunc(properties, func(p string) bool { return classOf[p] != Basic })
+	return slices.ContainsFunc(properties, func(p string) bool { return classOf[p] != basic })
 }
 
 // ResetPassword decides whether the caller may reset the password of the user
 // (DIR-79, DIR-178).
 func ResetPassword(c caller.Caller, t Target) error {
 	if passwords.allows(c, t) {
+		return nil
+	}
+	return property.Denied()
+}
+
+// Convert decides whether the caller may give an external user a password here
+// (DIR-55): it is a reset of a password besides.
+func Convert(c caller.Caller, t Target) error {
+	const permission = "User-ConvertToInternal.ReadWrite.All"
+	if c.HasAny(permission, accessAsUser) && (c.Kind == caller.Application || c.HasRole(ga, ua)) && passwords.allows(c, t, permission) {
 		return nil
 	}
 	return property.Denied()

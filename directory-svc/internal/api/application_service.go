@@ -33,6 +33,12 @@ var applicationDescriptor = (&pb.Application{}).ProtoReflect().Descriptor()
 // credentialFields are maintained beside the document.
 var credentialFields = []string{"password_credentials", "key_credentials", "owners_bind"}
 
+// isCredential reports whether a path of a mask is about who can act as the
+// application.
+func isCredential(path string) bool {
+	return path == "password_credentials" || path == "key_credentials"
+}
+
 func withoutCredentials(paths []string) []string {
 	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return slices.Contains(credentialFields, p) })
 }
@@ -148,19 +154,36 @@ func (c *Core) firstOwners(ctx context.Context, tx *store.Tx, who caller.Caller,
 
 // application finds an application for a change by the caller.
 func (s *Applications) application(tx *store.Tx, who caller.Caller, id string) (*application.Application, error) {
+	a, err := lockApplication(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	right, err := s.appOf(tx, who, object.Application, a.ID, a.AppID)
+	if err != nil {
+		return nil, err
+	}
+	return a, access.WriteApplication(who, right)
+}
+
+// actingApplication finds an application for a change of who can act as it.
+func (s *Applications) actingApplication(tx *store.Tx, who caller.Caller, id string) (*application.Application, error) {
+	a, err := lockApplication(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	right, err := s.actsFor(tx, who, object.Application, a.ID, a.AppID)
+	if err != nil {
+		return nil, err
+	}
+	return a, access.HoldCredentials(who, right)
+}
+
+func lockApplication(tx *store.Tx, id string) (*application.Application, error) {
 	key, err := store.ParseAppKey(id)
 	if err != nil {
 		return nil, err
 	}
-	a, err := tx.Application(key, store.Live, true)
-	if err != nil {
-		return nil, err
-	}
-	owners, err := tx.OwnersOf(a.ID)
-	if err != nil {
-		return nil, err
-	}
-	return a, access.WriteApplication(who, owns(who, owners))
+	return tx.Application(key, store.Live, true)
 }
 
 // GetApplication returns one application by object id or client id.
@@ -265,7 +288,11 @@ func (s *Applications) UpdateApplication(ctx context.Context, req *pb.UpdateAppl
 	}
 	ev := record("Update application", applicationManagement, "Update", audit.Target{ID: clip(req.Id), Type: object.Application.Title()})
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		old, err := s.application(tx, who, req.Id)
+		find := s.application
+		if slices.ContainsFunc(paths, isCredential) {
+			find = s.actingApplication
+		}
+		old, err := find(tx, who, req.Id)
 		if err != nil {
 			return err
 		}
@@ -463,7 +490,7 @@ func (s *Applications) change(ctx context.Context, id, activity string, fn func(
 	}
 	ev := record(activity, applicationManagement, "Update", audit.Target{ID: clip(id), Type: object.Application.Title()})
 	return s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		a, err := s.application(tx, who, id)
+		a, err := s.actingApplication(tx, who, id)
 		if err != nil {
 			return err
 		}
@@ -510,7 +537,7 @@ func (s *Applications) owner(ctx context.Context, id string, fn func(*store.Tx, 
 	}
 	ev := record("Add owner to application", applicationManagement, "Assign", audit.Target{ID: clip(id), Type: object.Application.Title()})
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		a, err := s.application(tx, who, id)
+		a, err := s.actingApplication(tx, who, id)
 		if err != nil {
 			return err
 		}

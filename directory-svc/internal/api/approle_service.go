@@ -9,10 +9,12 @@ import (
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/token"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
 	"entente.dev/servicekit/audit"
+	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -72,11 +74,7 @@ func (s *ServicePrincipals) AssignAppRole(ctx context.Context, req *pb.AssignApp
 		if err != nil {
 			return err
 		}
-		owners, err := tx.OwnersOf(resource.ID)
-		if err != nil {
-			return err
-		}
-		if err := access.AssignAppRole(who, owns(who, owners), link.Type != object.ServicePrincipal); err != nil {
+		if err := s.mayAssign(tx, who, resource, link.Type); err != nil {
 			return err
 		}
 		if err := s.checkAssignment(tx, t, resource, link, roleID); err != nil {
@@ -104,6 +102,15 @@ func (s *ServicePrincipals) AssignAppRole(ctx context.Context, req *pb.AssignApp
 		return nil, err
 	}
 	return appRoleToProto(a, names), nil
+}
+
+// mayAssign decides about assignments of roles of a service principal.
+func (s *ServicePrincipals) mayAssign(tx *store.Tx, who caller.Caller, resource *application.ServicePrincipal, to object.Type) error {
+	right, err := s.appOf(tx, who, object.ServicePrincipal, resource.ID, resource.AppID)
+	if err != nil {
+		return err
+	}
+	return access.AssignAppRole(who, right, to != object.ServicePrincipal, resource.AppID.String() == token.GraphAppID)
 }
 
 func assignee(in *pb.AppRoleAssignment) (uuid.UUID, error) {
@@ -288,11 +295,7 @@ func (s *ServicePrincipals) RemoveAppRole(ctx context.Context, req *pb.RemoveApp
 		if err != nil {
 			return err
 		}
-		owners, err := tx.OwnersOf(resource.ID)
-		if err != nil {
-			return err
-		}
-		if err := access.AssignAppRole(who, owns(who, owners), a.PrincipalType != object.ServicePrincipal); err != nil {
+		if err := s.mayAssign(tx, who, resource, a.PrincipalType); err != nil {
 			return err
 		}
 		tx.DeleteAssignment(id)

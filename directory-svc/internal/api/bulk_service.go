@@ -82,7 +82,7 @@ func (s *Bulk) StartBulkOperation(stream grpc.ClientStreamingServer[pb.StartBulk
 	o.Total = int32(len(rows)) //nolint:gosec // at most bulk.MaxRows
 	err = s.Store.Write(ctx, t.ID, func(tx *store.Tx) error {
 		if kind.OfGroup() {
-			g, err := s.Groups.group(tx, who, group, false)
+			g, _, err := s.Groups.group(tx, who, group, changesMembers)
 			if err != nil {
 				return err
 			}

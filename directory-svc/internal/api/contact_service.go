@@ -100,7 +100,7 @@ func (s *Contacts) contact(ctx context.Context, text string) (caller.Caller, *st
 	if err != nil {
 		return who, t, nil, err
 	}
-	if access.ReadUser(who, uuid.Nil, rights(t)) == access.Nothing {
+	if access.Contacts(who, rights(t)) == access.Nothing {
 		return who, t, nil, property.Denied()
 	}
 	id, err := objectID(text)
@@ -121,10 +121,18 @@ func (s *Contacts) GetContact(ctx context.Context, req *pb.GetContactRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	if access.ReadUser(who, c.ID, rights(t)) == access.Card {
-		return &pb.OrgContact{Id: c.ID.String(), DisplayName: &c.DisplayName, Mail: &c.Mail}, nil
+	return limitedContact(c, access.Contacts(who, rights(t))), nil
+}
+
+// limitedContact reduces a contact to what the caller may see.
+func limitedContact(c *contact.Contact, degree access.Reading) *pb.OrgContact {
+	switch degree {
+	case access.Everything:
+		return contactToProto(c)
+	case access.Card:
+		return &pb.OrgContact{Id: c.ID.String(), DisplayName: &c.DisplayName, Mail: &c.Mail}
 	}
-	return contactToProto(c), nil
+	return &pb.OrgContact{Id: c.ID.String()}
 }
 
 // GetContactManager answers 404: contacts have no manager here, they only are
@@ -296,7 +304,11 @@ func (s *Contacts) userAddresses(ctx context.Context, tx *store.Tx, who caller.C
 	if err != nil {
 		return err
 	}
-	if _, err := s.over(tx, who, old.ID, old.Restricted); err != nil {
+	by, err := s.over(tx, who, old.ID, old.Restricted)
+	if err != nil {
+		return err
+	}
+	if err := access.Recipients(by); err != nil {
 		return err
 	}
 	u, err := user.ReplaceProxies(*old, proxies)
@@ -315,7 +327,11 @@ func (s *Contacts) groupAddresses(ctx context.Context, tx *store.Tx, who caller.
 	if err != nil {
 		return err
 	}
-	if _, err := s.over(tx, who, old.ID, old.Restricted); err != nil {
+	by, err := s.over(tx, who, old.ID, old.Restricted)
+	if err != nil {
+		return err
+	}
+	if err := access.Recipients(by); err != nil {
 		return err
 	}
 	g, err := group.ReplaceProxies(*old, proxies)

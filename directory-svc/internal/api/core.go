@@ -86,13 +86,19 @@ func rights(t *store.Tenant) access.Tenant {
 // taken value or a quota, the refusal leaves the audit record that the event
 // describes (DIR-14).
 func (c *Core) write(ctx context.Context, t tenant.ID, ev audit.Event, fn func(*store.Tx) error) error {
+	return c.writeAs(ctx, t, &ev, fn)
+}
+
+// writeAs is write for an event that fn completes.
+func (c *Core) writeAs(ctx context.Context, t tenant.ID, ev *audit.Event, fn func(*store.Tx) error) error {
 	also := alongOf(ctx)
-	return c.failed(ctx, t, ev, c.Store.Write(ctx, t, func(tx *store.Tx) error {
+	err := c.Store.Write(ctx, t, func(tx *store.Tx) error {
 		if err := fn(tx); err != nil || also == nil {
 			return err
 		}
 		return also(tx)
-	}))
+	})
+	return c.failed(ctx, t, *ev, err)
 }
 
 // failed records a refusal and answers it.

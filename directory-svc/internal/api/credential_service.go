@@ -250,14 +250,18 @@ func (s *Credentials) ConvertExternalToInternalMemberUser(ctx context.Context, r
 			return err
 		}
 		ev.Targets[0] = userTarget(old)
-		if _, err := s.over(tx, who, old.ID, old.Restricted); err != nil {
+		by, err := s.over(tx, who, old.ID, old.Restricted)
+		if err != nil {
 			return err
 		}
 		goal, err := s.target(tx, old.ID)
 		if err != nil {
 			return err
 		}
-		u, err := user.Convert(*old, user.Conversion{UserPrincipalName: req.UserPrincipalName, Mail: req.Mail, HasPassword: secret != "", HoldsRole: len(goal.Roles) > 0}, &t.Tenant, now)
+		if err := access.Convert(by, goal); err != nil {
+			return err
+		}
+		u, err := user.Convert(*old, user.Conversion{UserPrincipalName: req.UserPrincipalName, Mail: req.Mail, HasPassword: secret != "", HoldsRole: len(goal.Roles) > 0 || goal.Privileged}, &t.Tenant, now)
 		if err != nil {
 			return err
 		}

@@ -101,7 +101,7 @@ func (s *Groups) create(ctx context.Context, who caller.Caller, t *store.Tenant,
 			}
 		}
 		for _, m := range members {
-			if err := s.addMember(ctx, tx, &g, m); err != nil {
+			if err := s.addMember(ctx, tx, who, &g, m); err != nil {
 				return err
 			}
 		}
@@ -116,7 +116,7 @@ func (s *Groups) create(ctx context.Context, who caller.Caller, t *store.Tenant,
 	return groupToProto(&g), nil
 }
 
-func (s *Groups) addMember(ctx context.Context, tx *store.Tx, g *group.Group, m store.Link) error {
+func (s *Groups) addMember(ctx context.Context, tx *store.Tx, by caller.Caller, g *group.Group, m store.Link) error {
 	var nested *group.Group
 	if m.Type == object.Group {
 		var err error
@@ -127,7 +127,7 @@ func (s *Groups) addMember(ctx context.Context, tx *store.Tx, g *group.Group, m 
 	if err := group.CheckMember(g, m.ID, m.Type, nested); err != nil {
 		return err
 	}
-	if err := guestMember(ctx, tx, g, m); err != nil {
+	if err := guestMember(tx, by, g, m); err != nil {
 		return err
 	}
 	tx.AddMember(g.ID, m, s.now())
@@ -152,28 +152,44 @@ func (s *Groups) linked(ctx context.Context, tx *store.Tx, g *group.Group, l sto
 	return s.audit(ctx, tx, record(activity, groupManagement, operation, groupTarget(g), target(l.Type, l.ID, "")))
 }
 
-// group finds a group for a change by the caller, who must have the right to
-// it. deletes tells that the change ends it.
-func (s *Groups) group(tx *store.Tx, who caller.Caller, text string, deletes bool) (*group.Group, error) {
+// groupAct is what a change of a group is about.
+type groupAct int
+
+const (
+	changesGroup groupAct = iota
+	changesMembers
+	deletesGroup
+)
+
+// group finds a live group for an act of the caller, who must have the right
+// to it, and answers the caller with the roles that count for it.
+func (s *Groups) group(tx *store.Tx, who caller.Caller, text string, act groupAct) (*group.Group, caller.Caller, error) {
 	id, err := objectID(text)
 	if err != nil {
-		return nil, err
+		return nil, who, err
 	}
 	g, err := tx.Group(id, store.Live, true)
 	if err != nil {
-		return nil, err
+		return nil, who, err
 	}
-	owners, err := tx.OwnersOf(id)
+	by, err := s.mayWriteGroup(tx, who, g, act)
+	return g, by, err
+}
+
+// mayWriteGroup decides about a group that was found.
+func (c *Core) mayWriteGroup(tx *store.Tx, who caller.Caller, g *group.Group, act groupAct) (caller.Caller, error) {
+	if g.Restricted && g.RoleAssignable && act == changesMembers { // DIR-166
+		return who, access.WriteRestrictedRoleGroup(who)
+	}
+	owners, err := tx.OwnersOf(g.ID)
 	if err != nil {
-		return nil, err
+		return who, err
 	}
-	if g.Restricted && g.RoleAssignable { // DIR-166: its links are for the highest alone
-		return g, access.WriteGroup(who, false, true, deletes)
+	by, err := c.over(tx, who, g.ID, g.Restricted)
+	if err != nil {
+		return who, err
 	}
-	if who, err = s.over(tx, who, g.ID, g.Restricted); err != nil {
-		return nil, err
-	}
-	return g, access.WriteGroup(who, !g.Restricted && owns(who, owners), g.RoleAssignable, deletes)
+	return by, access.WriteGroup(by, !g.Restricted && owns(who, owners), g.RoleAssignable, act == deletesGroup)
 }
 
 // GetGroup returns one live group (DIR-127).
@@ -279,7 +295,7 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 	}
 	ev := record("Update group", groupManagement, "Update", audit.Target{ID: clip(req.Id), Type: object.Group.Title()})
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		old, err := s.group(tx, who, req.Id, false)
+		old, by, err := s.group(tx, who, req.Id, changesGroup)
 		if err != nil {
 			return err
 		}
@@ -315,7 +331,7 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 			return err
 		}
 		for _, m := range members {
-			if err := s.addMember(ctx, tx, &g, m); err != nil {
+			if err := s.addMember(ctx, tx, by, &g, m); err != nil {
 				return err
 			}
 		}
@@ -336,7 +352,7 @@ func (s *Groups) DeleteGroup(ctx context.Context, req *pb.DeleteGroupRequest) (*
 	}
 	ev := record("Delete group", groupManagement, "Delete", audit.Target{ID: clip(req.Id), Type: object.Group.Title()})
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		old, err := s.group(tx, who, req.Id, true)
+		old, _, err := s.group(tx, who, req.Id, deletesGroup)
 		if err != nil {
 			return err
 		}
@@ -362,18 +378,18 @@ func (s *Groups) DeleteGroup(ctx context.Context, req *pb.DeleteGroupRequest) (*
 
 // AddMember adds a member (DIR-128 to DIR-132).
 func (s *Groups) AddMember(ctx context.Context, req *pb.AddGroupReferenceRequest) (*emptypb.Empty, error) {
-	return s.reference(ctx, req.Id, "Add member to group", "Assign", func(tx *store.Tx, g *group.Group) error {
+	return s.reference(ctx, req.Id, changesMembers, "Add member to group", "Assign", func(tx *store.Tx, by caller.Caller, g *group.Group) error {
 		link, err := s.referenced(tx, req.Reference.GetOdataId())
 		if err != nil {
 			return err
 		}
-		return s.addMember(ctx, tx, g, link)
+		return s.addMember(ctx, tx, by, g, link)
 	})
 }
 
 // AddOwner adds an owner (DIR-133).
 func (s *Groups) AddOwner(ctx context.Context, req *pb.AddGroupReferenceRequest) (*emptypb.Empty, error) {
-	return s.reference(ctx, req.Id, "Add owner to group", "Assign", func(tx *store.Tx, g *group.Group) error {
+	return s.reference(ctx, req.Id, changesGroup, "Add owner to group", "Assign", func(tx *store.Tx, _ caller.Caller, g *group.Group) error {
 		link, err := s.referenced(tx, req.Reference.GetOdataId())
 		if err != nil {
 			return err
@@ -391,7 +407,7 @@ func (s *Groups) AddOwner(ctx context.Context, req *pb.AddGroupReferenceRequest)
 
 // RemoveMember removes a member (DIR-130, DIR-132).
 func (s *Groups) RemoveMember(ctx context.Context, req *pb.RemoveGroupReferenceRequest) (*emptypb.Empty, error) {
-	return s.reference(ctx, req.Id, "Remove member from group", "Unassign", func(tx *store.Tx, g *group.Group) error {
+	return s.reference(ctx, req.Id, changesMembers, "Remove member from group", "Unassign", func(tx *store.Tx, _ caller.Caller, g *group.Group) error {
 		id, err := objectID(req.ObjectId)
 		if err != nil {
 			return err
@@ -412,7 +428,7 @@ func (s *Groups) RemoveMember(ctx context.Context, req *pb.RemoveGroupReferenceR
 
 // RemoveOwner removes an owner; the last user among them stays (DIR-133).
 func (s *Groups) RemoveOwner(ctx context.Context, req *pb.RemoveGroupReferenceRequest) (*emptypb.Empty, error) {
-	return s.reference(ctx, req.Id, "Remove owner from group", "Unassign", func(tx *store.Tx, g *group.Group) error {
+	return s.reference(ctx, req.Id, changesGroup, "Remove owner from group", "Unassign", func(tx *store.Tx, _ caller.Caller, g *group.Group) error {
 		id, err := objectID(req.ObjectId)
 		if err != nil {
 			return err
@@ -442,18 +458,18 @@ func (s *Groups) RemoveOwner(ctx context.Context, req *pb.RemoveGroupReferenceRe
 }
 
 // reference changes a link of a group for the caller.
-func (s *Groups) reference(ctx context.Context, id, activity, operation string, fn func(*store.Tx, *group.Group) error) (*emptypb.Empty, error) {
+func (s *Groups) reference(ctx context.Context, id string, act groupAct, activity, operation string, fn func(*store.Tx, caller.Caller, *group.Group) error) (*emptypb.Empty, error) {
 	who, t, err := s.home(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ev := record(activity, groupManagement, operation, audit.Target{ID: clip(id), Type: object.Group.Title()})
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		g, err := s.group(tx, who, id, false)
+		g, by, err := s.group(tx, who, id, act)
 		if err != nil {
 			return err
 		}
-		return fn(tx, g)
+		return fn(tx, by, g)
 	})
 	if err != nil {
 		return nil, err

@@ -51,14 +51,47 @@ func (s *Objects) GetDirectoryObject(ctx context.Context, req *pb.GetDirectoryOb
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.byID(ctx, []uuid.UUID{id}, nil)
-	if err == nil && len(found) == 0 {
-		err = property.NotFound(req.Id)
-	}
+	who, t, err := s.home(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return found[0], nil
+	var out *pb.DirectoryObject
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
+		l, ok, err := tx.Resolve(id)
+		if err == nil && !ok {
+			err = property.NotFound(req.Id)
+		}
+		if err == nil && l.ID != who.ObjectID && !s.mayRead(who, t, l) {
+			err = property.Denied()
+		}
+		if err != nil {
+			return err
+		}
+		found, err := s.objects(tx, who, t, []store.Link{l})
+		if err == nil && len(found) == 0 {
+			err = property.NotFound(req.Id)
+		}
+		if err == nil {
+			out = found[0]
+		}
+		return err
+	})
+	return out, err
+}
+
+// mayRead decides whether the caller may read an object that it names by its
+// id alone.
+func (s *Objects) mayRead(who caller.Caller, t *store.Tenant, l store.Link) bool {
+	in := rights(t)
+	switch {
+	case !access.ReadType(who, l.Type), access.HiddenType(who, in, l.Type):
+		return false
+	case l.Type == object.User:
+		return access.ReadUser(who, l.ID, in) > access.Nothing
+	case l.Type == object.Contact:
+		return access.Contacts(who, in) > access.Nothing
+	}
+	return true
 }
 
 // GetDirectoryObjectsByIds returns the live objects among the ids; unknown
@@ -105,12 +138,19 @@ func (s *Objects) byID(ctx context.Context, list []uuid.UUID, types map[object.T
 		}
 		kept := links[:0]
 		for _, l := range links {
-			if len(types) == 0 || types[l.Type] {
+			if (len(types) == 0 || types[l.Type]) && !access.HiddenType(who, rights(t), l.Type) {
 				kept = append(kept, l)
 			}
 		}
-		out, err = s.objects(tx, who, t, kept)
-		return err
+		if out, err = s.objects(tx, who, t, kept); err != nil {
+			return err
+		}
+		for i, l := range kept {
+			if l.ID != who.ObjectID && len(out) == len(kept) && !s.mayRead(who, t, l) {
+				out[i] = bare(l)
+			}
+		}
+		return nil
 	})
 	return out, err
 }
@@ -127,6 +167,9 @@ func (s *Objects) ListDeletedItems(ctx context.Context, req *pb.ListDeletedItems
 	types, err := castTypes(req.Cast)
 	if err != nil || len(types) == 0 {
 		return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "A type of deleted items is expected.")
+	}
+	if err := access.ReadDeleted(who, types[0], false); err != nil {
+		return nil, err
 	}
 	route := "deletedItems/" + types[0].String()
 	out := &pb.ListDirectoryObjectsResponse{}
@@ -240,6 +283,13 @@ func (s *Objects) GetDeletedItem(ctx context.Context, req *pb.GetDeletedItemRequ
 		if err != nil {
 			return err
 		}
+		owners, err := tx.OwnersOf(link.ID)
+		if err != nil {
+			return err
+		}
+		if err := access.ReadDeleted(who, link.Type, owns(who, owners)); err != nil {
+			return err
+		}
 		found, err := s.objects(tx, who, t, []store.Link{link})
 		if err == nil && len(found) == 0 {
 			err = property.NotFound(req.Id)
@@ -260,9 +310,14 @@ func (s *Objects) RestoreDeletedItem(ctx context.Context, req *pb.RestoreDeleted
 	}
 	var out *pb.DirectoryObject
 	ev := record("Restore user", userManagement, "Update", audit.Target{ID: clip(req.Id)})
-	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+	err = s.writeAs(ctx, t.ID, &ev, func(tx *store.Tx) error {
 		link, err := s.deleted(tx, req.Id)
 		if err != nil {
+			return err
+		}
+		ev = restored[link.Type]
+		ev.Targets = []audit.Target{target(link.Type, link.ID, "")}
+		if err := access.DeleteType(who, link.Type); err != nil {
 			return err
 		}
 		if link.Type != object.User && req.NewUserPrincipalName != nil {
@@ -293,11 +348,7 @@ func (s *Objects) restore(ctx context.Context, tx *store.Tx, who caller.Caller, 
 		if err != nil {
 			return err
 		}
-		owners, err := tx.OwnersOf(old.ID)
-		if err != nil {
-			return err
-		}
-		if err := access.WriteGroup(who, owns(who, owners), old.RoleAssignable, true); err != nil {
+		if _, err := s.mayWriteGroup(tx, who, old, deletesGroup); err != nil {
 			return err
 		}
 		g := *old
@@ -324,7 +375,11 @@ func (s *Objects) restore(ctx context.Context, tx *store.Tx, who caller.Caller, 
 		if err != nil {
 			return err
 		}
-		if err := s.mayRestoreApplication(tx, who, a.ID); err != nil {
+		right, err := s.appOf(tx, who, object.Application, a.ID, a.AppID)
+		if err != nil {
+			return err
+		}
+		if err := access.RestoreApplication(who, right); err != nil {
 			return err
 		}
 		a.Deleted = nil
@@ -337,7 +392,11 @@ func (s *Objects) restore(ctx context.Context, tx *store.Tx, who caller.Caller, 
 	if err != nil {
 		return err
 	}
-	if err := s.mayRestoreApplication(tx, who, p.ID); err != nil {
+	right, err := s.appOf(tx, who, object.ServicePrincipal, p.ID, p.AppID)
+	if err != nil {
+		return err
+	}
+	if err := access.RestoreApplication(who, right); err != nil {
 		return err
 	}
 	p.Deleted = nil
@@ -347,20 +406,16 @@ func (s *Objects) restore(ctx context.Context, tx *store.Tx, who caller.Caller, 
 	return s.audit(ctx, tx, record("Restore service principal", applicationManagement, "Update", target(link.Type, p.ID, p.DisplayName)))
 }
 
-func (s *Objects) mayRestoreApplication(tx *store.Tx, who caller.Caller, id uuid.UUID) error {
-	owners, err := tx.OwnersOf(id)
-	if err != nil {
-		return err
-	}
-	return access.WriteApplication(who, owns(who, owners))
-}
-
 func (s *Objects) restoreUser(ctx context.Context, tx *store.Tx, who caller.Caller, t *store.Tenant, id uuid.UUID, req *pb.RestoreDeletedItemRequest) error {
 	old, err := tx.LockDeletedUser(id)
 	if err != nil {
 		return err
 	}
 	goal, err := s.target(tx, id)
+	if err != nil {
+		return err
+	}
+	who, err = s.over(tx, who, id, old.Restricted)
 	if err != nil {
 		return err
 	}
@@ -392,9 +447,14 @@ func (s *Objects) PurgeDeletedItem(ctx context.Context, req *pb.PurgeDeletedItem
 		return nil, err
 	}
 	ev := record("Hard Delete user", userManagement, "Delete", audit.Target{ID: clip(req.Id)})
-	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
+	err = s.writeAs(ctx, t.ID, &ev, func(tx *store.Tx) error {
 		link, err := s.deleted(tx, req.Id)
 		if err != nil {
+			return err
+		}
+		ev = purged[link.Type]
+		ev.Targets = []audit.Target{target(link.Type, link.ID, "")}
+		if err := access.DeleteType(who, link.Type); err != nil {
 			return err
 		}
 		names, err := tx.Names([]uuid.UUID{link.ID})
@@ -412,35 +472,68 @@ func (s *Objects) PurgeDeletedItem(ctx context.Context, req *pb.PurgeDeletedItem
 	return &emptypb.Empty{}, nil
 }
 
+// restored and purged are what refusals are recorded as.
+var (
+	restored = map[object.Type]audit.Event{
+		object.User: record("Restore user", userManagement, "Update"), object.Group: record("Restore group", groupManagement, "Update"),
+		object.Application:      record("Restore application", applicationManagement, "Update"),
+		object.ServicePrincipal: record("Restore service principal", applicationManagement, "Update"),
+		object.Unit:             record("Restore administrative unit", administrativeUnit, "Update"),
+	}
+	purged = map[object.Type]audit.Event{
+		object.User: record("Hard Delete user", userManagement, "Delete"), object.Group: record("Hard Delete group", groupManagement, "Delete"),
+		object.Application:      record("Hard Delete application", applicationManagement, "Delete"),
+		object.ServicePrincipal: record("Hard Delete service principal", applicationManagement, "Delete"),
+		object.Unit:             record("Hard Delete administrative unit", administrativeUnit, "Delete"),
+	}
+)
+
 func (s *Objects) mayPurge(tx *store.Tx, who caller.Caller, link store.Link) error {
 	switch link.Type {
 	case object.User:
+		old, err := tx.LockDeletedUser(link.ID)
+		if err != nil {
+			return err
+		}
 		goal, err := s.target(tx, link.ID)
 		if err != nil {
 			return err
 		}
-		return access.Delete(who, goal)
+		if who, err = s.over(tx, who, link.ID, old.Restricted); err != nil {
+			return err
+		}
+		return access.Purge(who, goal)
 	case object.Group:
 		g, err := tx.Group(link.ID, store.SoftDeleted, false)
 		if err != nil {
 			return err
 		}
-		return access.WriteGroup(who, false, g.RoleAssignable, true)
-	}
-	if link.Type == object.Unit {
+		if who, err = s.over(tx, who, g.ID, g.Restricted); err != nil {
+			return err
+		}
+		return access.PurgeGroup(who, g.RoleAssignable)
+	case object.Unit:
 		return access.WriteUnit(who)
+	case object.Application:
+		a, err := tx.Application(store.AppObject(link.ID), store.SoftDeleted, false)
+		if err != nil {
+			return err
+		}
+		right, err := s.appOf(tx, who, link.Type, a.ID, a.AppID)
+		if err != nil {
+			return err
+		}
+		return access.PurgeApplication(who, right)
 	}
-	return s.mayRestoreApplication(tx, who, link.ID)
-}
-
-// deletes are the permissions that the path of each type asks for; this path
-// asks for the same.
-var deletes = map[object.Type][]string{
-	object.User:             {"User.ReadWrite.All", "User.DeleteRestore.All", "Directory.AccessAsUser.All"},
-	object.Group:            {"Group.ReadWrite.All", "Directory.AccessAsUser.All"},
-	object.Application:      {"Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.AccessAsUser.All"},
-	object.ServicePrincipal: {"Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.AccessAsUser.All"},
-	object.Unit:             {"AdministrativeUnit.ReadWrite.All", "Directory.AccessAsUser.All"},
+	p, err := tx.ServicePrincipal(store.AppObject(link.ID), store.SoftDeleted, false)
+	if err != nil {
+		return err
+	}
+	right, err := s.appOf(tx, who, link.Type, p.ID, p.AppID)
+	if err != nil {
+		return err
+	}
+	return access.PurgeApplication(who, right)
 }
 
 // DeleteDirectoryObject deletes an object as its own path does.
@@ -464,12 +557,11 @@ func (s *Objects) DeleteDirectoryObject(ctx context.Context, req *pb.DeleteDirec
 	}); err != nil {
 		return nil, err
 	}
-	permissions, ok := deletes[l.Type]
-	if !ok {
+	if _, ok := purged[l.Type]; !ok {
 		return nil, fault.Invalid(errorspb.Reason_INVALID_REQUEST, "The object cannot be deleted by this path.")
 	}
-	if !who.HasAny(permissions...) {
-		return nil, property.Denied()
+	if err := access.DeleteType(who, l.Type); err != nil {
+		return nil, err
 	}
 	switch l.Type {
 	case object.User:

@@ -28,7 +28,7 @@ func (c *Core) objects(tx *store.Tx, who caller.Caller, t *store.Tenant, links [
 		return nil, err
 	}
 	for _, u := range users {
-		found[u.ID] = userObject(limited(userToProto(u, t.InitialDomain), access.ReadUser(who, u.ID, rights(t))))
+		found[u.ID] = userObject(shown(who, t, u))
 	}
 	groups, err := tx.Groups(byType[object.Group])
 	if err != nil {
@@ -47,12 +47,13 @@ func (c *Core) objects(tx *store.Tx, who caller.Caller, t *store.Tenant, links [
 	for _, u := range units {
 		found[u.ID] = &pb.DirectoryObject{Object: &pb.DirectoryObject_AdministrativeUnit{AdministrativeUnit: unitToProto(u)}}
 	}
+	degree := access.Contacts(who, rights(t))
 	contacts, err := tx.Contacts(byType[object.Contact])
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range contacts {
-		found[p.ID] = &pb.DirectoryObject{Object: &pb.DirectoryObject_OrgContact{OrgContact: contactToProto(p)}}
+		found[p.ID] = &pb.DirectoryObject{Object: &pb.DirectoryObject_OrgContact{OrgContact: limitedContact(p, degree)}}
 	}
 	if len(byType[object.Role]) > 0 {
 		active, err := tx.ActiveRoles()

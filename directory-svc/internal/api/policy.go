@@ -91,9 +91,10 @@ func (c *Core) countCreated(tx *store.Tx, who caller.Caller, id uuid.UUID) error
 	return nil
 }
 
-// guestMember decides whether a guest may be added to a group (DIR-134).
-func guestMember(ctx context.Context, tx *store.Tx, g *group.Group, m store.Link) error {
-	if !g.Unified || m.Type != object.User || access.Administers(caller.From(ctx)) {
+// guestMember decides whether a guest may be added to a group by the caller,
+// with the roles that count for it (DIR-134).
+func guestMember(tx *store.Tx, by caller.Caller, g *group.Group, m store.Link) error {
+	if !g.Unified || m.Type != object.User || access.Administers(by) {
 		return nil
 	}
 	u, err := tx.User(store.UserID(m.ID))

@@ -4,8 +4,10 @@ import (
 	"context"
 
 	"entente.dev/directory-svc/internal/application"
+	"entente.dev/directory-svc/internal/group"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	"entente.dev/servicekit/audit"
@@ -104,10 +106,25 @@ func (s *ServicePrincipals) delegable(tx *store.Tx, p *application.ServicePrinci
 	if err != nil {
 		return nil, err
 	}
-	if g.Dynamic || g.Unified || len(held) == 0 {
-		return nil, property.Refused("groupId", "The group must be a security group with assigned membership that is assigned to the application.")
+	if !mayDelegate(g) || len(held) == 0 {
+		return nil, property.Refused("groupId", "The group must be a security group with assigned membership that is assigned to the application, without roles and in no restricted administrative unit.")
 	}
 	return &id, nil
+}
+
+// mayDelegate reports whether owners of an application may fill the group:
+// nobody becomes an administrator that way (DIR-138, DIR-164).
+func mayDelegate(g *group.Group) bool {
+	return !g.Dynamic && !g.Unified && !g.RoleAssignable && !g.Restricted
+}
+
+// delegated finds the group that owners fill, as it is now.
+func delegated(tx *store.Tx, id uuid.UUID) (*group.Group, error) {
+	g, err := tx.Group(id, store.Live, true)
+	if err == nil && !mayDelegate(g) {
+		err = property.Denied()
+	}
+	return g, err
 }
 
 // ownedByCaller finds a service principal with its delegation, for an owner of
@@ -187,12 +204,12 @@ func (s *ServicePrincipals) AddSelfServiceMember(ctx context.Context, req *pb.Ad
 			return property.NotFound(req.UserId)
 		}
 		if now.GroupID != nil {
-			g, err := tx.Group(*now.GroupID, store.Live, true)
+			g, err := delegated(tx, *now.GroupID)
 			if err != nil {
 				return err
 			}
 			out.GroupId = ptr(g.ID.String())
-			return (&Groups{Core: s.Core}).addMember(ctx, tx, g, l)
+			return (&Groups{Core: s.Core}).addMember(ctx, tx, who, g, l)
 		}
 		var id uuid.UUID // default access unless a role is named
 		if req.AppRoleId != nil {
@@ -201,6 +218,13 @@ func (s *ServicePrincipals) AddSelfServiceMember(ctx context.Context, req *pb.Ad
 			}
 		}
 		if err := s.checkAssignment(tx, t, p, l, id); err != nil {
+			return err
+		}
+		given, err := tx.CountAssignments(user)
+		if err != nil {
+			return err
+		}
+		if err := tx.Fits(quota.AppRoleAssignments, given+1); err != nil {
 			return err
 		}
 		a := store.Assignment{ID: newID(), PrincipalID: user, PrincipalType: object.User, ResourceID: p.ID, AppRoleID: id, CreatedAt: s.now()}
@@ -235,7 +259,7 @@ func (s *ServicePrincipals) RemoveSelfServiceMember(ctx context.Context, req *pb
 			return err
 		}
 		if now.GroupID != nil {
-			g, err := tx.Group(*now.GroupID, store.Live, true)
+			g, err := delegated(tx, *now.GroupID)
 			if err != nil {
 				return err
 			}

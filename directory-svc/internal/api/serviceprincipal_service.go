@@ -56,6 +56,15 @@ func (s *ServicePrincipals) CreateServicePrincipal(ctx context.Context, req *pb.
 		if err != nil {
 			return err
 		}
+		// A principal is who the application acts as: making it is for those who
+		// may change the application (DIR-182).
+		right, err := s.appOf(tx, who, object.Application, app.ID, app.AppID)
+		if err != nil {
+			return err
+		}
+		if err := access.WriteApplication(who, right); err != nil {
+			return err
+		}
 		draft := &pb.ServicePrincipal{}
 		paths := slices.DeleteFunc(withoutCredentials(present(in)), func(p string) bool { return p == "app_id" })
 		if err := merge(draft, in, paths); err != nil {
@@ -93,8 +102,9 @@ func unknownApp(appID string) error {
 		"The appId '%s' of the service principal does not reference a valid application object.", clip(appID)).WithMeta("property", "appId")
 }
 
-// servicePrincipal finds a service principal for a change by the caller.
-func (s *ServicePrincipals) servicePrincipal(tx *store.Tx, who caller.Caller, id string) (*application.ServicePrincipal, error) {
+// servicePrincipal finds a service principal for a change by the caller; acting
+// tells that it is one of who can act as it.
+func (s *ServicePrincipals) servicePrincipal(tx *store.Tx, who caller.Caller, id string, acting bool) (*application.ServicePrincipal, error) {
 	key, err := store.ParseAppKey(id)
 	if err != nil {
 		return nil, err
@@ -103,11 +113,15 @@ func (s *ServicePrincipals) servicePrincipal(tx *store.Tx, who caller.Caller, id
 	if err != nil {
 		return nil, err
 	}
-	owners, err := tx.OwnersOf(p.ID)
+	read, decide := s.appOf, access.WriteApplication
+	if acting {
+		read, decide = s.actsFor, access.HoldCredentials
+	}
+	right, err := read(tx, who, object.ServicePrincipal, p.ID, p.AppID)
 	if err != nil {
 		return nil, err
 	}
-	if err := access.WriteApplication(who, owns(who, owners)); err != nil {
+	if err := decide(who, right); err != nil {
 		return nil, err
 	}
 	if p.Builtin {
@@ -201,7 +215,7 @@ func (s *ServicePrincipals) UpdateServicePrincipal(ctx context.Context, req *pb.
 	if err != nil {
 		return nil, err
 	}
-	return s.change(ctx, req.Id, "Update service principal", "Update", func(tx *store.Tx, old *application.ServicePrincipal, ev *audit.Event) error {
+	return s.change(ctx, req.Id, slices.ContainsFunc(req.UpdateMask.GetPaths(), isCredential), "Update service principal", "Update", func(tx *store.Tx, old *application.ServicePrincipal, ev *audit.Event) error {
 		apps, err := tx.ApplicationsByAppID([]uuid.UUID{old.AppID})
 		if err != nil {
 			return err
@@ -235,7 +249,7 @@ func (s *ServicePrincipals) UpdateServicePrincipal(ctx context.Context, req *pb.
 
 // DeleteServicePrincipal soft-deletes a service principal (DIR-94).
 func (s *ServicePrincipals) DeleteServicePrincipal(ctx context.Context, req *pb.DeleteServicePrincipalRequest) (*emptypb.Empty, error) {
-	return s.change(ctx, req.Id, "Remove service principal", "Delete", func(tx *store.Tx, p *application.ServicePrincipal, _ *audit.Event) error {
+	return s.change(ctx, req.Id, false, "Remove service principal", "Delete", func(tx *store.Tx, p *application.ServicePrincipal, _ *audit.Event) error {
 		p.Deleted = ptr(s.now())
 		tx.Change(store.Change{Type: object.ServicePrincipal, ID: p.ID, Kind: store.Deleted})
 		return tx.SaveServicePrincipal(p, true)
@@ -243,15 +257,15 @@ func (s *ServicePrincipals) DeleteServicePrincipal(ctx context.Context, req *pb.
 }
 
 // change lets fn change a service principal that the caller may write, and
-// records the activity.
-func (s *ServicePrincipals) change(ctx context.Context, id, activity, operation string, fn func(*store.Tx, *application.ServicePrincipal, *audit.Event) error) (*emptypb.Empty, error) {
+// records the activity; acting tells that it is about who can act as it.
+func (s *ServicePrincipals) change(ctx context.Context, id string, acting bool, activity, operation string, fn func(*store.Tx, *application.ServicePrincipal, *audit.Event) error) (*emptypb.Empty, error) {
 	who, t, err := s.home(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ev := record(activity, applicationManagement, operation, audit.Target{ID: clip(id), Type: object.ServicePrincipal.Title()})
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		p, err := s.servicePrincipal(tx, who, id)
+		p, err := s.servicePrincipal(tx, who, id, acting)
 		if err != nil {
 			return err
 		}
@@ -270,7 +284,7 @@ func (s *ServicePrincipals) change(ctx context.Context, id, activity, operation 
 // AddServicePrincipalPassword generates a secret and answers it once.
 func (s *ServicePrincipals) AddServicePrincipalPassword(ctx context.Context, req *pb.AddServicePrincipalPasswordRequest) (*pb.PasswordCredential, error) {
 	var out *pb.PasswordCredential
-	_, err := s.change(ctx, req.Id, "Add service principal credentials", "Update", func(tx *store.Tx, p *application.ServicePrincipal, _ *audit.Event) error {
+	_, err := s.change(ctx, req.Id, true, "Add service principal credentials", "Update", func(tx *store.Tx, p *application.ServicePrincipal, _ *audit.Event) error {
 		c, shown, err := newPasswordCredential(req.PasswordCredential, s.now())
 		if err != nil {
 			return err
@@ -284,7 +298,7 @@ func (s *ServicePrincipals) AddServicePrincipalPassword(ctx context.Context, req
 
 // RemoveServicePrincipalPassword removes a secret.
 func (s *ServicePrincipals) RemoveServicePrincipalPassword(ctx context.Context, req *pb.RemoveServicePrincipalPasswordRequest) (*emptypb.Empty, error) {
-	return s.change(ctx, req.Id, "Remove service principal credentials", "Update", func(tx *store.Tx, p *application.ServicePrincipal, _ *audit.Event) error {
+	return s.change(ctx, req.Id, true, "Remove service principal credentials", "Update", func(tx *store.Tx, p *application.ServicePrincipal, _ *audit.Event) error {
 		tx.Change(store.Change{Type: object.ServicePrincipal, ID: p.ID, Kind: store.Updated, Properties: []string{"passwordCredentials"}})
 		return removeCredential(tx, p.ID, req.KeyId)
 	})
@@ -324,7 +338,7 @@ func (s *ServicePrincipals) owner(ctx context.Context, id string, fn func(*store
 	}
 	ev := record("Add owner to service principal", applicationManagement, "Assign", audit.Target{ID: clip(id), Type: object.ServicePrincipal.Title()})
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		p, err := s.servicePrincipal(tx, who, id)
+		p, err := s.servicePrincipal(tx, who, id, true)
 		if err != nil {
 			return err
 		}

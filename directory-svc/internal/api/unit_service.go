@@ -241,7 +241,7 @@ func (s *Units) CreateAdministrativeUnitMember(ctx context.Context, req *pb.Crea
 	if err != nil {
 		return nil, err
 	}
-	if who.Kind == caller.User && !who.HasRole(role.GlobalAdministrator, role.PrivilegedRoleAdministrator) && !over(who, u, role.GroupsAdministrator, role.UserAdministrator) {
+	if access.WriteUnit(who) != nil && !over(who, u, role.GroupsAdministrator, role.UserAdministrator) {
 		return nil, property.Denied()
 	}
 	for i, r := range who.Roles {

@@ -7,8 +7,10 @@ import (
 	"entente.dev/directory-svc/internal/access"
 	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
+	"entente.dev/servicekit/caller"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -99,16 +101,27 @@ func extensionsToProto(u *user.User) *pb.OnPremisesExtensionAttributes {
 	return out
 }
 
-// limited reduces a user to what the caller may see (DIR-42, DIR-175).
-func limited(u *pb.User, degree access.Reading) *pb.User {
+// shown is a user as the caller may see it.
+func shown(who caller.Caller, t *store.Tenant, u *user.User) *pb.User {
+	return limited(who, userToProto(u, t.InitialDomain), access.ReadUser(who, u.ID, rights(t)))
+}
+
+// limited reduces a user to what the caller may see (DIR-42, DIR-175): the id
+// where it may see nothing of one that it meets as the end of a link.
+func limited(who caller.Caller, u *pb.User, degree access.Reading) *pb.User {
 	switch degree {
+	case access.Everything:
+		if !access.SeesLifecycle(who) {
+			u.EmployeeLeaveDateTime = nil
+		}
+		return u
 	case access.Card:
 		return &pb.User{Id: u.Id, DisplayName: u.DisplayName, Mail: u.Mail, UserPrincipalName: u.UserPrincipalName, UserType: u.UserType}
 	case access.Short:
 		return &pb.User{Id: u.Id, DisplayName: u.DisplayName, GivenName: u.GivenName, Surname: u.Surname, Mail: u.Mail,
 			UserPrincipalName: u.UserPrincipalName, PreferredLanguage: u.PreferredLanguage}
 	}
-	return u
+	return &pb.User{Id: u.Id}
 }
 
 // userFields are the properties of the message by proto name.

@@ -61,7 +61,7 @@ func (s *Users) ListUsers(ctx context.Context, req *pb.ListUsersRequest) (*pb.Li
 	if err != nil {
 		return nil, err
 	}
-	convert := func(u *pb.User) *pb.User { return limited(u, degree) }
+	convert := func(u *pb.User) *pb.User { return limited(who, u, degree) }
 	if properties == nil {
 		properties = defaultProperties
 	}
@@ -132,7 +132,7 @@ func (s *Users) expandManagers(ctx context.Context, who caller.Caller, t *store.
 		managers := make(map[uuid.UUID]*pb.User, len(found))
 		for _, m := range found {
 			if m.Deleted == nil {
-				managers[m.ID] = limited(userToProto(m, t.InitialDomain), access.ReadUser(who, m.ID, rights(t)))
+				managers[m.ID] = shown(who, t, m)
 			}
 		}
 		for i, u := range users {

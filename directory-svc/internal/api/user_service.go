@@ -12,6 +12,7 @@ import (
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/setting"
 	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/internal/unit"
 	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -44,7 +45,7 @@ func (s *Users) CreateUser(ctx context.Context, req *pb.CreateUserRequest) (*pb.
 		return nil, err
 	}
 	secret, generated := in.GetPasswordProfile().GetPassword(), ""
-	if secret == "" && len(u.Identities) > 0 && t.Type == organization.External {
+	if secret == "" && u.Local() && t.Type == organization.External {
 		generated = password.Generate() // DIR-77
 		secret = generated
 	}
@@ -114,7 +115,7 @@ func (s *Users) GetUser(ctx context.Context, req *pb.GetUserRequest) (*pb.User, 
 	if degree == access.Nothing {
 		return nil, property.Denied()
 	}
-	out := limited(userToProto(u, t.InitialDomain), degree)
+	out := limited(who, userToProto(u, t.InitialDomain), degree)
 	if expand {
 		if err := s.expandManagers(ctx, who, t, []*user.User{u}, []*pb.User{out}); err != nil {
 			return nil, err
@@ -182,8 +183,15 @@ func (c *Core) target(tx *store.Tx, id uuid.UUID) (access.Target, error) {
 	t := access.Target{ID: id}
 	for _, r := range held[id] {
 		t.Roles = append(t.Roles, r.Template.Name)
+		if id, ok := unit.ParseScope(r.Scope); ok && !t.Privileged { // DIR-178: a role over a restricted unit
+			if t.Privileged, err = tx.IsRestrictedUnit(id); err != nil {
+				return t, err
+			}
+		}
 	}
-	t.Privileged, err = tx.InPrivilegedGroup(id)
+	if !t.Privileged {
+		t.Privileged, err = tx.InPrivilegedGroup(id)
+	}
 	return t, err
 }
 
@@ -239,7 +247,10 @@ func (s *Users) saveUser(ctx context.Context, tx *store.Tx, t *store.Tenant, old
 		return err
 	}
 	secret := profile.GetPassword()
-	u, err := user.Update(*old, u, touched, &t.Tenant, s.now())
+	if touched && old.External() {
+		return user.ErrExternalPassword
+	}
+	u, err := user.Update(*old, u, secret != "", &t.Tenant, s.now())
 	if err != nil {
 		return err
 	}

@@ -137,6 +137,27 @@ func (tx *Tx) RolesOf(principals []uuid.UUID) (map[uuid.UUID][]HeldRole, error) 
 	return collectRoles(rows)
 }
 
+// HeldByApp reads what the service principal of an application holds: its
+// directory roles and its permissions on Graph.
+func (tx *Tx) HeldByApp(appID uuid.UUID) (roles []HeldRole, permissions []string, err error) {
+	var id uuid.UUID
+	err = tx.Pgx().QueryRow(tx.Context(), "select id from service_principals where tenant_id = $1 and app_id = $2 and deleted_at is null",
+		[16]byte(tx.Tenant), [16]byte(appID)).Scan((*[16]byte)(&id))
+	if err != nil {
+		return nil, nil, orNothing(err)
+	}
+	held, err := tx.RolesOf([]uuid.UUID{id})
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := tx.Pgx().Query(tx.Context(), permissionsQuery, [16]byte(tx.Tenant), [16]byte(id))
+	if err != nil {
+		return nil, nil, err
+	}
+	permissions, err = collectPermissions(rows)
+	return held[id], permissions, err
+}
+
 // InPrivilegedGroup reports whether a user is a member or owner of a
 // role-assignable group (DIR-178).
 func (tx *Tx) InPrivilegedGroup(id uuid.UUID) (bool, error) {

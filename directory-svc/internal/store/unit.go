@@ -77,6 +77,15 @@ func (tx *Tx) SaveUnit(u *unit.Unit) error {
 	return nil
 }
 
+// IsRestrictedUnit reports whether a live unit restricts who manages its
+// members.
+func (tx *Tx) IsRestrictedUnit(id uuid.UUID) (bool, error) {
+	var found bool
+	err := tx.Pgx().QueryRow(tx.Context(), "select exists (select from administrative_units where tenant_id = $1 and id = $2 and restricted and deleted_at is null)",
+		[16]byte(tx.Tenant), [16]byte(id)).Scan(&found)
+	return found, err
+}
+
 // PurgeUnit ends a unit with its memberships and the roles over it.
 func (tx *Tx) PurgeUnit(id uuid.UUID) {
 	tx.Queue("delete from role_assignments where tenant_id = $1 and scope = $2", [16]byte(tx.Tenant), unit.Scope(id))

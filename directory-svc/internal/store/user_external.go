@@ -64,7 +64,9 @@ var (
 				order by key, live desc`+most+` o) anybody`, "true",
 		`exists (select from role_assignments r where r.tenant_id = $1 and r.principal_id = users.id)
 		or exists (select from group_members gm join groups g on g.tenant_id = gm.tenant_id and g.id = gm.group_id and g.is_assignable_to_role and g.deleted_at is null
-			join role_assignments r on r.tenant_id = gm.tenant_id and r.principal_id = gm.group_id where gm.tenant_id = $1 and gm.member_id = users.id)`)
+			where gm.tenant_id = $1 and gm.member_id = users.id)
+		or exists (select from object_owners o join groups g on g.tenant_id = o.tenant_id and g.id = o.object_id and g.is_assignable_to_role and g.deleted_at is null
+			where o.tenant_id = $1 and o.owner_id = users.id)`)
 )
 
 // oncePlanned begins a batch of queries like the above, which are written so
@@ -146,7 +148,7 @@ type Conflict struct {
 	ID        uuid.UUID
 	User      *user.User // for users
 	MatchedBy []string
-	HoldsRole bool
+	HoldsRole bool // or is a member or owner of a group that roles are given to
 }
 
 // InviteConflicts finds every object that an address meets: users live or

@@ -66,7 +66,7 @@ func newCustomer(u User, enabled *bool, t *organization.Tenant, now time.Time) (
 		policies := DisablePasswordExpiration
 		u.PasswordPolicies = &policies
 	case local && !u.HasPolicy(DisablePasswordExpiration):
-		return User{}, property.Refused("passwordPolicies", "Password expiration must be disabled for local accounts.")
+		return User{}, errExpires
 	case !local && u.DisplayName == "":
 		u.DisplayName = "unknown" // DIR-76
 	}
@@ -104,13 +104,26 @@ func (u User) created(t *organization.Tenant, now time.Time) (User, error) {
 	return u, nil
 }
 
+// ErrExternalPassword refuses a password for a user who signs in elsewhere
+// (DIR-65).
+var ErrExternalPassword = fault.Invalid(errorspb.Reason_EXTERNAL_ACCOUNT, "The user authenticates with an external identity provider.").
+	WithMeta("property", "passwordProfile")
+
+// errExpires is DIR-73.
+var errExpires = property.Refused("passwordPolicies", "Password expiration must be disabled for local accounts.")
+
 // Update checks a change of old into u by an administrator and lets dependent
 // values follow (DIR-44, DIR-118). setsPassword tells that a new password
 // comes with it.
 func Update(old, u User, setsPassword bool, t *organization.Tenant, now time.Time) (User, error) {
 	if setsPassword && old.External() {
-		return User{}, fault.Invalid(errorspb.Reason_EXTERNAL_ACCOUNT, "The user authenticates with an external identity provider.").
-			WithMeta("property", "passwordProfile")
+		return User{}, ErrExternalPassword
+	}
+	if u.MailNickname == nil && old.MailNickname != nil {
+		return User{}, property.Invalid(resource, "mailNickname") // DIR-4
+	}
+	if u.Local() && !u.HasPolicy(DisablePasswordExpiration) {
+		return User{}, errExpires
 	}
 	if old.UsageLocation != nil && u.UsageLocation == nil {
 		return User{}, property.Invalid(resource, "usageLocation")

@@ -2,6 +2,7 @@ package user
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"time"
 
@@ -123,6 +124,11 @@ type OnPremises struct {
 	DistinguishedName, DomainName         *string
 	SecurityIdentifier, UserPrincipalName *string
 	LastSync                              *time.Time
+}
+
+// Local reports whether u has an identity of a customer account here.
+func (u *User) Local() bool {
+	return slices.ContainsFunc(u.Identities, func(i identity.Identity) bool { return i.Type == identity.EmailAddress || i.Type == identity.UserName })
 }
 
 // External reports whether the credential of the user is kept elsewhere: a

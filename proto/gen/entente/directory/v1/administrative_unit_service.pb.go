@@ -1091,7 +1091,7 @@ const file_entente_directory_v1_administrative_unit_service_proto_rawDesc = "" +
 	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"k\n" +
 	"%ListDirectoryRoleScopedMembersRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12-\n" +
-	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query2\xb1;\n" +
+	"\x05query\x18\x02 \x01(\v2\x17.entente.odata.v1.QueryR\x05query2\xc7:\n" +
 	"\x19AdministrativeUnitService\x12\xf6\x02\n" +
 	"\x18CreateAdministrativeUnit\x125.entente.directory.v1.CreateAdministrativeUnitRequest\x1a(.entente.directory.v1.AdministrativeUnit\"\xf8\x01\x8a\xb2\x19\x97\x01\n" +
 	" AdministrativeUnit.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x92\xb2\x19'\b\xc9\x01\x12\"directory/administrativeUnits/{id}\x82\xd3\xe4\x93\x02+:\x04unit\"#/v1.0/directory/administrativeUnits\x12\xcc\x03\n" +
@@ -1123,12 +1123,9 @@ const file_entente_directory_v1_administrative_unit_service_proto_rawDesc = "" +
 	" AdministrativeUnit.ReadWrite.All\n" +
 	"\fGroup.Create\n" +
 	"\x17Directory.ReadWrite.All\n" +
-	"\x13Group.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All(\x01\x92\xb2\x19\x10\b\xc9\x01\x12\vgroups/{id}\x82\xd3\xe4\x93\x02j:\x05groupZ/:\x05group\"&/v1.0/administrativeUnits/{id}/members\"0/v1.0/directory/administrativeUnits/{id}/members\x12\xfa\x03\n" +
-	"\x1bAddAdministrativeUnitMember\x128.entente.directory.v1.AddAdministrativeUnitMemberRequest\x1a\x16.google.protobuf.Empty\"\x88\x03\x8a\xb2\x19\x81\x02\n" +
-	" AdministrativeUnit.ReadWrite.All\n" +
-	"\fGroup.Create\n" +
-	"\x17Directory.ReadWrite.All\n" +
-	"\x13Group.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x02|:\treferenceZ8:\treference\"+/v1.0/administrativeUnits/{id}/members/$ref\"5/v1.0/directory/administrativeUnits/{id}/members/$ref\x12\x98\x03\n" +
+	"\x13Group.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x12\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All(\x01\x92\xb2\x19\x10\b\xc9\x01\x12\vgroups/{id}\x82\xd3\xe4\x93\x02j:\x05groupZ/:\x05group\"&/v1.0/administrativeUnits/{id}/members\"0/v1.0/directory/administrativeUnits/{id}/members\x12\x90\x03\n" +
+	"\x1bAddAdministrativeUnitMember\x128.entente.directory.v1.AddAdministrativeUnitMemberRequest\x1a\x16.google.protobuf.Empty\"\x9e\x02\x8a\xb2\x19\x97\x01\n" +
+	" AdministrativeUnit.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x02|:\treferenceZ8:\treference\"+/v1.0/administrativeUnits/{id}/members/$ref\"5/v1.0/directory/administrativeUnits/{id}/members/$ref\x12\x98\x03\n" +
 	"\x1eRemoveAdministrativeUnitMember\x12;.entente.directory.v1.RemoveAdministrativeUnitMemberRequest\x1a\x16.google.protobuf.Empty\"\xa0\x02\x8a\xb2\x19\x97\x01\n" +
 	" AdministrativeUnit.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x1dPrivileged Role Administrator(\x01\x82\xd3\xe4\x93\x02~Z9*7/v1.0/administrativeUnits/{id}/members/{object_id}/$ref*A/v1.0/directory/administrativeUnits/{id}/members/{object_id}/$ref\x12\xc8\x03\n" +
 	"\x15ListScopedRoleMembers\x122.entente.directory.v1.ListScopedRoleMembersRequest\x1a3.entente.directory.v1.ListScopedRoleMembersResponse\"\xc5\x02\x8a\xb2\x19\xfe\x01\n" +

@@ -867,14 +867,13 @@ const file_entente_directory_v1_credential_service_proto_rawDesc = "" +
 	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId\x124\n" +
 	"\x10current_password\x18\x03 \x01(\tB\t\xe0A\x02\x8a\xb2\x19\x02 \x01R\x0fcurrentPassword\x12,\n" +
 	"\fnew_password\x18\x04 \x01(\tB\t\xe0A\x02\x8a\xb2\x19\x02 \x01R\vnewPassword\x12\x0e\n" +
-	"\x02ip\x18\x05 \x01(\tR\x02ip2\x8c\f\n" +
+	"\x02ip\x18\x05 \x01(\tR\x02ip2\xb9\v\n" +
 	"\x11CredentialService\x12\xc7\x01\n" +
 	"\x0eChangePassword\x12+.entente.directory.v1.ChangePasswordRequest\x1a\x16.google.protobuf.Empty\"p\x8a\xb2\x19B\x12\"UserAuthenticationMethod.ReadWrite\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1.0/users/{id}/changePassword\x12\xbd\x02\n" +
 	"\rResetPassword\x12*.entente.directory.v1.ResetPasswordRequest\x1a+.entente.directory.v1.PasswordResetResponse\"\xd2\x01\x8a\xb2\x19F\x12&UserAuthenticationMethod.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x198\b\xca\x01\x123users/{id}/authentication/operations/{operation_id}\x82\xd3\xe4\x93\x02F:\x01*\"A/v1.0/users/{id}/authentication/methods/{method_id}/resetPassword\x12\xb2\x02\n" +
-	"\x1aGetAuthenticationOperation\x127.entente.directory.v1.GetAuthenticationOperationRequest\x1a*.entente.directory.v1.LongRunningOperation\"\xae\x01\x8a\xb2\x19i\x12!UserAuthenticationMethod.Read.All\x12&UserAuthenticationMethod.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02;\x129/v1.0/users/{id}/authentication/operations/{operation_id}\x12\x97\x03\n" +
-	"#ConvertExternalToInternalMemberUser\x12@.entente.directory.v1.ConvertExternalToInternalMemberUserRequest\x1a+.entente.directory.v1.ConversionUserDetails\"\x80\x02\x8a\xb2\x19\xbc\x01\n" +
-	"$User-ConvertToInternal.ReadWrite.All\n" +
-	"\x12User.ReadWrite.All\x12$User-ConvertToInternal.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator(\x01\x82\xd3\xe4\x93\x029:\x01*\"4/v1.0/users/{id}/convertExternalToInternalMemberUser\x12\x8c\x01\n" +
+	"\x1aGetAuthenticationOperation\x127.entente.directory.v1.GetAuthenticationOperationRequest\x1a*.entente.directory.v1.LongRunningOperation\"\xae\x01\x8a\xb2\x19i\x12!UserAuthenticationMethod.Read.All\x12&UserAuthenticationMethod.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02;\x129/v1.0/users/{id}/authentication/operations/{operation_id}\x12\xc4\x02\n" +
+	"#ConvertExternalToInternalMemberUser\x12@.entente.directory.v1.ConvertExternalToInternalMemberUserRequest\x1a+.entente.directory.v1.ConversionUserDetails\"\xad\x01\x8a\xb2\x19j\n" +
+	"$User-ConvertToInternal.ReadWrite.All\x12$User-ConvertToInternal.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x029:\x01*\"4/v1.0/users/{id}/convertExternalToInternalMemberUser\x12\x8c\x01\n" +
 	"\x0eVerifyPassword\x12+.entente.directory.v1.VerifyPasswordRequest\x1a,.entente.directory.v1.VerifyPasswordResponse\"\x1f\x8a\xb2\x19\x1b\"\agateway\"\x0einvitation-svc(\x02\x12\x8e\x01\n" +
 	"\x0fReplacePassword\x12,.entente.directory.v1.ReplacePasswordRequest\x1a,.entente.directory.v1.VerifyPasswordResponse\"\x1f\x8a\xb2\x19\x1b\"\agateway\"\x0einvitation-svc(\x02B\xde\x01\n" +
 	"\x18com.entente.directory.v1B\x16CredentialServiceProtoP\x01Z6entente.dev/proto/gen/entente/directory/v1;directoryv1\xa2\x02\x03EDX\xaa\x02\x14Entente.Directory.V1\xca\x02\x15Entente\\Directory_\\V1\xe2\x02!Entente\\Directory_\\V1\\GPBMetadata\xea\x02\x16Entente::Directory::V1b\x06proto3"

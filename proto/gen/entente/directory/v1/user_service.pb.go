@@ -912,7 +912,7 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x1cRevokeSignInSessionsResponse\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\bR\x05value\"+\n" +
 	"\x14AssignLicenseRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\x84*\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\xa8-\n" +
 	"\vUserService\x12\xba\x02\n" +
 	"\n" +
 	"CreateUser\x12'.entente.directory.v1.CreateUserRequest\x1a\x1a.entente.directory.v1.User\"\xe6\x01\x8a\xb2\x19\xb5\x01\n" +
@@ -934,13 +934,17 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadBasic.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1.0/users/$count\x12\xb5\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadBasic.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1.0/users/$count\x12\xe1\x04\n" +
 	"\n" +
-	"UpdateUser\x12'.entente.directory.v1.UpdateUserRequest\x1a\x16.google.protobuf.Empty\"\xe5\x01\x8a\xb2\x19\xc2\x01\n" +
+	"UpdateUser\x12'.entente.directory.v1.UpdateUserRequest\x1a\x16.google.protobuf.Empty\"\x91\x04\x8a\xb2\x19\xee\x03\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\n" +
 	"\x1dUser.EnableDisableAccount.All\n" +
-	"\x19User.ManageIdentities.All\x12\x0eUser.ReadWrite\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/v1.0/users/{id}\x12\xe2\x01\n" +
+	"\x18User-Phone.ReadWrite.All\n" +
+	"\x17User-Mail.ReadWrite.All\n" +
+	"\"User-PasswordProfile.ReadWrite.All\n" +
+	"\x19User.ManageIdentities.All\n" +
+	" User-LifeCycleInfo.ReadWrite.All\x12\x0eUser.ReadWrite\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x12\x1dUser.EnableDisableAccount.All\x12\x18User-Phone.ReadWrite.All\x12\x17User-Mail.ReadWrite.All\x12\"User-PasswordProfile.ReadWrite.All\x12\x19User.ManageIdentities.All\x12 User-LifeCycleInfo.ReadWrite.All(\x01\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/v1.0/users/{id}\x12\xe2\x01\n" +
 	"\n" +
 	"DeleteUser\x12'.entente.directory.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x92\x01\x8a\xb2\x19v\n" +
 	"\x12User.ReadWrite.All\n" +
@@ -972,10 +976,12 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1.0/users/{id}/ownedObjects\x12\xeb\x01\n" +
-	"\fListSponsors\x12-.entente.directory.v1.ListUserRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"x\x8a\xb2\x19S\n" +
+	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1.0/users/{id}/ownedObjects\x12\xe3\x02\n" +
+	"\fListSponsors\x12-.entente.directory.v1.ListUserRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xef\x01\x8a\xb2\x19\xc9\x01\n" +
 	"\rUser.Read.All\n" +
-	"\x12User.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/users/{id}/sponsors\x12\xbb\x02\n" +
+	"\x12User.ReadWrite.All\n" +
+	"\x12Directory.Read.All\n" +
+	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/users/{id}/sponsors\x12\xbb\x02\n" +
 	"\n" +
 	"AddSponsor\x12'.entente.directory.v1.AddSponsorRequest\x1a\x16.google.protobuf.Empty\"\xeb\x01\x8a\xb2\x19\xb5\x01\n" +
 	"\x12User.ReadWrite.All\n" +
