@@ -70,7 +70,7 @@ func ServeCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	p.Refused = svc.Refused
+	p.Refused, p.Failed = svc.Refused, svc.Failed
 	server, err := p.NewServer(verifier)
 	if err != nil {
 		return err

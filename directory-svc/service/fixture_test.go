@@ -103,7 +103,7 @@ func startConfig(t testing.TB, cfg service.Config, fake *clocktest.Fake) *suite 
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := rpc.NewServer(rpc.ServerConfig{Service: service.Name, Verifier: verifier, Refused: svc.Refused})
+	server := rpc.NewServer(rpc.ServerConfig{Service: service.Name, Verifier: verifier, Refused: svc.Refused, Failed: svc.Failed})
 	svc.Register(server)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{}, 2)

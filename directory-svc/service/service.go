@@ -145,6 +145,12 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	auditpb.RegisterAuditServiceServer(r, s.audit)
 }
 
+// Failed records refusals of writes that handlers leave without a record; hand
+// it to the server (rpc.ServerConfig.Failed).
+func (s *Service) Failed(ctx context.Context, fullMethod string, failure error) {
+	s.core.Failed(ctx, fullMethod, failure)
+}
+
 // Refused records refusals that are made before a handler runs; hand it to the
 // server (rpc.ServerConfig.Refused).
 func (s *Service) Refused(ctx context.Context, fullMethod string, refusal error) {

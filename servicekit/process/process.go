@@ -30,8 +30,8 @@ type Process struct {
 	Registry *prometheus.Registry
 	Tracer   trace.TracerProvider // nil when traces are off
 	Health   *health.Server
-	// Refused is handed to the servers that are made (rpc.ServerConfig).
-	Refused func(ctx context.Context, fullMethod string, refusal error)
+	// Refused and Failed are handed to the servers that are made (rpc.ServerConfig).
+	Refused, Failed func(ctx context.Context, fullMethod string, refusal error)
 
 	shutdown func(context.Context) error
 }
@@ -74,7 +74,7 @@ func (p *Process) NewServer(v rpc.Verifier) (*rpc.Server, error) {
 		return nil, err
 	}
 	return rpc.NewServer(rpc.ServerConfig{Service: p.Name, Verifier: v, Log: p.Log, Registry: p.Registry, Tracer: p.Tracer,
-		Reflection: p.Config.Reflection, Creds: creds, Health: p.Health, Refused: p.Refused}), nil
+		Reflection: p.Config.Reflection, Creds: creds, Health: p.Health, Refused: p.Refused, Failed: p.Failed}), nil
 }
 
 // Dial makes a connection to a sibling service as this one.

@@ -37,7 +37,9 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			return nil, err
 		}
 	}
-	return handler(ctx, req)
+	resp, err = handler(ctx, req)
+	call.tell(ctx, s.cfg.Failed, err)
+	return resp, err
 }
 
 func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
@@ -127,10 +129,15 @@ func (c *call) identify(ctx context.Context) (context.Context, error) {
 // admit enforces the access rules.
 func (c *call) admit(ctx context.Context) error {
 	err := Admit(c.server.rules.of(c.method), c.facts.caller)
-	if err != nil && c.server.cfg.Refused != nil && !c.facts.caller.Tenant.IsZero() {
-		c.server.cfg.Refused(ctx, c.method, err)
-	}
+	c.tell(ctx, c.server.cfg.Refused, err)
 	return err
+}
+
+// tell tells the service of a call of a verified caller that failed.
+func (c *call) tell(ctx context.Context, hook func(context.Context, string, error), err error) {
+	if err != nil && hook != nil && !c.facts.caller.Tenant.IsZero() {
+		hook(ctx, c.method, err)
+	}
 }
 
 // merge puts what a token proves into the facts of the call.

@@ -65,6 +65,8 @@ type ServerConfig struct {
 	// Refused is told of each call that the access rules refuse to a verified
 	// caller, before it is answered, so that the service can record it.
 	Refused func(ctx context.Context, fullMethod string, refusal error)
+	// Failed is told likewise of each unary call whose handler fails.
+	Failed func(ctx context.Context, fullMethod string, failure error)
 }
 
 // NewServer makes a server; services are registered on it, then it serves

@@ -111,6 +111,7 @@ func (c *Core) failed(ctx context.Context, t tenant.ID, ev audit.Event, err erro
 		if logErr := audit.WriteFailure(ctx, c.Store.DB(), t, c.Clock, ev, err); logErr != nil {
 			return logErr // what cannot be recorded is not answered as if it were
 		}
+		return &recorded{err}
 	}
 	return err
 }

@@ -32,6 +32,11 @@ type refuser interface {
 	Refused(ctx context.Context, fullMethod string, refusal error)
 }
 
+// failer is a service that records what its handlers refuse.
+type failer interface {
+	Failed(ctx context.Context, fullMethod string, failure error)
+}
+
 // host is one service with its server, reached in process and over TCP.
 type host struct {
 	name    string // its identity
@@ -72,6 +77,9 @@ func (h *host) serveWith(s *installation, svc made, verifier rpc.Verifier) error
 	}
 	if r, ok := svc.(refuser); ok {
 		cfg.Refused = r.Refused
+	}
+	if f, ok := svc.(failer); ok {
+		cfg.Failed = f.Failed
 	}
 	h.server = rpc.NewServer(cfg)
 	svc.Register(h.server)
