@@ -21,7 +21,7 @@ import (
 
 func BenchmarkGetUserGRPC(b *testing.B) {
 	client := directorypb.NewUserServiceClient(dialUsers(b))
-	ctx := metadata.AppendToOutgoingContext(b.Context(), "authorization", "Bearer good")
+	ctx := metadata.AppendToOutgoingContext(b.Context(), "authorization", "Bearer "+tokenOf("good"))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := client.GetUser(ctx, &directorypb.GetUserRequest{Id: "x"}); err != nil {
@@ -32,7 +32,7 @@ func BenchmarkGetUserGRPC(b *testing.B) {
 
 func BenchmarkListUsersGRPC(b *testing.B) {
 	client := directorypb.NewUserServiceClient(dialUsers(b))
-	ctx := metadata.AppendToOutgoingContext(b.Context(), "authorization", "Bearer good")
+	ctx := metadata.AppendToOutgoingContext(b.Context(), "authorization", "Bearer "+tokenOf("good"))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := client.ListUsers(ctx, &directorypb.ListUsersRequest{}); err != nil {
@@ -60,7 +60,7 @@ func benchREST(b *testing.B, path string) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		req.Header.Set("Authorization", "Bearer good")
+		req.Header.Set("Authorization", "Bearer "+tokenOf("good"))
 		res, err := client.Do(req)
 		if err != nil {
 			b.Fatal(err)

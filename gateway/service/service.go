@@ -11,6 +11,7 @@ import (
 
 	"entente.dev/gateway/internal/batch"
 	"entente.dev/gateway/internal/edge"
+	"entente.dev/gateway/internal/graph"
 	"entente.dev/gateway/internal/limits"
 	"entente.dev/gateway/internal/oauth"
 	"entente.dev/gateway/internal/pages"
@@ -78,8 +79,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("routes: %w", err)
 	}
-	graph := &limits.Handler{
-		Next: router, Clock: deps.Clock, Holder: route.Holder,
+	api := &limits.Handler{
+		Next: router, Clock: deps.Clock, Holder: graph.Holder,
 		Tenant:      limits.New(deps.Clock, limits.Rate{PerSecond: cfg.TenantRate, Burst: cfg.TenantBurst}),
 		Application: limits.New(deps.Clock, limits.Rate{PerSecond: cfg.ApplicationRate, Burst: cfg.ApplicationBurst}),
 	}
@@ -89,8 +90,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	outer, err := edge.New(edge.Config{
 		Handlers: edge.Handlers{
-			Graph:   graph,
-			Batch:   &batch.Handler{Next: graph, Clock: deps.Clock},
+			Graph:   api,
+			Batch:   &batch.Handler{Next: api, Clock: deps.Clock},
 			OAuth:   &oauth.Handler{Tokens: directorypb.NewTokenServiceClient(deps.Directory), Clock: deps.Clock, LoginOrigin: cfg.LoginOrigin, Name: cfg.Product},
 			Pages:   &pages.Handler{Flows: invitationpb.NewFlowServiceClient(deps.Invitation), Clock: deps.Clock, Product: cfg.Product},
 			OpenAPI: document,

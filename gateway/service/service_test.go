@@ -37,12 +37,15 @@ import (
 
 const tenantID = "7a1b0c00-0000-4000-8000-0000000000aa"
 
-// verifier takes the token `good` for an application with every permission
-// the tests need, and refuses all others.
+// tokenOf makes a token with that signature and no claims.
+func tokenOf(signature string) string { return "e30.e30." + signature }
+
+// verifier takes the token signed `good` for an application with every
+// permission the tests need, and refuses all others.
 type verifier struct{}
 
 func (verifier) Verify(_ context.Context, bearer string) (caller.Caller, error) {
-	if bearer != "good" {
+	if !strings.HasSuffix(bearer, ".good") {
 		return caller.Caller{}, fault.Unauthenticated(errorspb.Reason_UNAUTHENTICATED, "Access token validation failure.")
 	}
 	return caller.Caller{
@@ -137,6 +140,9 @@ func newService(t testing.TB, conn grpc.ClientConnInterface, change func(*Config
 func send(h http.Handler, method, target, body, token string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	if token != "" {
+		if !strings.Contains(token, ".") {
+			token = tokenOf(token)
+		}
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	if body != "" {
@@ -227,8 +233,12 @@ func TestBatchThroughEverything(t *testing.T) {
 		}
 		ids[r.Headers["Request-Id"]] = true
 	}
-	if rec := send(h, "POST", "/beta/$batch", `{"requests":[{"id":"a","method":"GET","url":"/users/x"}]}`, ""); !strings.Contains(rec.Body.String(), `"status":401`) {
-		t.Errorf("without token: %s", rec.Body)
+	const one = `{"requests":[{"id":"a","method":"GET","url":"/users/x"}]}`
+	if rec := send(h, "POST", "/beta/$batch", one, ""); rec.Code != 401 {
+		t.Errorf("without token: %d %s", rec.Code, rec.Body)
+	}
+	if rec := send(h, "POST", "/beta/$batch", one, "bad"); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"status":401`) {
+		t.Errorf("bad token: %d %s", rec.Code, rec.Body)
 	}
 }
 
@@ -296,7 +306,7 @@ func TestServe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("Authorization", "Bearer good")
+		req.Header.Set("Authorization", "Bearer "+tokenOf("good"))
 		res, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +50,7 @@ func post(t *testing.T, body string) (*httptest.ResponseRecorder, map[string]res
 	n := &next{ids: map[string]bool{}}
 	h := &Handler{Next: n, Clock: clock.System()}
 	r := httptest.NewRequest("POST", "/beta/$batch", strings.NewReader(body))
-	r.Header.Set("Authorization", "Bearer outer")
+	r.Header.Set("Authorization", "Bearer x.e30.outer")
 	r = r.WithContext(graph.WithCall(r.Context(), &graph.Call{RequestID: "outer"}))
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
@@ -84,7 +85,7 @@ func TestBatch(t *testing.T) {
 		}
 	}
 	var d map[string]string
-	if err := json.Unmarshal(got["d"].Body, &d); err != nil || d["path"] != "/beta/users" || d["auth"] != "Bearer outer" || d["body"] != `{"a":1}` {
+	if err := json.Unmarshal(got["d"].Body, &d); err != nil || d["path"] != "/beta/users" || d["auth"] != "Bearer x.e30.outer" || d["body"] != `{"a":1}` {
 		t.Errorf("d: %v %s", err, got["d"].Body)
 	}
 	if got["e"].Body != nil || string(got["h"].Body) != "42" {
@@ -126,6 +127,12 @@ func TestBatchRefusedAsAWhole(t *testing.T) {
 		"circle":        `{"requests":[{"id":"a","method":"GET","url":"/x","dependsOn":["b"]},{"id":"b","method":"GET","url":"/x","dependsOn":["a"]}]}`,
 		"itself":        `{"requests":[{"id":"a","method":"GET","url":"/x","dependsOn":["a"]}]}`,
 		"wrong id type": `{"requests":[{"id":1,"method":"GET","url":"/x"}]}`,
+		"no list":       `{"requests":{}}`,
+		"null":          `{"requests":null}`,
+		"name twice":    `{"requests":[{"id":"a","id":"b","method":"GET","url":"/x"}]}`,
+		"deep body":     `{"requests":[{"id":"a","method":"GET","url":"/x","body":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}]}`,
+		"wide body":     `{"requests":[{"id":"a","method":"GET","url":"/x","body":[0` + strings.Repeat(",0", 10_000) + `]}]}`,
+		"wide beside":   `{"requests":[{"id":"a","method":"GET","url":"/x","more":[0` + strings.Repeat(",0", 10_000) + `]}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -134,5 +141,67 @@ func TestBatchRefusedAsAWhole(t *testing.T) {
 				t.Errorf("%d, %d calls: %s", rec.Code, len(n.order), rec.Body)
 			}
 		})
+	}
+}
+
+// The bodies of the steps do not share their limits: each may be as large as
+// one that comes alone.
+func TestBodiesHaveLimitsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	var steps []string
+	for i := range maxRequests {
+		steps = append(steps, fmt.Sprintf(`{"id":"%d","method":"POST","url":"/x","headers":{"Content-Type":"application/json","Prefer":null},"body":[0%s]}`, i, strings.Repeat(",0", 9_000)))
+	}
+	rec, got, _ := post(t, `{"requests":[`+strings.Join(steps, ",")+`],"more":null}`)
+	if rec.Code != 200 || len(got) != maxRequests || got["0"].Status != 200 {
+		t.Errorf("%d, %d answers, first %d %s", rec.Code, len(got), got["0"].Status, got["0"].Body)
+	}
+}
+
+// A batch of a million steps costs no more than to read the first too many.
+func TestManyStepsCostNothing(t *testing.T) { //nolint:paralleltest // it measures what the process allocates
+	body := []byte(`{"requests":[{}` + strings.Repeat(",{}", 1_000_000) + `]}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := parse(body)
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), "exceeds the maximum value of 20") {
+		t.Errorf("%v", err)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
+		t.Errorf("%d bytes allocated", got)
+	}
+	rec, _, n := post(t, string(body))
+	if rec.Code != 400 || len(n.order) != 0 || !strings.Contains(rec.Body.String(), "exceeds the maximum value of 20") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
+
+// unread fails the test when the body is looked at.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+// Without a token that can be one nothing is read, whatever else is wrong.
+func TestBatchNeedsAToken(t *testing.T) {
+	t.Parallel()
+	for name, authorization := range map[string]string{
+		"none": "", "scheme": "Basic eDp5", "empty": "Bearer ", "no token": "Bearer x", "two parts": "Bearer x.e30", "no signature": "Bearer x.e30.", "no claims": "Bearer x.!.y",
+		"no object": "Bearer x.ezA.y", "four parts": "Bearer x.e30.y.z",
+	} {
+		for _, method := range []string{"POST", "GET"} {
+			r := httptest.NewRequest(method, "/v1.0/$batch", unread{t})
+			if authorization != "" {
+				r.Header.Set("Authorization", authorization)
+			}
+			rec := httptest.NewRecorder()
+			(&Handler{Next: &next{}, Clock: clock.System()}).ServeHTTP(rec, r)
+			if rec.Code != 401 || !strings.Contains(rec.Body.String(), "InvalidAuthenticationToken") || rec.Header().Get("WWW-Authenticate") == "" {
+				t.Errorf("%s %s: %d %s", method, name, rec.Code, rec.Body)
+			}
+		}
 	}
 }

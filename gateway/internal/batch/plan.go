@@ -1,10 +1,9 @@
 package batch
 
 import (
-	"bytes"
-	"encoding/json"
 	"strings"
 
+	"entente.dev/gateway/internal/graph"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/fault"
 )
@@ -14,12 +13,7 @@ const maxRequests = 20
 
 // request is one step of a batch.
 type request struct {
-	ID        string            `json:"id"`
-	Method    string            `json:"method"`
-	URL       string            `json:"url"`
-	Headers   map[string]string `json:"headers"`
-	Body      json.RawMessage   `json:"body"`
-	DependsOn []string          `json:"dependsOn"`
+	graph.Step
 
 	after []int // positions of the steps it depends on
 }
@@ -29,23 +23,24 @@ func bad(format string, args ...any) error {
 }
 
 // parse reads a batch and checks what concerns it as a whole: size, ids and
-// dependencies.
+// dependencies. It reads no further than to the first step too many.
 func parse(body []byte) ([]request, error) {
-	var b struct {
-		Requests []request `json:"requests"`
+	var requests []request
+	err := graph.ReadBatch(body, func(s graph.Step) error {
+		if len(requests) == maxRequests {
+			return bad("Number of batch request steps exceeds the maximum value of %d.", maxRequests)
+		}
+		requests = append(requests, request{Step: s})
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if err := dec.Decode(&b); err != nil || dec.More() {
-		return nil, bad("Invalid batch payload format.")
-	}
-	if len(b.Requests) == 0 {
+	if len(requests) == 0 {
 		return nil, bad("Batch request collection missing or empty.")
 	}
-	if len(b.Requests) > maxRequests {
-		return nil, bad("Number of batch request steps exceeds the maximum value of %d.", maxRequests)
-	}
 	index := map[string]int{}
-	for i, r := range b.Requests {
+	for i, r := range requests {
 		key := strings.ToLower(r.ID)
 		if _, twice := index[key]; key == "" || len(key) > 256 || twice {
 			return nil, bad("The id of each request in a batch must be unique and not empty.")
@@ -55,19 +50,19 @@ func parse(body []byte) ([]request, error) {
 		}
 		index[key] = i
 	}
-	for i := range b.Requests {
-		for _, id := range b.Requests[i].DependsOn {
+	for i := range requests {
+		for _, id := range requests[i].DependsOn {
 			at, ok := index[strings.ToLower(id)]
 			if !ok {
 				return nil, bad("A request of the batch depends on an id that the batch does not have.")
 			}
-			b.Requests[i].after = append(b.Requests[i].after, at)
+			requests[i].after = append(requests[i].after, at)
 		}
 	}
-	if circular(b.Requests) {
+	if circular(requests) {
 		return nil, bad("The dependencies of the batch form a circle.")
 	}
-	return b.Requests, nil
+	return requests, nil
 }
 
 // circular reports whether some request waits for itself.

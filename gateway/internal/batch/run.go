@@ -53,6 +53,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, call *graph.Call) ([]response, error) {
+	if err := graph.RequireToken(r); err != nil {
+		return nil, err
+	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return nil, fault.Unimplemented(errorspb.Reason_METHOD_NOT_ALLOWED, "Specified HTTP method is not allowed for the request target.")
@@ -155,15 +158,11 @@ func newRequest(ctx context.Context, outer *http.Request, prefix string, s reque
 	if strings.Contains(strings.ToLower(u.Path), "/$batch") {
 		return nil, bad("A batch cannot hold another batch.")
 	}
-	body := []byte(s.Body)
-	if string(body) == "null" {
-		body = nil
-	}
 	contentType := header(s.Headers, "Content-Type")
-	if len(body) > 0 && contentType == "" {
+	if len(s.Body) > 0 && contentType == "" {
 		return nil, bad("A request with a body needs a Content-Type header.")
 	}
-	r, err := http.NewRequestWithContext(ctx, strings.ToUpper(s.Method), u.String(), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, strings.ToUpper(s.Method), u.String(), bytes.NewReader(s.Body))
 	if err != nil {
 		return nil, bad("The method of the request is not valid.")
 	}

@@ -111,7 +111,7 @@ func (a *audits) list(x *exchange) (*auditpb.ListAuditEventsResponse, error) {
 // not verified here; the tokens inside, which the services sealed, are bound
 // to the verified caller.
 func auditScope(x *exchange, q *odatapb.Query) odata.Scope {
-	c, _ := peekClaims(x.r.Header.Get("Authorization"))
+	c, _ := graph.PeekClaims(x.r.Header.Get("Authorization"))
 	t, err := tenant.Parse(c.Tenant)
 	if err != nil {
 		t = tenant.ID{}
