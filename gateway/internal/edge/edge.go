@@ -143,7 +143,7 @@ func (e *Edge) dispatch(w http.ResponseWriter, r *http.Request, call *graph.Call
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		_, _ = w.Write(e.cfg.Handlers.OpenAPI)
 		return "openapi"
-	case !api(path) && oauth.Handles(path):
+	case !graph.IsAPI(path) && oauth.Handles(path):
 		e.cfg.Handlers.OAuth.ServeHTTP(w, r)
 		return "oauth"
 	case strings.HasSuffix(strings.ToLower(path), "/$batch"):
@@ -163,16 +163,6 @@ func (e *Edge) api(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.cfg.Handlers.Graph.ServeHTTP(w, r)
-}
-
-// api reports whether the path is one of the API's; no tenant has such a name.
-func api(path string) bool {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	switch strings.ToLower(first) {
-	case "v1.0", "beta", "entente", "admin":
-		return true
-	}
-	return false
 }
 
 func (e *Edge) health(w http.ResponseWriter, r *http.Request, ready bool) {

@@ -39,6 +39,17 @@ type Arg struct{ Name, Value string }
 // Graph reports whether the path belongs to the Graph API.
 func (p Path) Graph() bool { return p.Family == "v1.0" || p.Family == "beta" }
 
+// IsAPI reports whether the path, decoded, is one of the API's; no tenant has
+// such a name. All of it needs a token, known or not.
+func IsAPI(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch strings.ToLower(first) {
+	case "v1.0", "beta", "entente", "admin":
+		return true
+	}
+	return false
+}
+
 // ParsePath takes an escaped path apart. It refuses paths that two parsers
 // could read differently: empty or dot segments, and escapes that are none.
 func ParsePath(escaped string) (Path, error) {

@@ -22,7 +22,7 @@ const (
 func (o *Operation) variant(literal string, f form) *Operation {
 	v := &Operation{
 		Method: o.Method, Template: o.Template + "/" + literal, RPC: o.RPC, target: o.target, handler: o.handler, conn: o.conn, in: o.in, out: o.out,
-		open: o.open, answer: o.answer, mask: o.mask, query: o.query, cast: o.cast, hidden: o.hidden, castValue: o.castValue,
+		answer: o.answer, mask: o.mask, query: o.query, cast: o.cast, hidden: o.hidden, castValue: o.castValue,
 		form: f, count: f == formCount,
 	}
 	v.steps = append(slices.Clone(o.steps), step{literal: literal})

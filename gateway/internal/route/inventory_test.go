@@ -60,7 +60,7 @@ func TestResists_46(t *testing.T) {
 		"/v1.0/%75sers/" + id, "/v1.0/users/" + id + "/",
 	} {
 		f := &fakeConn{}
-		if rec := do(newRouter(t, f), "GET", path, "", "Authorization", "Bearer token"); rec.Code != 200 {
+		if rec := do(newRouter(t, f), "GET", path, "", "Authorization", bearer); rec.Code != 200 {
 			t.Errorf("%s: %d", path, rec.Code)
 		}
 		delete(f.md, "entente-api-version")

@@ -14,6 +14,7 @@ import (
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	invitationpb "entente.dev/proto/gen/entente/invitation/v1"
+	optionspb "entente.dev/proto/gen/entente/options/v1"
 	policypb "entente.dev/proto/gen/entente/policy/v1"
 	"entente.dev/servicekit/clock/clocktest"
 	"entente.dev/servicekit/fault"
@@ -64,12 +65,15 @@ func newRouter(t testing.TB, f *fakeConn) *Router {
 	return rt
 }
 
+// bearer holds a token that could be one, without claims.
+const bearer = "Bearer x.e30.y"
+
 func do(rt http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	r.Header.Set("Authorization", "Bearer x")
+	r.Header.Set("Authorization", bearer)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
@@ -102,7 +106,7 @@ func TestEveryPathReachesItsRPC(t *testing.T) {
 			body = "{}"
 		}
 		f.method = ""
-		rec := do(rt, op.Method, op.path(values), body, "Authorization", "Bearer x")
+		rec := do(rt, op.Method, op.path(values), body, "Authorization", bearer)
 		if f.method != op.RPC || rec.Code >= 300 {
 			t.Errorf("%s %s reached %q instead of %s: %d %s", op.Method, op.Template, f.method, op.RPC, rec.Code, rec.Body)
 		}
@@ -114,6 +118,9 @@ func TestEveryPathReachesItsRPC(t *testing.T) {
 				md := sd.Methods().Get(j)
 				if !proto.HasExtension(md.Options(), annotations.E_Http) {
 					continue
+				}
+				if a, _ := proto.GetExtension(md.Options(), optionspb.E_Access).(*optionspb.Access); a.GetAnonymous() {
+					t.Errorf("%s has a path and needs no token, which the router asks for everywhere", md.FullName())
 				}
 				if name := "/" + string(sd.FullName()) + "/" + string(md.Name()); !served[name] {
 					t.Errorf("%s has a path and is not served", name)
@@ -244,15 +251,39 @@ func TestURLDoesNotSetFields(t *testing.T) {
 	}
 }
 
+// Without a token nobody learns which paths there are, nor what is wrong with
+// a request (DIR-11).
+func TestTokenGoesFirst(t *testing.T) {
+	t.Parallel()
+	f := &fakeConn{}
+	rt := newRouter(t, f)
+	for _, authorization := range []string{"", "x", "Basic eDp5", "Bearer", "Bearer ", "Bearer x", "Bearer x.y", "Bearer x.!.z", "Bearer x.e30.", "Bearer x.e30.y.z"} {
+		for _, c := range []struct {
+			method, target, body string
+			status               int
+		}{
+			{"GET", "/v1.0/users", "", 401}, {"GET", "/v1.0/colours", "", 401}, {"GET", "/v1.0", "", 401}, {"PUT", "/v1.0/users", "{}", 401}, {"GET", "/beta/users?$colour=1", "", 401},
+			{"POST", "/v1.0/users", "{", 401}, {"POST", "/v1.0/users", strings.Repeat("x", maxBody+1), 401}, {"GET", "/v1.0//users", "", 401}, {"GET", "/V1.0/me", "", 401},
+			{"GET", "/v1.0()/users", "", 401}, {"GET", "/v1%2e0/users/%00", "", 401}, {"GET", "/v1.0/invitations", "", 401}, {"GET", "/entente/v1/colours", "", 401}, {"GET", "/admin/v1/colours", "", 401},
+			{"GET", "/entente/v2/users", "", 401}, {"POST", "/entente/v1/bulkOperations/createUsers", "x", 401}, {"GET", "/colours", "", 404}, {"GET", "/", "", 404},
+		} {
+			rec := do(rt, c.method, c.target, c.body, "Authorization", authorization)
+			if rec.Code != c.status || f.method != "" || (c.status == 401) != strings.Contains(rec.Body.String(), `"code":"InvalidAuthenticationToken"`) || rec.Header().Get("Allow") != "" {
+				t.Errorf("%q %s %s: %d %s, reached %q", authorization, c.method, c.target, rec.Code, rec.Body, f.method)
+			}
+		}
+	}
+}
+
 func TestMetadataIsBuiltFromNothing(t *testing.T) {
 	t.Parallel()
 	f := &fakeConn{}
 	const tenant = "7a1b0c00-0000-4000-8000-000000000001"
 	do(newRouter(t, f), "GET", "/beta/"+tenant+"/users", "",
-		"Authorization", "Bearer x", "ConsistencyLevel", "eventual", "Entente-Request-Id", "forged", "Grpc-Metadata-Entente-Path-Tenant", "y",
+		"Authorization", bearer, "ConsistencyLevel", "eventual", "Entente-Request-Id", "forged", "Grpc-Metadata-Entente-Path-Tenant", "y",
 		"X-Forwarded-For", "203.0.113.9", "Grpc-Timeout", "1n", "User-Agent", "sdk/1")
 	want := metadata.MD{
-		rpc.MDAuthorization: {"Bearer x"}, rpc.MDRequestID: {"r"}, rpc.MDClientRequestID: {"c"}, rpc.MDClientIP: {"192.0.2.1"},
+		rpc.MDAuthorization: {bearer}, rpc.MDRequestID: {"r"}, rpc.MDClientRequestID: {"c"}, rpc.MDClientIP: {"192.0.2.1"},
 		rpc.MDPathTenant: {tenant}, rpc.MDAPIVersion: {"beta"}, rpc.MDConsistency: {"eventual"}, rpc.MDUserAgent: {"sdk/1"},
 	}
 	if diff := cmp.Diff(want, f.md); diff != "" {
@@ -266,7 +297,7 @@ func TestMetadataIsBuiltFromNothing(t *testing.T) {
 func TestVersionsAndWarningsOfPoliciesTravel(t *testing.T) {
 	t.Parallel()
 	f := &fakeConn{header: metadata.Pairs("etag", `W/"3"`, "entente-policy-warning", "widens-default", "server-detail", "x")}
-	rec := do(newRouter(t, f), "PATCH", "/v1.0/policies/crossTenantAccessPolicy/default", `{}`, "Authorization", "Bearer x", "If-Match", `W/"2"`)
+	rec := do(newRouter(t, f), "PATCH", "/v1.0/policies/crossTenantAccessPolicy/default", `{}`, "Authorization", bearer, "If-Match", `W/"2"`)
 	if got := f.md.Get("if-match"); len(got) != 1 || got[0] != `W/"2"` {
 		t.Errorf("If-Match reached the service as %q", got)
 	}
@@ -354,6 +385,6 @@ func BenchmarkGetUser(b *testing.B) {
 	rt := newRouter(b, f)
 	b.ReportAllocs()
 	for b.Loop() {
-		do(rt, "GET", "/v1.0/users/7a1b0c00-0000-4000-8000-000000000001", "", "Authorization", "Bearer x")
+		do(rt, "GET", "/v1.0/users/7a1b0c00-0000-4000-8000-000000000001", "", "Authorization", bearer)
 	}
 }

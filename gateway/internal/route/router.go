@@ -145,6 +145,12 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // exchange reads path, query and body of a request.
 func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.Call) (*exchange, error) {
 	path, err := graph.ParsePath(r.URL.EscapedPath())
+	if path.Family != "" || graph.IsAPI(r.URL.Path) {
+		// Whatever else is wrong, the service would say the same.
+		if err := graph.RequireToken(r); err != nil {
+			return nil, err
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -166,10 +172,6 @@ func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.C
 	}
 	x.op, x.values, x.args = op, m.values, m.args
 	call.Route = op.Template
-	if !op.open && r.Header.Get("Authorization") == "" {
-		// The service would say the same, after the body has been read.
-		return nil, fault.Unauthenticated(errorspb.Reason_UNAUTHENTICATED, "Access token is empty.")
-	}
 	if x.options, err = graph.ParseOptions(r.URL.RawQuery, x.beta()); err != nil {
 		return nil, err
 	}

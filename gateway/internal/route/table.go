@@ -29,9 +29,7 @@ type Operation struct {
 	conn    grpc.ClientConnInterface
 
 	in, out protoreflect.MessageDescriptor
-	// open operations need no token.
-	open   bool
-	answer *optionspb.Answer
+	answer  *optionspb.Answer
 	// body is the field that the HTTP body fills; whole says it is the request
 	// itself.
 	body                           protoreflect.FieldDescriptor
@@ -130,9 +128,6 @@ func newOperation(md protoreflect.MethodDescriptor, r *annotations.HttpRule) (*O
 	op.answer = answerOf(md)
 	op.delta = op.out.FullName() == "entente.directory.v1.ListDeltaResponse"
 	op.stream = md.IsStreamingServer()
-	if a, ok := proto.GetExtension(md.Options(), optionspb.E_Access).(*optionspb.Access); ok {
-		op.open = a.GetAnonymous()
-	}
 	switch p := r.GetPattern().(type) {
 	case *annotations.HttpRule_Get:
 		op.Method, op.Template = "GET", p.Get
