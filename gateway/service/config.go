@@ -31,6 +31,12 @@ type Config struct {
 	TenantBurst      float64 `env:"TENANT_BURST" flag:"tenant-burst" default:"400" help:"requests of one tenant at once"`
 	ApplicationRate  float64 `env:"APPLICATION_RATE" flag:"application-rate" default:"200" help:"requests per second of one application in a tenant; 0 for no limit"`
 	ApplicationBurst float64 `env:"APPLICATION_BURST" flag:"application-burst" default:"400" help:"requests of one application at once"`
+	// AddressRate is for requests whose token no service has accepted, SignInRate
+	// for the token endpoint and the pages (DIR-15).
+	AddressRate  float64 `env:"ADDRESS_RATE" flag:"address-rate" default:"200" help:"requests per second of one address without a token that is accepted; 0 for no limit"`
+	AddressBurst float64 `env:"ADDRESS_BURST" flag:"address-burst" default:"400" help:"such requests of one address at once"`
+	SignInRate   float64 `env:"SIGN_IN_RATE" flag:"sign-in-rate" default:"20" help:"requests per second of one address to the token endpoint and the pages; 0 for no limit"`
+	SignInBurst  float64 `env:"SIGN_IN_BURST" flag:"sign-in-burst" default:"20" help:"such requests of one address at once"`
 }
 
 func (c Config) validate() error {
@@ -48,7 +54,7 @@ func (c Config) validate() error {
 	if c.PageKey != "" && len(c.PageKey) < 32 {
 		problems = append(problems, errors.New("the key of page tokens needs at least 32 bytes"))
 	}
-	if c.TenantRate < 0 || c.ApplicationRate < 0 || c.TenantBurst < 0 || c.ApplicationBurst < 0 {
+	if min(c.TenantRate, c.TenantBurst, c.ApplicationRate, c.ApplicationBurst, c.AddressRate, c.AddressBurst, c.SignInRate, c.SignInBurst) < 0 {
 		problems = append(problems, errors.New("rates cannot be negative"))
 	}
 	return errors.Join(problems...)

@@ -15,7 +15,7 @@ import (
 // themselves. Everything knows graph, which knows nobody.
 var arrows = map[string][]string{
 	"":                {"service"},
-	"service":         {"internal/batch", "internal/edge", "internal/graph", "internal/limits", "internal/oauth", "internal/pages", "internal/route"},
+	"service":         {"internal/batch", "internal/edge", "internal/limits", "internal/oauth", "internal/pages", "internal/route"},
 	"internal/edge":   {"internal/graph", "internal/oauth", "internal/pages"},
 	"internal/batch":  {"internal/graph"},
 	"internal/limits": {"internal/graph"},

@@ -11,7 +11,6 @@ import (
 
 	"entente.dev/gateway/internal/batch"
 	"entente.dev/gateway/internal/edge"
-	"entente.dev/gateway/internal/graph"
 	"entente.dev/gateway/internal/limits"
 	"entente.dev/gateway/internal/oauth"
 	"entente.dev/gateway/internal/pages"
@@ -79,21 +78,36 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("routes: %w", err)
 	}
-	api := &limits.Handler{
-		Next: router, Clock: deps.Clock, Holder: graph.Holder,
-		Tenant:      limits.New(deps.Clock, limits.Rate{PerSecond: cfg.TenantRate, Burst: cfg.TenantBurst}),
-		Application: limits.New(deps.Clock, limits.Rate{PerSecond: cfg.ApplicationRate, Burst: cfg.ApplicationBurst}),
+	limiter := func(perSecond, burst float64) *limits.Limiter {
+		return limits.New(deps.Clock, limits.Rate{PerSecond: perSecond, Burst: burst})
 	}
+	addresses, signIns := limiter(cfg.AddressRate, cfg.AddressBurst), limiter(cfg.SignInRate, cfg.SignInBurst)
+	api := &limits.Handler{
+		Next: router, Clock: deps.Clock, Address: addresses,
+		Tenant: limiter(cfg.TenantRate, cfg.TenantBurst), Application: limiter(cfg.ApplicationRate, cfg.ApplicationBurst),
+	}
+	tokens := &oauth.Handler{Tokens: directorypb.NewTokenServiceClient(deps.Directory), Clock: deps.Clock, LoginOrigin: cfg.LoginOrigin, Name: cfg.Product}
+	people := &pages.Handler{Flows: invitationpb.NewFlowServiceClient(deps.Invitation), Clock: deps.Clock, Product: cfg.Product}
 	document, err := openAPI(cfg.Product)
 	if err != nil {
 		return nil, err
 	}
 	outer, err := edge.New(edge.Config{
 		Handlers: edge.Handlers{
-			Graph:   api,
-			Batch:   &batch.Handler{Next: api, Clock: deps.Clock},
-			OAuth:   &oauth.Handler{Tokens: directorypb.NewTokenServiceClient(deps.Directory), Clock: deps.Clock, LoginOrigin: cfg.LoginOrigin, Name: cfg.Product},
-			Pages:   &pages.Handler{Flows: invitationpb.NewFlowServiceClient(deps.Invitation), Clock: deps.Clock, Product: cfg.Product},
+			Graph: api,
+			Batch: &limits.Handler{Next: &batch.Handler{Next: api, Clock: deps.Clock}, Clock: deps.Clock, Address: addresses},
+			OAuth: &limits.Gate{Next: tokens, Refuse: tokens.Busy, Limiter: func(r *http.Request) *limits.Limiter {
+				if oauth.SignIn(r.URL.Path) {
+					return signIns
+				}
+				return addresses
+			}},
+			Pages: &limits.Gate{Next: people, Refuse: people.Busy, Limiter: func(r *http.Request) *limits.Limiter {
+				if pages.SignIn(r.URL.Path) {
+					return signIns
+				}
+				return nil
+			}},
 			OpenAPI: document,
 			Ready:   ready(deps),
 		},

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -242,15 +243,138 @@ func TestBatchThroughEverything(t *testing.T) {
 	}
 }
 
+// claiming makes a token that names tenant and application, signed so.
+func claiming(tenant, signature string) string {
+	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"tid":"`+tenant+`","appid":"a"}`)) + "." + signature
+}
+
+// from sends a request with a token from an address.
+func from(h http.Handler, address, method, target, body, token string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.RemoteAddr = address + ":4711"
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	return rec
+}
+
+// Nobody can use up the share of a tenant with tokens that name it: neither
+// where a service refuses them nor where the gateway answers by itself.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	h := newService(t, dialUsers(t), func(c *Config) { c.TenantRate, c.TenantBurst = 0.001, 2 }).Handler()
-	// A token with claims that this verifier refuses: it must cost nothing.
-	forged := "x.eyJ0aWQiOiJ0IiwiYXBwaWQiOiJhIn0.y"
-	for range 5 {
-		if rec := send(h, "GET", "/v1.0/users/x", "", forged); rec.Code != 401 {
-			t.Fatalf("forged: %d", rec.Code)
+	forged := claiming(tenantID, "forged")
+	for _, c := range []struct {
+		method, target, body string
+		status               int
+	}{
+		{"GET", "/v1.0/users/x", "", 401}, {"GET", "/v1.0/colours", "", 404}, {"PUT", "/v1.0/users", "{}", 405}, {"GET", "/v1.0/users?$colour=1", "", 400}, {"POST", "/v1.0/users", "{", 400},
+		{"POST", "/v1.0/$batch", `{"requests":[{"id":"a","method":"GET","url":"/colours"},{"id":"b","method":"PUT","url":"/users"},{"id":"c","method":"GET","url":"/users/x"}]}`, 200},
+	} {
+		for range 3 {
+			if rec := from(h, "192.0.2.1", c.method, c.target, c.body, forged); rec.Code != c.status || strings.Contains(rec.Body.String(), "TooManyRequests") {
+				t.Fatalf("%s %s: %d %s", c.method, c.target, rec.Code, rec.Body)
+			}
 		}
+	}
+	for i, want := range []int{200, 404, 429, 429} {
+		target := "/v1.0/users/x"
+		if i == 1 {
+			target = "/v1.0/users/none" // a service said so
+		}
+		if rec := from(h, "192.0.2.2", "GET", target, "", claiming(tenantID, "good")); rec.Code != want {
+			t.Errorf("request %d of the tenant: %d %s", i, rec.Code, rec.Body)
+		}
+	}
+	if rec := from(h, "192.0.2.2", "GET", "/v1.0/users/x", "", claiming("7a1b0c00-0000-4000-8000-0000000000bb", "good")); rec.Code != 200 {
+		t.Errorf("another tenant: %d", rec.Code)
+	}
+}
+
+// What no service has accepted counts against the address, in a batch each
+// step for itself.
+func TestRateLimitOfAddresses(t *testing.T) {
+	t.Parallel()
+	h := newService(t, dialUsers(t), func(c *Config) {
+		c.AddressRate, c.AddressBurst, c.TrustedProxies = 0.001, 4, []string{"10.0.0.0/8"}
+	}).Handler()
+	good := claiming(tenantID, "good")
+	for range 10 {
+		if rec := from(h, "192.0.2.1", "GET", "/v1.0/users/x", "", good); rec.Code != 200 {
+			t.Fatalf("accepted: %d", rec.Code)
+		}
+	}
+	batch := func(url string) string {
+		return fmt.Sprintf(`{"requests":[{"id":"a","method":"GET","url":"%[1]s"},{"id":"b","method":"GET","url":"%[1]s","dependsOn":["d"]},{"id":"d","method":"GET","url":"/users/x"}]}`, url)
+	}
+	if rec := from(h, "192.0.2.1", "POST", "/v1.0/$batch", batch("/colours"), good); rec.Code != 200 || strings.Contains(rec.Body.String(), `"status":429`) {
+		t.Errorf("batch: %d %s", rec.Code, rec.Body)
+	}
+	for i, want := range []int{401, 401, 429} { // two steps were charged, the batch was not
+		if rec := from(h, "192.0.2.1", "GET", "/v1.0/users/x", "", ""); rec.Code != want || want == 429 && rec.Header().Get("Retry-After") == "" {
+			t.Errorf("%d: %d %s", i, rec.Code, rec.Body)
+		}
+	}
+	for _, c := range []struct {
+		method, target, token string
+		status                int
+	}{
+		{"POST", "/v1.0/$batch", "", 401}, {"GET", "/v1.0/$batch", good, 405}, {"GET", "/colours", "", 404}, {"GET", "/metadata/endpoints", "", 200}, {"GET", "/metadata/endpoints", "", 429},
+	} {
+		if rec := from(h, "192.0.2.3", c.method, c.target, "", c.token); rec.Code != c.status {
+			t.Errorf("%s %s: %d %s", c.method, c.target, rec.Code, rec.Body)
+		}
+	}
+	// Behind a proxy the address is the one that it names.
+	for i := range 6 {
+		r := httptest.NewRequest("GET", "/v1.0/users/x", nil)
+		r.RemoteAddr = "10.0.0.1:4711"
+		r.Header.Set("X-Forwarded-For", fmt.Sprintf("192.0.2.%d", 100+i))
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if rec.Code != 401 {
+			t.Errorf("behind the proxy: %d", rec.Code)
+		}
+	}
+}
+
+// The token endpoint and the pages have a limit per address of their own, and
+// say so in their own ways (DIR-15).
+func TestRateLimitOfSignIns(t *testing.T) {
+	t.Parallel()
+	h := newService(t, dialUsers(t), func(c *Config) { c.SignInRate, c.SignInBurst = 0.001, 3 }).Handler()
+	token := func(address string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "/x/oauth2/v2.0/token", strings.NewReader("grant_type=client_credentials&client_id=a&client_secret=b"))
+		r.RemoteAddr = address
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		return rec
+	}
+	for i := range 2 {
+		if rec := token(fmt.Sprintf("[2001:db8::%d]:1", i)); rec.Code != 401 {
+			t.Fatalf("%d %s", rec.Code, rec.Body)
+		}
+	}
+	if rec := from(h, "[2001:db8::9]", "GET", "/redeem?ticket=x", "", ""); rec.Code != 410 {
+		t.Errorf("page: %d", rec.Code)
+	}
+	rec := token("[2001:db8::ffff]:1")
+	if rec.Code != 429 || rec.Header().Get("Retry-After") == "" || rec.Header().Get("Cache-Control") != "no-store" || !strings.Contains(rec.Body.String(), `"error":"temporarily_unavailable"`) {
+		t.Errorf("token: %d %v %s", rec.Code, rec.Header(), rec.Body)
+	}
+	rec = from(h, "[2001:db8::9]", "GET", "/redeem/t/x", "", "")
+	if rec.Code != 429 || rec.Header().Get("Retry-After") == "" || !strings.Contains(rec.Header().Get("Content-Type"), "text/html") || !strings.Contains(rec.Body.String(), "Too many attempts") {
+		t.Errorf("page: %d %v %s", rec.Code, rec.Header(), rec.Body)
+	}
+	if rec := from(h, "[2001:db8::9]", "GET", "/assets/page.css", "", ""); rec.Code == 429 {
+		t.Error("files of pages are limited")
+	}
+	if rec := token("[2001:db8:0:1::1]:1"); rec.Code != 401 {
+		t.Errorf("another network: %d", rec.Code)
 	}
 }
 
@@ -342,6 +466,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"short key":           {Origins: []string{"https://a.example"}, PageKey: "short"},
 		"bad proxy":           {Origins: []string{"https://a.example"}, TrustedProxies: []string{"10.0.0.1"}},
 		"negative rate":       {Origins: []string{"https://a.example"}, TenantRate: -1},
+		"negative burst":      {Origins: []string{"https://a.example"}, SignInBurst: -1},
 		"http origin":         {Origins: []string{"http://a.example"}},
 	} {
 		if _, err := New(t.Context(), cfg, Deps{}); err == nil {

@@ -176,7 +176,7 @@ func (p *Parts) configure(origin string, logins map[string]cluster.Service) {
 			"MAIL_FROM=invitations@entente.example", "SMTP_HOST=127.0.0.1", "SMTP_PORT="+ports["smtp"], "SMTP_TLS=none", "SMTP_HELLO=localhost"),
 		"sync-svc": append(only("LOGIN_ORIGIN", "AUDIENCES", "DIRECTORY", "POLICY", "MASTER_KEY_FILE", "PAGE_KEY_FILE"), "LEASE_LIFE=5s"),
 		"gateway": append(only("LOGIN_ORIGIN", "PAGE_KEY_FILE"), "ORIGINS="+origin, "HTTPS_LISTEN="+p.addresses["https"],
-			"HTTPS_CERT="+p.certificate("web.pem"), "HTTPS_KEY="+p.certificate("web-key.pem"), "TENANT_RATE=0", "APPLICATION_RATE=0",
+			"HTTPS_CERT="+p.certificate("web.pem"), "HTTPS_KEY="+p.certificate("web-key.pem"), "TENANT_RATE=0", "APPLICATION_RATE=0", "ADDRESS_RATE=0", "SIGN_IN_RATE=0",
 			"DIRECTORY_ADDR="+p.addresses["directory-svc"], "INVITATION_ADDR="+p.addresses["invitation-svc"],
 			"POLICY_ADDR="+p.addresses["policy-svc"], "SYNC_ADDR="+p.addresses["sync-svc"]),
 	}

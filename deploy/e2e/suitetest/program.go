@@ -81,7 +81,8 @@ type Program struct {
 }
 
 // Start runs `entente up` on a data folder and returns once it says that it is
-// ready. The process outlives ctx; ctx bounds the wait.
+// ready. The process outlives ctx; ctx bounds the wait. Sign-ins, which all
+// come from one address, are not limited unless args say so.
 func Start(ctx context.Context, dir string, args ...string) (*Program, error) {
 	p, ready, err := launch(dir, args...)
 	if err != nil {
@@ -106,7 +107,7 @@ func launch(dir string, args ...string) (*Program, <-chan struct{}, error) {
 		return nil, nil, err
 	}
 	p := &Program{Dir: dir, done: make(chan struct{})}
-	p.cmd = exec.Command(program, append([]string{"up", "--data-dir", dir, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"}, args...)...)
+	p.cmd = exec.Command(program, append([]string{"up", "--data-dir", dir, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--sign-in-rate", "0"}, args...)...)
 	p.cmd.Env = environment()
 	// An own group, so that an interrupt meant for the tests does not reach it twice.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"entente.dev/gateway/internal/graph"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -87,6 +88,7 @@ func (h *Handler) run(outer *http.Request, call *graph.Call, prefix string, requ
 	}
 	slots := make(chan struct{}, parallel)
 	var all sync.WaitGroup
+	var accepted atomic.Bool
 	for i, step := range requests {
 		all.Go(func() {
 			defer close(done[i])
@@ -100,15 +102,20 @@ func (h *Handler) run(outer *http.Request, call *graph.Call, prefix string, requ
 			}
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			responses[i] = h.step(outer, call, prefix, step)
+			response, ok := h.step(outer, call, prefix, step)
+			if responses[i] = response; ok {
+				accepted.Store(true)
+			}
 		})
 	}
 	all.Wait()
+	call.Accepted = accepted.Load()
 	return responses
 }
 
-// step sends one request through the handler.
-func (h *Handler) step(outer *http.Request, call *graph.Call, prefix string, s request) response {
+// step sends one request through the handler. accepted is whether a service has
+// accepted the token.
+func (h *Handler) step(outer *http.Request, call *graph.Call, prefix string, s request) (res response, accepted bool) {
 	inner := *call
 	inner.RequestID = uuid.NewString()
 	if id := header(s.Headers, "client-request-id"); id != "" {
@@ -116,12 +123,12 @@ func (h *Handler) step(outer *http.Request, call *graph.Call, prefix string, s r
 	}
 	r, err := newRequest(graph.WithCall(outer.Context(), &inner), outer, prefix, s)
 	if err != nil {
-		return h.refuse(s, &inner, err)
+		return h.refuse(s, &inner, err), false
 	}
 	rec := &recorder{header: http.Header{}}
 	inner.SetIDs(rec.header)
 	h.Next.ServeHTTP(rec, r)
-	return rec.response(s.ID)
+	return rec.response(s.ID), inner.Accepted
 }
 
 func (h *Handler) refuse(s request, call *graph.Call, err error) response {

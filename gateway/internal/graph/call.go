@@ -20,6 +20,8 @@ type Call struct {
 	// Route is the template of the operation, once it is known; it is what
 	// logs and spans may say of a path.
 	Route string
+	// Accepted is true after the answer if a service has accepted the token.
+	Accepted bool
 }
 
 type callKey struct{}

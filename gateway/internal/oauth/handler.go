@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"entente.dev/gateway/internal/graph"
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/clock"
+	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/rpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -36,6 +39,18 @@ type Handler struct {
 func Handles(path string) bool {
 	_, ok := parse(path)
 	return ok
+}
+
+// SignIn reports whether the path is where a client proves who it is; the
+// other endpoints are documents.
+func SignIn(path string) bool {
+	t, ok := parse(path)
+	return ok && t.endpoint == tokenEndpoint
+}
+
+// Busy refuses a request that must wait.
+func (h *Handler) Busy(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	h.fail(w, r, fault.Exhausted(errorspb.Reason_THROTTLED, "").WithRetryAfter(wait))
 }
 
 type endpoint int

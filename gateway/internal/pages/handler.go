@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"entente.dev/gateway/internal/graph"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -41,6 +42,15 @@ var assets embed.FS
 // Handles reports whether the path belongs to the pages.
 func Handles(path string) bool {
 	return path == "/redeem" || path == unsubscribePath || strings.HasPrefix(path, "/redeem/") || strings.HasPrefix(path, "/assets/")
+}
+
+// SignIn reports whether the path is a page, which may be one of a sign-in; the
+// others are files.
+func SignIn(path string) bool { return Handles(path) && !strings.HasPrefix(path, "/assets/") }
+
+// Busy refuses a request that must wait.
+func (h *Handler) Busy(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	h.fail(w, r, fault.Exhausted(errorspb.Reason_THROTTLED, "").WithRetryAfter(wait))
 }
 
 // maxForm bounds a posted form.

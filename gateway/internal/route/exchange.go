@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"entente.dev/gateway/internal/graph"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -27,6 +28,8 @@ type exchange struct {
 	// expansion is what the gateway expands itself, related what it found.
 	expansion *expansion
 	related   *graph.Relation
+	// accepted is set once a service has verified the token.
+	accepted atomic.Bool
 }
 
 type exchangeKey struct{}

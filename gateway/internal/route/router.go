@@ -58,6 +58,9 @@ type Router struct {
 // of their paths.
 func New(ctx context.Context, cfg Config) (*Router, error) {
 	rt := &Router{clock: cfg.Clock}
+	for _, c := range []*grpc.ClientConnInterface{&cfg.Conns.Directory, &cfg.Conns.Invitation, &cfg.Conns.Policy, &cfg.Conns.Sync} {
+		*c = watched{*c}
+	}
 	for _, s := range services(cfg.Conns) {
 		ops, err := operations(s.descriptor)
 		if err != nil {
@@ -129,6 +132,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), deadline)
 	defer cancel()
+	defer func() { call.Accepted = x.accepted.Load() }()
 	x.r = r.WithContext(ctx)
 	if x.op.serve != nil {
 		x.op.serve(x)

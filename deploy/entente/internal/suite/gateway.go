@@ -34,10 +34,11 @@ func (s *installation) gatewayPart(ctx context.Context, hosts map[string]*host) 
 		}
 		conns, to[short] = append(conns, conn), conn
 	}
+	rate, signIns := s.options.rate(), s.options.signInRate()
 	gateway, err := service.New(ctx, service.Config{
-		Origins: s.origins(), LoginOrigin: s.graphURL, Product: "Entente",
-		PageKey: s.keys.PageKey(), TenantRate: s.options.rate(), TenantBurst: 2 * s.options.rate(),
-		ApplicationRate: s.options.rate(), ApplicationBurst: 2 * s.options.rate(),
+		Origins: s.origins(), LoginOrigin: s.graphURL, Product: "Entente", PageKey: s.keys.PageKey(),
+		TenantRate: rate, TenantBurst: 2 * rate, ApplicationRate: rate, ApplicationBurst: 2 * rate,
+		AddressRate: rate, AddressBurst: 2 * rate, SignInRate: signIns, SignInBurst: signIns,
 	}, service.Deps{
 		Directory: to["directory"], Invitation: to["invitation"], Policy: to["policy"], Sync: to["sync"],
 		Log: log, Registry: s.metrics,

@@ -27,6 +27,7 @@ type Options struct {
 	Reflection   bool   `env:"REFLECTION" flag:"reflection" default:"true" help:"let grpcurl list the services"`
 	LogLevel     string `env:"LOG_LEVEL" flag:"log-level" default:"warn" help:"debug, info, warn or error"`
 	Rate         string `env:"TENANT_RATE" flag:"tenant-rate" help:"REST requests per second of one tenant, 0 for no limit; default 200, with --demo no limit so that it can be measured"`
+	SignInRate   string `env:"SIGN_IN_RATE" flag:"sign-in-rate" help:"requests per second of one address to the token endpoint and the pages, 0 for no limit; default 20, with --demo no limit"`
 	SMTP         string `env:"SMTP" flag:"smtp" help:"host:port of a real mail server; default the mail catcher"`
 	SMTPUsername string `env:"SMTP_USERNAME" flag:"smtp-username" help:"user at the mail server; empty for none"`
 	SMTPPassword string `env:"SMTP_PASSWORD" secret:"true" help:"password at the mail server"`
@@ -47,8 +48,10 @@ func ParseOptions(args, environ []string) (Options, error) {
 		}
 		o.DataDir = root
 	}
-	if rate, err := strconv.ParseFloat(o.Rate, 64); o.Rate != "" && (err != nil || rate < 0) {
-		return Options{}, fmt.Errorf("--tenant-rate %s: write a number of requests per second", o.Rate)
+	for flag, text := range map[string]string{"tenant-rate": o.Rate, "sign-in-rate": o.SignInRate} {
+		if rate, err := strconv.ParseFloat(text, 64); text != "" && (err != nil || rate < 0) {
+			return Options{}, fmt.Errorf("--%s %s: write a number of requests per second", flag, text)
+		}
 	}
 	for flag, address := range map[string]string{"listen": o.Listen, "admin-listen": o.AdminListen} {
 		if err := onLoopback(address); err != nil {
@@ -58,20 +61,31 @@ func ParseOptions(args, environ []string) (Options, error) {
 	return o, nil
 }
 
-// rate is the limit of one tenant at the gateway, 0 for none.
-func (o Options) rate() float64 {
-	if o.Rate == "" {
-		if o.Demo {
-			return 0
-		}
-		return defaultRate
+// rate is the limit of one tenant at the gateway, and that of an address whose
+// requests no service accepts; 0 for none.
+func (o Options) rate() float64 { return o.rateOr(o.Rate, defaultRate) }
+
+// signInRate is the limit of one address at the endpoints of sign-in, 0 for
+// none.
+func (o Options) signInRate() float64 { return o.rateOr(o.SignInRate, defaultSignInRate) }
+
+// rateOr reads a rate that ParseOptions has checked.
+func (o Options) rateOr(text string, otherwise float64) float64 {
+	switch {
+	case text == "" && o.Demo:
+		return 0
+	case text == "":
+		return otherwise
 	}
-	rate, _ := strconv.ParseFloat(o.Rate, 64) // checked by ParseOptions
+	rate, _ := strconv.ParseFloat(text, 64)
 	return rate
 }
 
-// defaultRate is the published limit of a tenant (DIR-15).
-const defaultRate = 200
+// The published limits (DIR-15).
+const (
+	defaultRate       = 200
+	defaultSignInRate = 20
+)
 
 // onLoopback refuses addresses that others than this machine reach: what is
 // served there has no encryption of its own.

@@ -222,11 +222,11 @@ func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 func TestOptionsComeFromFlagsAndEnvironment(t *testing.T) {
 	t.Parallel()
 	o, err := ParseOptions([]string{"--listen", "127.0.0.1:1"}, []string{"ENTENTE_LISTEN=127.0.0.1:2", "ENTENTE_DEMO=true", "ENTENTE_DATA_DIR=/d"})
-	if err != nil || o.Listen != "127.0.0.1:1" || !o.Demo || o.DataDir != "/d" || o.rate() != 0 {
+	if err != nil || o.Listen != "127.0.0.1:1" || !o.Demo || o.DataDir != "/d" || o.rate() != 0 || o.signInRate() != 0 {
 		t.Errorf("%+v, %v", o, err)
 	}
 	for _, args := range [][]string{
-		{"--listen", "0.0.0.0:0"}, {"--listen", "example.org:80"}, {"--listen", "8080"}, {"--admin-listen", ":9"}, {"--tenant-rate", "many"}, {"extra"},
+		{"--listen", "0.0.0.0:0"}, {"--listen", "example.org:80"}, {"--listen", "8080"}, {"--admin-listen", ":9"}, {"--tenant-rate", "many"}, {"--sign-in-rate", "-1"}, {"extra"},
 	} {
 		if _, err := ParseOptions(args, nil); err == nil {
 			t.Errorf("%q is accepted", args)
@@ -235,11 +235,11 @@ func TestOptionsComeFromFlagsAndEnvironment(t *testing.T) {
 	if _, err := ParseOptions(nil, []string{"ENTENTE_UNHEARD_OF=1"}); err == nil || !strings.Contains(err.Error(), "ENTENTE_UNHEARD_OF") {
 		t.Errorf("an unknown variable: %v", err)
 	}
-	if o := (Options{Rate: "50"}); o.rate() != 50 {
-		t.Errorf("rate %v", o.rate())
+	if o := (Options{Rate: "50", SignInRate: "5", Demo: true}); o.rate() != 50 || o.signInRate() != 5 {
+		t.Errorf("rates %v, %v", o.rate(), o.signInRate())
 	}
-	if o := (Options{}); o.rate() != 200 {
-		t.Errorf("rate %v", o.rate())
+	if o := (Options{}); o.rate() != 200 || o.signInRate() != 20 {
+		t.Errorf("rates %v, %v", o.rate(), o.signInRate())
 	}
 }
 
