@@ -97,7 +97,10 @@ func (*users) IssueToken(context.Context, *directorypb.IssueTokenRequest) (*dire
 	return nil, fault.Unauthenticated(errorspb.Reason_OAUTH_INVALID_CLIENT, "Invalid client secret provided.")
 }
 
-func (*users) OpenLink(context.Context, *invitationpb.OpenLinkRequest) (*invitationpb.OpenLinkResponse, error) {
+func (*users) OpenLink(_ context.Context, in *invitationpb.OpenLinkRequest) (*invitationpb.OpenLinkResponse, error) {
+	if in.GetTicket() == "good" {
+		return &invitationpb.OpenLinkResponse{FlowId: "flow", Verifier: "v"}, nil
+	}
 	return nil, fault.NotFound(errorspb.Reason_TICKET_INVALID, "")
 }
 
@@ -202,6 +205,27 @@ func TestThroughTheInterceptors(t *testing.T) {
 	h.ServeHTTP(rec, r)
 	if rec.Code != 401 || !strings.Contains(rec.Body.String(), `"error":"invalid_client"`) {
 		t.Errorf("token: %d %s", rec.Code, rec.Body)
+	}
+}
+
+// The cookie of a flow goes over encrypted connections only, also where a proxy
+// has ended the encryption; on loopback there may be none.
+func TestCookieOfAFlow(t *testing.T) {
+	t.Parallel()
+	h := newService(t, dialUsers(t), func(c *Config) { c.Origins = append(c.Origins, "http://127.0.0.1:8080") }).Handler()
+	for target, want := range map[string]struct {
+		name   string
+		secure bool
+	}{
+		"http://entente.example":  {"__Host-entente-flow-flow", true},
+		"https://entente.example": {"__Host-entente-flow-flow", true},
+		"http://127.0.0.1:8080":   {"entente-flow-flow", false},
+	} {
+		rec := send(h, "GET", target+"/redeem?ticket=good", "", "")
+		cookies := rec.Result().Cookies() //nolint:bodyclose // there is none
+		if rec.Code != 303 || len(cookies) != 1 || cookies[0].Name != want.name || cookies[0].Secure != want.secure || !cookies[0].HttpOnly || cookies[0].Path != "/" {
+			t.Errorf("%s: %d %v", target, rec.Code, rec.Header())
+		}
 	}
 }
 

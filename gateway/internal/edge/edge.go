@@ -94,9 +94,10 @@ var (
 // ServeHTTP answers any request.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.cfg.Clock.Now()
+	origin := e.origins.of(r)
 	call := &graph.Call{
 		RequestID: uuid.NewString(), ClientRequestID: clientRequestID(r.Header),
-		Origin: e.origins.of(r), IP: clientIP(r, e.cfg.TrustedProxies), Secure: r.TLS != nil,
+		Origin: origin, IP: clientIP(r, e.cfg.TrustedProxies), Secure: r.TLS != nil || strings.HasPrefix(origin, "https://"),
 	}
 	ctx, span := e.spans.start(r)
 	r = r.WithContext(graph.WithCall(ctx, call))

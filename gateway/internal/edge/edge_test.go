@@ -102,6 +102,41 @@ func TestResists_20(t *testing.T) {
 	}
 }
 
+// Whether the client's connection is encrypted says the origin it uses: behind
+// a proxy that ends TLS that of the request is plain.
+func TestSecureBehindAProxy(t *testing.T) {
+	t.Parallel()
+	var call graph.Call
+	pages := func(_ http.ResponseWriter, r *http.Request) { call = *graph.CallFrom(r.Context()) }
+	e := newEdge(t, nil, func(c *Config) {
+		c.Origins = append(c.Origins, "https://second.example")
+		c.Handlers.Pages = http.HandlerFunc(pages)
+	})
+	for _, c := range []struct {
+		target string
+		tls    bool
+		origin string
+		secure bool
+	}{
+		{"http://entente.example:8443/redeem", false, origin, true},
+		{"http://second.example/redeem", false, "https://second.example", true},
+		{"http://other.example/redeem", false, origin, true},
+		{"http://127.0.0.1:8080/redeem", false, "http://127.0.0.1:8080", false},
+		{"https://127.0.0.1:8080/redeem", true, origin, true},
+		{"https://second.example/redeem", true, "https://second.example", true},
+	} {
+		r := httptest.NewRequest("GET", c.target, nil)
+		if r.TLS = nil; c.tls {
+			r.TLS = &tls.ConnectionState{}
+		}
+		rec := httptest.NewRecorder()
+		e.ServeHTTP(rec, r)
+		if call.Origin != c.origin || call.Secure != c.secure || (rec.Header().Get("Strict-Transport-Security") != "") != c.secure {
+			t.Errorf("%s: %s, secure %v, %v", c.target, call.Origin, call.Secure, rec.Header())
+		}
+	}
+}
+
 // TestResists_44 is row 44: twins of headers with underscores, and headers of
 // proxies and of the suite's own calls, do not arrive.
 func TestResists_44(t *testing.T) {

@@ -46,13 +46,14 @@ func loopback(host string) bool {
 }
 
 // of is the origin that links in the answer begin with: the client's if it is
-// one of ours, else the first.
+// one of ours, else the first. Behind a proxy that ends TLS a request without
+// it may be for an https origin.
 func (o origins) of(r *http.Request) string {
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
+	host := strings.ToLower(r.Host)
+	if s := "http://" + host; r.TLS == nil && o.all[s] {
+		return s
 	}
-	if s := scheme + strings.ToLower(r.Host); o.all[s] {
+	if s := "https://" + host; o.all[s] {
 		return s
 	}
 	return o.first

@@ -15,7 +15,8 @@ type Call struct {
 	Origin string
 	// IP is the address of the client.
 	IP string
-	// Secure is true when the connection is encrypted.
+	// Secure is true when the client's connection is encrypted, which it may be
+	// to a proxy only: that is where its origin is https.
 	Secure bool
 	// Route is the template of the operation, once it is known; it is what
 	// logs and spans may say of a path.

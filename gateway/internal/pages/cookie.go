@@ -7,8 +7,8 @@ import (
 )
 
 // The verifier of a flow is in a cookie of its own, so that two invitations
-// opened side by side do not disturb each other. Without TLS, which only the
-// loopback listener allows, a browser takes neither prefix nor Secure.
+// opened side by side do not disturb each other. On a plain origin, which only
+// loopback may be, a browser takes neither prefix nor Secure.
 func cookieName(secure bool, flow string) string {
 	if secure {
 		return "__Host-entente-flow-" + flow
