@@ -211,10 +211,14 @@ func writeStatus(ctx context.Context, w http.ResponseWriter, m proto.Message) er
 }
 
 // location fills a template such as `users/{id}` from the answer, or from the
-// path of the request where the answer has no such field.
+// path of the request where the answer has no such field. A template that
+// begins with a slash leaves the version of the request.
 func (x *exchange) location(template string, m protoreflect.Message) string {
 	var b strings.Builder
-	b.WriteString(x.base())
+	template, whole := strings.CutPrefix(template, "/")
+	if b.WriteString(x.call.Origin); !whole {
+		b.WriteString("/" + x.path.Family)
+	}
 	for part := range strings.SplitSeq(template, "/") {
 		b.WriteByte('/')
 		if name, ok := strings.CutPrefix(part, "{"); ok {

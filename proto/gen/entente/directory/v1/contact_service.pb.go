@@ -664,7 +664,7 @@ const file_entente_directory_v1_contact_service_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x03(\v2&.entente.directory.v1.AddressListEntryR\x05value\x120\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x06\x8a\xb2\x19\x02(\x01R\x0f@odata.nextLink\x12.\n" +
 	"\vodata_count\x18\x03 \x01(\x05B\x06\x8a\xb2\x19\x02(\x01H\x00R\f@odata.count\x88\x01\x01:\x11\x8a\xb2\x19\r\x12\vaddressListB\x0e\n" +
-	"\f_odata_count2\x98\x1c\n" +
+	"\f_odata_count2\x9e\x1c\n" +
 	"\x0eContactService\x12\xa5\x02\n" +
 	"\fListContacts\x12).entente.directory.v1.ListContactsRequest\x1a*.entente.directory.v1.ListContactsResponse\"\xbd\x01\x8a\xb2\x19\xa2\x01\n" +
 	"\x13OrgContact.Read.All\n" +
@@ -693,10 +693,10 @@ const file_entente_directory_v1_contact_service_proto_rawDesc = "" +
 	"\x13OrgContact.Read.All\n" +
 	"\x12Directory.Read.All\n" +
 	"\x0eGroup.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x13OrgContact.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02#\x12!/v1.0/contacts/{id}/directReports\x12\xd7\x02\n" +
-	"\rCreateContact\x12*.entente.directory.v1.CreateContactRequest\x1a .entente.directory.v1.OrgContact\"\xf7\x01\x8a\xb2\x19\xb5\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x13OrgContact.Read.All\x12\x12Directory.Read.All\x12\x0eGroup.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02#\x12!/v1.0/contacts/{id}/directReports\x12\xdd\x02\n" +
+	"\rCreateContact\x12*.entente.directory.v1.CreateContactRequest\x1a .entente.directory.v1.OrgContact\"\xfd\x01\x8a\xb2\x19\xb5\x01\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x92\xb2\x19\x14\b\xc9\x01\x12\rcontacts/{id} \x01\x82\xd3\xe4\x93\x02\x1f:\acontact\"\x14/entente/v1/contacts\x12\xc0\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x92\xb2\x19\x1a\b\xc9\x01\x12\x13/v1.0/contacts/{id} \x01\x82\xd3\xe4\x93\x02\x1f:\acontact\"\x14/entente/v1/contacts\x12\xc0\x02\n" +
 	"\rUpdateContact\x12*.entente.directory.v1.UpdateContactRequest\x1a\x16.google.protobuf.Empty\"\xea\x01\x8a\xb2\x19\xb5\x01\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02$:\acontact2\x19/entente/v1/contacts/{id}\x12\xb7\x02\n" +

@@ -869,7 +869,7 @@ const file_entente_directory_v1_group_service_proto_rawDesc = "" +
 	"\x0fevaluated_count\x18\x03 \x01(\x05R\x0eevaluatedCount\x12\x1f\n" +
 	"\vtotal_count\x18\x04 \x01(\x05R\n" +
 	"totalCount\x12R\n" +
-	"\x17last_membership_updated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x15lastMembershipUpdated2\xfa-\n" +
+	"\x17last_membership_updated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x15lastMembershipUpdated2\xaf.\n" +
 	"\fGroupService\x12\x93\x02\n" +
 	"\vCreateGroup\x12(.entente.directory.v1.CreateGroupRequest\x1a\x1b.entente.directory.v1.Group\"\xbc\x01\x8a\xb2\x19\x88\x01\n" +
 	"\fGroup.Create\n" +
@@ -944,13 +944,13 @@ const file_entente_directory_v1_group_service_proto_rawDesc = "" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1.0/groups/{id}/memberOf\x12\xe5\x03\n" +
-	"\x19EvaluateDynamicMembership\x126.entente.directory.v1.EvaluateDynamicMembershipRequest\x1a7.entente.directory.v1.EvaluateDynamicMembershipResponse\"\xd6\x02\x8a\xb2\x19\xee\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1.0/groups/{id}/memberOf\x12\x9a\x04\n" +
+	"\x19EvaluateDynamicMembership\x126.entente.directory.v1.EvaluateDynamicMembershipRequest\x1a7.entente.directory.v1.EvaluateDynamicMembershipResponse\"\x8b\x03\x8a\xb2\x19\xee\x01\n" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x14GroupMember.Read.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02]:\x01*Z+:\x01*\"&/v1.0/groups/evaluateDynamicMembership\"+/v1.0/groups/{id}/evaluateDynamicMembership\x12\xb1\x03\n" +
+	"\x17Directory.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x191\x1a/microsoft.graph.evaluateDynamicMembershipResult\x82\xd3\xe4\x93\x02]:\x01*Z+:\x01*\"&/v1.0/groups/evaluateDynamicMembership\"+/v1.0/groups/{id}/evaluateDynamicMembership\x12\xb1\x03\n" +
 	"\x1aGetDynamicMembershipStatus\x127.entente.directory.v1.GetDynamicMembershipStatusRequest\x1a-.entente.directory.v1.DynamicMembershipStatus\"\xaa\x02\x8a\xb2\x19\xee\x01\n" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +

@@ -598,7 +598,7 @@ type Answer struct {
 	// HTTP status of success; 0 means 200, or 204 for an empty message.
 	Status int32 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
 	// Template of the Location header under the version segment, for instance
-	// `users/{id}`.
+	// `users/{id}`, or beginning with a slash, under the origin.
 	Location string `protobuf:"bytes,2,opt,name=location,proto3" json:"location,omitempty"`
 	// Fragment of @odata.context when it is not the resource's set.
 	Context string `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
