@@ -25,7 +25,7 @@ type Config struct {
 	// PageKey seals page tokens of merged lists; replicas must share it. Empty
 	// makes one that lasts as long as the process.
 	PageKey        string   `env:"PAGE_KEY" secret:"true" help:"secret of page tokens, at least 32 bytes, the same in every replica"`
-	TrustedProxies []string `env:"TRUSTED_PROXIES" flag:"trusted-proxies" help:"networks whose X-Forwarded-For is believed, for instance 10.0.0.0/8"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES" flag:"trusted-proxies" help:"networks whose X-Forwarded-For and traceparent are believed, for instance 10.0.0.0/8"`
 	// Rates are requests per second; 0 sets no limit.
 	TenantRate       float64 `env:"TENANT_RATE" flag:"tenant-rate" default:"200" help:"requests per second of one tenant; 0 for no limit"`
 	TenantBurst      float64 `env:"TENANT_BURST" flag:"tenant-burst" default:"400" help:"requests of one tenant at once"`

@@ -47,7 +47,7 @@ type Config struct {
 	Handlers Handlers
 	// Origins are the public addresses, the main one first.
 	Origins []string
-	// TrustedProxies may say for whom they speak.
+	// TrustedProxies may say for whom they speak, and in which trace.
 	TrustedProxies []netip.Prefix
 	Clock          clock.Clock
 	Log            *slog.Logger
@@ -99,7 +99,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		RequestID: uuid.NewString(), ClientRequestID: clientRequestID(r.Header),
 		Origin: origin, IP: clientIP(r, e.cfg.TrustedProxies), Secure: r.TLS != nil || strings.HasPrefix(origin, "https://"),
 	}
-	ctx, span := e.spans.start(r)
+	ctx, span := e.spans.start(r, fromProxy(r, e.cfg.TrustedProxies))
 	r = r.WithContext(graph.WithCall(ctx, call))
 	scrub(r.Header)
 	h := w.Header()

@@ -67,12 +67,22 @@ func newSpans(p trace.TracerProvider) *spans {
 	return &spans{tracer: p.Tracer("entente.dev/gateway")}
 }
 
-func (s *spans) start(r *http.Request) (context.Context, func(route string, status int)) {
+// start begins the span of a request. A trusted proxy has its trace continued.
+// Anybody else begins a new one, with a link to theirs: what is sampled and
+// which traces are one is not for strangers to decide.
+func (s *spans) start(r *http.Request, trusted bool) (context.Context, func(route string, status int)) {
 	if s.tracer == nil {
 		return r.Context(), func(string, int) {}
 	}
 	ctx := s.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	ctx, span := s.tracer.Start(ctx, "HTTP "+method(r.Method), trace.WithSpanKind(trace.SpanKindServer))
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
+	if !trusted {
+		options = append(options, trace.WithNewRoot())
+		if remote := trace.SpanContextFromContext(ctx); remote.IsValid() {
+			options = append(options, trace.WithLinks(trace.Link{SpanContext: remote}))
+		}
+	}
+	ctx, span := s.tracer.Start(ctx, "HTTP "+method(r.Method), options...)
 	return ctx, func(route string, status int) {
 		span.SetAttributes(attribute.String("http.route", route), attribute.Int("http.response.status_code", status))
 		if status >= http.StatusInternalServerError {
