@@ -95,7 +95,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	outer, err := edge.New(edge.Config{
 		Handlers: edge.Handlers{
 			Graph: api,
-			Batch: &limits.Handler{Next: &batch.Handler{Next: api, Clock: deps.Clock}, Clock: deps.Clock, Address: addresses},
+			Batch: &limits.Handler{Next: &batch.Handler{Next: api, Clock: deps.Clock, Log: deps.Log}, Clock: deps.Clock, Address: addresses},
 			OAuth: &limits.Gate{Next: tokens, Refuse: tokens.Busy, Limiter: func(r *http.Request) *limits.Limiter {
 				if oauth.SignIn(r.URL.Path) {
 					return signIns

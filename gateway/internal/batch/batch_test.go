@@ -29,6 +29,10 @@ func (n *next) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.ids[graph.CallFrom(r.Context()).RequestID] = true
 	n.Unlock()
 	switch {
+	case strings.HasSuffix(r.URL.Path, "/broken"):
+		graph.CallFrom(r.Context()).Accepted = true
+		_, _ = w.Write([]byte(`{"half`))
+		panic(http.ErrAbortHandler)
 	case strings.HasSuffix(r.URL.Path, "/none"):
 		w.WriteHeader(404)
 		_, _ = w.Write([]byte(`{"error":{"code":"Request_ResourceNotFound"}}`))
@@ -47,9 +51,14 @@ func (n *next) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func post(t *testing.T, body string) (*httptest.ResponseRecorder, map[string]response, *next) {
 	t.Helper()
+	return postTo(t, "/beta/$batch", body)
+}
+
+func postTo(t *testing.T, target, body string) (*httptest.ResponseRecorder, map[string]response, *next) {
+	t.Helper()
 	n := &next{ids: map[string]bool{}}
 	h := &Handler{Next: n, Clock: clock.System()}
-	r := httptest.NewRequest("POST", "/beta/$batch", strings.NewReader(body))
+	r := httptest.NewRequest("POST", target, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer x.e30.outer")
 	r = r.WithContext(graph.WithCall(r.Context(), &graph.Call{RequestID: "outer"}))
 	rec := httptest.NewRecorder()
@@ -141,6 +150,32 @@ func TestBatchRefusedAsAWhole(t *testing.T) {
 				t.Errorf("%d, %d calls: %s", rec.Code, len(n.order), rec.Body)
 			}
 		})
+	}
+}
+
+// A step that panics, as a file that breaks off does, ends neither the process
+// nor the other steps.
+func TestStepThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	rec, got, _ := post(t, `{"requests":[{"id":"a","method":"GET","url":"/broken"},{"id":"b","method":"GET","url":"/x"},{"id":"c","method":"GET","url":"/x","dependsOn":["a"]}]}`)
+	if rec.Code != 200 || got["a"].Status != 500 || !strings.Contains(string(got["a"].Body), "InternalServerError") || got["b"].Status != 200 || got["c"].Status != 424 {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
+
+// A batch is one of a version, and stays with the tenant in its path.
+func TestPathOfABatch(t *testing.T) {
+	t.Parallel()
+	const one = `{"requests":[{"id":"a","method":"GET","url":"/users"}]}`
+	const tenant = "7a1b0c00-0000-4000-8000-000000000001"
+	for target, want := range map[string]string{
+		"/v1.0/$batch": "/v1.0/users", "/BETA/$Batch": "/beta/users", "/v1.0/" + tenant + "/$batch": "/v1.0/" + tenant + "/users", "/v1.0/myorganization/$batch": "/v1.0/users",
+		"/entente/v1/$batch": "", "/v1.0/users/$batch": "", "/admin/v1/$batch": "",
+	} {
+		rec, _, n := postTo(t, target, one)
+		if want == "" && (rec.Code != 404 || len(n.order) != 0) || want != "" && (len(n.order) != 1 || n.order[0] != want) {
+			t.Errorf("%s: %d %v", target, rec.Code, n.order)
+		}
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,6 +32,8 @@ type Handler struct {
 	// Next answers each step.
 	Next  http.Handler
 	Clock clock.Clock
+	// Log is told of panics; nil discards them.
+	Log *slog.Logger
 }
 
 type response struct {
@@ -57,6 +61,13 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, call *graph.Cal
 	if err := graph.RequireToken(r); err != nil {
 		return nil, err
 	}
+	path, err := graph.ParsePath(r.URL.EscapedPath())
+	if err != nil {
+		return nil, err
+	}
+	if !path.Graph() || len(path.Segments) != 1 {
+		return nil, fault.NotFound(errorspb.Reason_SEGMENT_NOT_FOUND, "Resource not found for the segment '$batch'.")
+	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return nil, fault.Unimplemented(errorspb.Reason_METHOD_NOT_ALLOWED, "Specified HTTP method is not allowed for the request target.")
@@ -72,11 +83,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, call *graph.Cal
 	if err != nil {
 		return nil, err
 	}
-	path, err := graph.ParsePath(r.URL.EscapedPath())
-	if err != nil {
-		return nil, err
+	prefix := "/" + path.Family
+	if path.Tenant != "" {
+		prefix += "/" + path.Tenant
 	}
-	return h.run(r, call, "/"+path.Family, requests), nil
+	return h.run(r, call, prefix, requests), nil
 }
 
 // run carries out the steps, each as soon as those it depends on are done.
@@ -127,6 +138,16 @@ func (h *Handler) step(outer *http.Request, call *graph.Call, prefix string, s r
 	}
 	rec := &recorder{header: http.Header{}}
 	inner.SetIDs(rec.header)
+	// Nothing above this goroutine ends a panic, and the other steps are not to
+	// blame.
+	defer func() {
+		if p := recover(); p != nil {
+			if h.Log != nil {
+				h.Log.ErrorContext(r.Context(), "panic", "panic", fmt.Sprint(p), "request_id", inner.RequestID)
+			}
+			res, accepted = h.refuse(s, &inner, errors.New("panic")), inner.Accepted
+		}
+	}()
 	h.Next.ServeHTTP(rec, r)
 	return rec.response(s.ID), inner.Accepted
 }

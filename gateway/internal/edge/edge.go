@@ -147,7 +147,7 @@ func (e *Edge) dispatch(w http.ResponseWriter, r *http.Request, call *graph.Call
 	case !graph.IsAPI(path) && oauth.Handles(path):
 		e.cfg.Handlers.OAuth.ServeHTTP(w, r)
 		return "oauth"
-	case strings.HasSuffix(strings.ToLower(path), "/$batch"):
+	case batch(path):
 		w.Header()["Cache-Control"] = noStore
 		e.graph.ServeHTTP(w, r)
 		return "batch"
@@ -159,11 +159,16 @@ func (e *Edge) dispatch(w http.ResponseWriter, r *http.Request, call *graph.Call
 
 // api answers what is compressed.
 func (e *Edge) api(w http.ResponseWriter, r *http.Request) {
-	if strings.HasSuffix(strings.ToLower(r.URL.Path), "/$batch") {
+	if batch(r.URL.Path) {
 		e.cfg.Handlers.Batch.ServeHTTP(w, r)
 		return
 	}
 	e.cfg.Handlers.Graph.ServeHTTP(w, r)
+}
+
+// batch reports whether the path is that of a batch, if of anything.
+func batch(path string) bool {
+	return graph.IsAPI(path) && strings.HasSuffix(strings.ToLower(path), "/$batch")
 }
 
 func (e *Edge) health(w http.ResponseWriter, r *http.Request, ready bool) {

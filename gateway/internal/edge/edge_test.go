@@ -56,7 +56,7 @@ func TestDispatch(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, nil, nil)
 	for path, want := range map[string]string{
-		"/v1.0/users": "graph", "/beta/$batch": "batch", "/V1.0/$BATCH": "batch", "/entente/v1/x": "graph", "/admin/v1/tenants": "graph",
+		"/v1.0/users": "graph", "/beta/$batch": "batch", "/V1.0/$BATCH": "batch", "/x/$batch": "graph", "/entente/v1/x": "graph", "/admin/v1/tenants": "graph",
 		"/contoso.example/oauth2/v2.0/token": "oauth", "/metadata/endpoints": "oauth", "/redeem": "pages", "/redeem/t/x": "pages", "/assets/page.css": "pages",
 		"/openapi.json": "{}", "/healthz": "ok\n", "/readyz": "ok\n", "/": "graph", "/v1.0/discovery/v2.0/keys": "graph", "/debug/pprof": "graph", "/metrics": "graph",
 	} {
