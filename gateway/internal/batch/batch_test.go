@@ -60,7 +60,7 @@ func postTo(t *testing.T, target, body string) (*httptest.ResponseRecorder, map[
 	h := &Handler{Next: n, Clock: clock.System()}
 	r := httptest.NewRequest("POST", target, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer x.e30.outer")
-	r = r.WithContext(graph.WithCall(r.Context(), &graph.Call{RequestID: "outer"}))
+	r = r.WithContext(graph.WithCall(r.Context(), &graph.Call{RequestID: "outer", ClientRequestID: "outer"}))
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
 	var out struct{ Responses []response }
@@ -150,6 +150,28 @@ func TestBatchRefusedAsAWhole(t *testing.T) {
 				t.Errorf("%d, %d calls: %s", rec.Code, len(n.order), rec.Body)
 			}
 		})
+	}
+}
+
+// A step has no more room for its url and its headers than a request.
+func TestStepsAreBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 17<<10)
+	_, got, n := post(t, fmt.Sprintf(`{"requests":[
+		{"id":"url","method":"GET","url":"/%[1]s"},
+		{"id":"header","method":"GET","url":"/x","headers":{"Prefer":"%[1]s"}},
+		{"id":"headers","method":"GET","url":"/x","headers":{"Prefer":"%[2]s","If-Match":"%[2]s"}},
+		{"id":"dropped","method":"GET","url":"/x","headers":{"X":"%[1]s"}},
+		{"id":"id","method":"GET","url":"/x","headers":{"client-request-id":"%[1]s"}},
+		{"id":"control","method":"GET","url":"/x","headers":{"client-request-id":"a\nb"}},
+		{"id":"own","method":"GET","url":"/x","headers":{"client-request-id":"mine"}}]}`, long, long[:9<<10]))
+	for id, status := range map[string]int{"url": 400, "header": 400, "headers": 400, "dropped": 200, "id": 200, "control": 200, "own": 200} {
+		if got[id].Status != status {
+			t.Errorf("%s: %d %s", id, got[id].Status, got[id].Body)
+		}
+	}
+	if got["id"].Headers["Client-Request-Id"] != "outer" || got["control"].Headers["Client-Request-Id"] != "outer" || got["own"].Headers["Client-Request-Id"] != "mine" || len(n.order) != 4 {
+		t.Errorf("%v", got)
 	}
 }
 

@@ -22,9 +22,13 @@ import (
 	"github.com/google/uuid"
 )
 
+// Limits of a batch, and of what a step would have as a request line and as
+// headers (security.md §4.5).
 const (
-	maxBody  = 4 << 20
-	parallel = 4
+	maxBody   = 4 << 20
+	maxURL    = 8 << 10
+	maxHeader = 16 << 10
+	parallel  = 4
 )
 
 // Handler answers $batch over Next.
@@ -129,7 +133,7 @@ func (h *Handler) run(outer *http.Request, call *graph.Call, prefix string, requ
 func (h *Handler) step(outer *http.Request, call *graph.Call, prefix string, s request) (res response, accepted bool) {
 	inner := *call
 	inner.RequestID = uuid.NewString()
-	if id := header(s.Headers, "client-request-id"); id != "" {
+	if id := header(s.Headers, "client-request-id"); graph.IsRequestID(id) {
 		inner.ClientRequestID = id
 	}
 	r, err := newRequest(graph.WithCall(outer.Context(), &inner), outer, prefix, s)
@@ -179,8 +183,11 @@ func newRequest(ctx context.Context, outer *http.Request, prefix string, s reque
 			target = target[len(p)-1:]
 		}
 	}
+	if len(target) > maxURL {
+		return nil, bad("The url of the request exceeds the limit of %d bytes.", maxURL)
+	}
 	u, err := url.ParseRequestURI(prefix + target)
-	if err != nil || len(target) > 8<<10 {
+	if err != nil {
 		return nil, bad("The url of the request is not valid.")
 	}
 	if strings.Contains(strings.ToLower(u.Path), "/$batch") {
@@ -195,10 +202,15 @@ func newRequest(ctx context.Context, outer *http.Request, prefix string, s reque
 		return nil, bad("The method of the request is not valid.")
 	}
 	r.Host, r.RemoteAddr, r.TLS = outer.Host, outer.RemoteAddr, outer.TLS
+	size := 0
 	for _, name := range []string{"Content-Type", "ConsistencyLevel", "If-Match", "Prefer", "Idempotency-Key"} {
 		if v := header(s.Headers, name); v != "" {
 			r.Header.Set(name, v)
+			size += len(v)
 		}
+	}
+	if size > maxHeader {
+		return nil, bad("The headers of the request exceed the limit of %d bytes.", maxHeader)
 	}
 	r.Header.Set("Authorization", outer.Header.Get("Authorization"))
 	r.Header.Set("User-Agent", outer.UserAgent())

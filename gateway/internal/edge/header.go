@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"entente.dev/gateway/internal/graph"
 	"github.com/google/uuid"
 )
 
@@ -31,14 +32,8 @@ func scrub(h http.Header) {
 // clientRequestID echoes the client's id if it is one that can be written to
 // logs and headers, else it is a new one.
 func clientRequestID(h http.Header) string {
-	id := h.Get("Client-Request-Id")
-	if id == "" || len(id) > 64 {
-		return uuid.NewString()
+	if id := h.Get("Client-Request-Id"); graph.IsRequestID(id) {
+		return id
 	}
-	for i := range len(id) {
-		if c := id[i]; c <= ' ' || c > '~' {
-			return uuid.NewString()
-		}
-	}
-	return id
+	return uuid.NewString()
 }

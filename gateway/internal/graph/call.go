@@ -40,6 +40,20 @@ func CallFrom(ctx context.Context) *Call {
 	return &Call{}
 }
 
+// IsRequestID reports whether the id of a client is one that can be written to
+// logs and headers.
+func IsRequestID(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // SetIDs writes the ids that every answer carries (WIRE-58).
 func (c *Call) SetIDs(h http.Header) {
 	h["Request-Id"], h["Client-Request-Id"] = []string{c.RequestID}, []string{c.ClientRequestID}
