@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -125,12 +126,36 @@ func TestCheckSelect(t *testing.T) {
 	if diff := cmp.Diff([]string{"displayName", "id", "extension_a_b", "onPremisesExtensionAttributes"}, got); diff != "" {
 		t.Error(diff)
 	}
+	if got, err := CheckSelect(md, []string{"id", "extension_a_b", "ID", "id", "extension_a_b", "extension_A_b"}, false); err != nil || !cmp.Equal(got, []string{"id", "extension_a_b", "extension_A_b"}) {
+		t.Errorf("named twice: %v, %v", got, err)
+	}
 	if _, err := CheckSelect(md, []string{"id", "colour"}, false); !fault.Is(err, errorspb.Reason_BAD_REQUEST) {
 		t.Errorf("unknown property: %v", err)
 	}
 	mixed := (&directorypb.ListDirectoryObjectsResponse{}).ProtoReflect().Descriptor()
 	if _, err := CheckSelect(mixed, []string{"userPrincipalName", "mailEnabled", "appId"}, false); err != nil {
 		t.Errorf("mixed: %v", err)
+	}
+}
+
+// What clients select is remembered in few and short forms.
+func TestProjectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	contact := &directorypb.OrgContact{Id: "c"}
+	p := planOf(contact.ProtoReflect().Descriptor())
+	remembered := func() (n int) {
+		p.projections.Range(func(any, any) bool { n++; return true })
+		return n
+	}
+	Append(nil, contact, View{Select: "id" + strings.Repeat(",displayName", 100)})
+	if n := remembered(); n != 0 {
+		t.Errorf("a long one is remembered: %d", n)
+	}
+	for i := range 2 * maxProjections {
+		Append(nil, contact, View{Select: "id,x" + strconv.Itoa(i)})
+	}
+	if n := remembered(); n != maxProjections {
+		t.Errorf("%d are remembered", n)
 	}
 }
 

@@ -11,9 +11,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// maxProjections bounds what is remembered per type: clients choose $select,
-// so the number of different ones is not ours.
-const maxProjections = 256
+// maxProjections and maxProjected bound what is remembered per type: clients
+// choose $select, so neither the number of different ones nor their length is
+// ours.
+const (
+	maxProjections = 256
+	maxProjected   = 1 << 10
+)
 
 type counter struct{ n atomic.Int64 }
 
@@ -47,7 +51,7 @@ func (p *plan) projection(selected, expanded string, beta, single bool) *project
 			pr.fields = append(pr.fields, f)
 		}
 	}
-	if p.projectionsN.n.Add(1) <= maxProjections {
+	if len(selected) <= maxProjected && p.projectionsN.n.Add(1) <= maxProjections {
 		p.projections.Store(key, pr)
 	}
 	return pr
@@ -101,11 +105,12 @@ func index(beta bool) int {
 func isExtension(name string) bool { return strings.HasPrefix(name, "extension_") }
 
 // CheckSelect turns the names of $select into their canonical spelling for an
-// answer of type md, or refuses the first that is no property of it. A name of
-// a mixed collection must belong to one of its types.
+// answer of type md, each once, or refuses the first that is no property of it.
+// A name of a mixed collection must belong to one of its types.
 func CheckSelect(md protoreflect.MessageDescriptor, names []string, beta bool) ([]string, error) {
 	types := resourcePlans(planOf(md))
 	out := make([]string, 0, len(names))
+	seen := make(map[string]bool, len(names))
 	for _, n := range names {
 		n, _, _ = strings.Cut(strings.TrimSpace(n), "/")
 		canonical := ""
@@ -126,7 +131,10 @@ func CheckSelect(md protoreflect.MessageDescriptor, names []string, beta bool) (
 			}
 			return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "Could not find a property named '%s' on type 'microsoft.graph.%s'.", clip(n), typeName)
 		}
-		out = append(out, canonical)
+		if !seen[canonical] {
+			seen[canonical] = true
+			out = append(out, canonical)
+		}
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -59,7 +60,9 @@ func (x *exchange) chooseDelta() error {
 	var properties, all []string
 	for _, n := range x.options.Select {
 		if relation := deltaRelations[strings.ToLower(n)]; relation != "" {
-			all = append(all, relation)
+			if !slices.Contains(all, relation) {
+				all = append(all, relation)
+			}
 			continue
 		}
 		properties = append(properties, n)

@@ -27,9 +27,9 @@ func TestDelta(t *testing.T) {
 			}
 			return nil
 		}}
-		rec := do(newRouter(t, f), "GET", path+"?$select=displayName,jobTitle,manager", "", "Prefer", `return=minimal, odata.maxpagesize="50"`)
+		rec := do(newRouter(t, f), "GET", path+"?$select=displayName,jobTitle,manager,DisplayName,Manager", "", "Prefer", `return=minimal, odata.maxpagesize="50"`)
 		want := `{"@odata.context":"https://host:8443/v1.0/$metadata#users(displayName,jobTitle,manager)","@odata.nextLink":"https://host:8443` + path +
-			`?$select=displayName%2CjobTitle%2Cmanager&$skiptoken=n","value":[{"id":"1","displayName":"Ada","jobTitle":null,"manager@delta":[{"@odata.type":"#microsoft.graph.user","id":"9","@removed":{"reason":"deleted"}}]},` +
+			`?$select=displayName%2CjobTitle%2Cmanager%2CDisplayName%2CManager&$skiptoken=n","value":[{"id":"1","displayName":"Ada","jobTitle":null,"manager@delta":[{"@odata.type":"#microsoft.graph.user","id":"9","@removed":{"reason":"deleted"}}]},` +
 			`{"id":"2","@removed":{"reason":"changed"}}]}`
 		if rec.Code != 200 || rec.Body.String() != want {
 			t.Errorf("%s: %d\n%s\n%s", path, rec.Code, rec.Body, want)
