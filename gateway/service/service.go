@@ -21,6 +21,7 @@ import (
 	"entente.dev/servicekit/clock"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/singleflight"
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -125,22 +126,27 @@ func (s *Service) Handler() http.Handler { return s.handler }
 // Close gives back nothing: the gateway holds nothing.
 func (s *Service) Close() {}
 
-// ready asks every service whether it serves.
+// ready asks every service whether it serves. Whoever asks meanwhile hears the
+// same: anybody may, and each time four services are asked.
 func ready(deps Deps) func(*http.Request) error {
 	conns := []grpc.ClientConnInterface{deps.Directory, deps.Invitation, deps.Policy, deps.Sync}
+	var asking singleflight.Group
 	return func(r *http.Request) error {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		for _, c := range conns {
-			res, err := healthpb.NewHealthClient(c).Check(ctx, &healthpb.HealthCheckRequest{})
-			if err != nil {
-				return err
+		_, err, _ := asking.Do("", func() (any, error) {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*time.Second)
+			defer cancel()
+			for _, c := range conns {
+				res, err := healthpb.NewHealthClient(c).Check(ctx, &healthpb.HealthCheckRequest{})
+				if err != nil {
+					return nil, err
+				}
+				if res.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+					return nil, fmt.Errorf("a service answers %s", res.GetStatus())
+				}
 			}
-			if res.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-				return fmt.Errorf("a service answers %s", res.GetStatus())
-			}
-		}
-		return nil
+			return nil, nil
+		})
+		return err
 	}
 }
 

@@ -251,6 +251,29 @@ func TestURLDoesNotSetFields(t *testing.T) {
 	}
 }
 
+// unread is a body that nobody may look at.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, errors.New("unread")
+}
+
+// What no operation takes is not taken in.
+func TestBodiesThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	rt := newRouter(t, &fakeConn{})
+	for _, method := range []string{"GET", "DELETE"} {
+		r := httptest.NewRequest(method, "/v1.0/users/x", unread{t})
+		r.ContentLength = 1 << 30
+		r.Header.Set("Authorization", bearer)
+		rec := httptest.NewRecorder()
+		if rt.ServeHTTP(rec, r); rec.Code >= 300 {
+			t.Errorf("%s: %d %s", method, rec.Code, rec.Body)
+		}
+	}
+}
+
 // Without a token nobody learns which paths there are, nor what is wrong with
 // a request (DIR-11).
 func TestTokenGoesFirst(t *testing.T) {

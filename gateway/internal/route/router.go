@@ -182,8 +182,8 @@ func (rt *Router) exchange(w http.ResponseWriter, r *http.Request, call *graph.C
 	if op.form == formCount && op.directory() && !x.advanced() {
 		return nil, fault.Invalid(errorspb.Reason_INVALID_REQUEST, "$count is not currently supported.")
 	}
-	if op.upload {
-		return x, nil
+	if op.upload || !op.whole && op.body == nil {
+		return x, nil // sent on as it comes, or read by nobody
 	}
 	x.body, err = readBody(w, r, x.limit())
 	return x, err
