@@ -68,7 +68,7 @@ func (o *org) Invoke(_ context.Context, method string, args, reply any, _ ...grp
 		if o.deny {
 			return fault.Denied(errorspb.Reason_ACCESS_DENIED, "Insufficient privileges to complete the operation.")
 		}
-		if q := o.query; q.GetCount() {
+		if args.(interface{ GetQuery() *odatapb.Query }).GetQuery().GetCount() {
 			out.OdataCount = proto.Int32(41)
 		}
 		out.NextPageToken = "more"
