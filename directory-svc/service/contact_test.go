@@ -22,6 +22,34 @@ func (h *home) invited(mail string, kind pb.User_UserType) (*pb.CreateExternalUs
 		DisplayName: mail, UserType: kind, InvitationId: mail + kind.String()})
 }
 
+// TestGuestWhoWasLeftOutComesIn: a guest whose address a contact held has its
+// mail once the address is free (DIR-118).
+func TestGuestWhoWasLeftOutComesIn(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	c, err := h.contact("Lee", "lee@fabrikam.com")
+	h.must(err)
+	guest := h.invite("lee@fabrikam.com", pb.User_Guest)
+	_, err = h.contact("Kim", "kim@fabrikam.com")
+	h.must(err)
+	proxies := func(mail string) []string {
+		h.must(h.update(h.ctx, guest.Id, &pb.User{Mail: &mail}, "mail"))
+		got, err := h.users().GetUser(h.ctx, &pb.GetUserRequest{Id: guest.Id, Query: &odatapb.Query{Select: "mail,proxyAddresses"}})
+		if err != nil || got.GetMail() != mail {
+			t.Errorf("%v %v", got, err)
+		}
+		return got.ProxyAddresses
+	}
+	if got := proxies("kim@fabrikam.com"); len(got) != 0 {
+		t.Errorf("the address of a contact: %v", got)
+	}
+	_, err = h.contacts().DeleteContact(h.ctx, &pb.DeleteContactRequest{Id: c.Id})
+	h.must(err)
+	if got := proxies("lee@fabrikam.com"); len(got) != 1 || got[0] != "SMTP:lee@fabrikam.com" {
+		t.Errorf("the address is free: %v", got)
+	}
+}
+
 func TestAC23_ContactHoldsTheAddressOfAnInvitation(t *testing.T) {
 	t.Parallel()
 	h := start(t).tenant("contoso", pb.Tenant_workforce)

@@ -357,6 +357,31 @@ func TestUnitsTakeMembersFromThoseWhoManageThem(t *testing.T) {
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
 }
 
+func TestGroupsKeepWhatTheyHide(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	open := h.unified("open", nil)
+	in := &pb.Group{DisplayName: ptr("secret"), MailEnabled: ptr(true), MailNickname: ptr("secret"), SecurityEnabled: ptr(false), GroupTypes: []string{"Unified"}, Visibility: ptr("HiddenMembership")}
+	secret, err := h.groups().CreateGroup(h.ctx, &pb.CreateGroupRequest{Group: in})
+	h.must(err)
+	for id, to := range map[string]string{open.Id: "HiddenMembership", secret.Id: "Public"} {
+		_, err := h.groups().UpdateGroup(h.ctx, &pb.UpdateGroupRequest{Id: id, Group: &pb.Group{Visibility: &to}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"visibility"}}})
+		wantReason(t, err, errorspb.Reason_PROPERTY_INVALID)
+	}
+	guest := h.invite("a@fabrikam.example", pb.User_Guest)
+	_, err = h.groups().GetGroup(h.person(guest.Id), &pb.GetGroupRequest{Id: secret.Id})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	_, err = h.groups().GetGroup(h.person(guest.Id), &pb.GetGroupRequest{Id: open.Id})
+	h.must(err)
+	owner := h.user("owner")
+	_, err = h.groups().UpdateGroup(h.ctx, &pb.UpdateGroupRequest{Id: open.Id, Group: &pb.Group{OwnersBind: []string{graphOrigin + "/v1.0/users/" + owner.Id}},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"owners_bind"}}})
+	h.must(err)
+	if owners, err := h.groups().ListOwners(h.ctx, &pb.ListGroupRelationRequest{Id: open.Id}); err != nil || len(owners.Value) != 1 {
+		t.Errorf("%v %v", owners, err)
+	}
+}
+
 // TestRoleGroupInARestrictedUnit: the highest roles change its members and
 // nothing else of it (DIR-166).
 func TestRoleGroupInARestrictedUnit(t *testing.T) {

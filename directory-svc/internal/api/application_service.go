@@ -13,8 +13,10 @@ import (
 	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/caller"
+	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -128,6 +130,9 @@ func newCredentials(passwords []*pb.PasswordCredential, keys []*pb.KeyCredential
 // firstOwners gives a new object the owners that its request names or, where
 // it names none and a user created it, that user.
 func (c *Core) firstOwners(ctx context.Context, tx *store.Tx, who caller.Caller, references []string, id uuid.UUID, t object.Type, kind string) error {
+	if err := tx.Fits(quota.References, len(references)); err != nil {
+		return err
+	}
 	owners, err := bind(tx, "owners", references)
 	if err != nil {
 		return err
@@ -428,6 +433,9 @@ func (s *Applications) DeleteApplication(ctx context.Context, req *pb.DeleteAppl
 			return err
 		}
 		p, err := tx.ServicePrincipal(store.AppKey{AppID: a.AppID}, store.Live, true)
+		if err == nil && p.Builtin {
+			return fault.Denied(errorspb.Reason_PROTECTED_OBJECT, "The application belongs to the product and cannot be removed.")
+		}
 		if err == nil {
 			p.Deleted = a.Deleted
 			tx.Change(store.Change{Type: object.ServicePrincipal, ID: p.ID, Kind: store.Deleted})

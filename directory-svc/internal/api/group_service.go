@@ -210,6 +210,9 @@ func (s *Groups) GetGroup(ctx context.Context, req *pb.GetGroupRequest) (*pb.Gro
 	var out *pb.Group
 	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
 		g, err := tx.Group(id, store.Live, false)
+		if err == nil && access.Directory(who, rights(t)) != nil {
+			err = hidden(tx, who, g) // guests see groups that do not hide (DIR-175)
+		}
 		if err == nil {
 			out, err = s.ownGroup(tx, who, t, groupToProto(g), id)
 		}
@@ -290,7 +293,7 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 	if in == nil {
 		in = &pb.Group{}
 	}
-	if err := t.Limits.Fits(quota.References, len(in.MembersBind)); err != nil {
+	if err := t.Limits.Fits(quota.References, len(in.OwnersBind)+len(in.MembersBind)); err != nil {
 		return nil, err
 	}
 	ev := record("Update group", groupManagement, "Update", audit.Target{ID: clip(req.Id), Type: object.Group.Title()})
@@ -326,14 +329,8 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 				return err
 			}
 		}
-		members, err := bind(tx, "members", in.MembersBind)
-		if err != nil {
+		if err := s.bound(ctx, tx, by, &g, in); err != nil {
 			return err
-		}
-		for _, m := range members {
-			if err := s.addMember(ctx, tx, by, &g, m); err != nil {
-				return err
-			}
 		}
 		return s.saveExtensions(ctx, tx, object.Group, g.ID, in.Extensions, paths, record("Update group", groupManagement, "Update", groupTarget(&g)))
 	})
@@ -341,6 +338,39 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 		return nil, err
 	}
 	return &emptypb.Empty{}, nil
+}
+
+// bound adds the owners and members that the bind annotations of a change name
+// (DIR-5).
+func (s *Groups) bound(ctx context.Context, tx *store.Tx, by caller.Caller, g *group.Group, in *pb.Group) error {
+	owners, err := bind(tx, "owners", in.OwnersBind)
+	if err != nil {
+		return err
+	}
+	if len(owners) > 0 {
+		held, err := tx.OwnersOf(g.ID)
+		if err != nil {
+			return err
+		}
+		if err := tx.Fits(quota.Owners, len(held)+len(owners)); err != nil {
+			return err
+		}
+	}
+	for _, o := range owners {
+		if err := s.addOwner(ctx, tx, g, o); err != nil {
+			return err
+		}
+	}
+	members, err := bind(tx, "members", in.MembersBind)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if err := s.addMember(ctx, tx, by, g, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteGroup soft-deletes a Microsoft 365 group and ends a security group at
@@ -494,7 +524,7 @@ func (c *Core) referenced(tx *store.Tx, reference string) (store.Link, error) {
 // hidden refuses reads of a hidden membership to those who are not in it
 // (DIR-136).
 func hidden(tx *store.Tx, who caller.Caller, g *group.Group) error {
-	if g.Visibility == nil || *g.Visibility != "HiddenMembership" || who.Kind != caller.User || access.SeesHidden(who) {
+	if !g.HidesMembers() || who.Kind != caller.User || access.SeesHidden(who) {
 		return nil
 	}
 	owners, err := tx.OwnersOf(g.ID)

@@ -88,6 +88,9 @@ func (s *Organizations) UpdateOrganization(ctx context.Context, req *pb.UpdateOr
 	if in == nil {
 		in = &pb.Organization{}
 	}
+	if len(req.UpdateMask.GetPaths()) == 0 {
+		return &emptypb.Empty{}, nil // DIR-4
+	}
 	ev := record("Set Company Information", directoryManagement, "Update", audit.Target{ID: req.Id, Type: "Directory"})
 	err = s.write(ctx, who.Tenant, ev, func(tx *store.Tx) error {
 		t, err := tx.LockTenant()
@@ -125,6 +128,9 @@ func applyOrganization(t *store.Tenant, in *pb.Organization, paths []string, now
 			t.SecurityPhones = in.SecurityComplianceNotificationPhones
 		case "preferred_language":
 			t.PreferredLanguage = optional(in.PreferredLanguage)
+			if t.PreferredLanguage != nil && !organization.IsLanguage(*t.PreferredLanguage) {
+				return property.Invalid("Organization", "preferredLanguage")
+			}
 		case "default_usage_location":
 			t.DefaultUsageLocation = optional(in.DefaultUsageLocation)
 			if t.DefaultUsageLocation != nil && !organization.IsCountry(*t.DefaultUsageLocation) {

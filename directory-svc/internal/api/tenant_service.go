@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,6 +86,11 @@ func (s *Tenants) CreateTenant(ctx context.Context, req *pb.CreateTenantRequest)
 		if err := tx.InsertServicePrincipal(graph); err != nil {
 			return err
 		}
+		if t.Type == organization.External {
+			if err := s.extensionsApp(ctx, tx, now); err != nil {
+				return err
+			}
+		}
 		tx.Change(store.Change{Type: object.User, ID: admin.ID, Kind: store.Created}, store.Change{Type: object.ServicePrincipal, ID: graph.ID, Kind: store.Created})
 		for _, ev := range []audit.Event{
 			record("Create Company", directoryManagement, "Add", audit.Target{ID: t.ID.String(), DisplayName: t.DisplayName, Type: "Directory"}),
@@ -157,13 +163,20 @@ func (s *Tenants) newTenant(req *pb.CreateTenantRequest, now time.Time) (*store.
 	if len(req.GetBillingAccountId()) > 64 {
 		return nil, property.Invalid("Tenant", "billingAccountId")
 	}
-	if req.PrivacyContactEmail != nil && !address.IsMail(*req.PrivacyContactEmail) {
-		return nil, property.Invalid("Tenant", "privacyContactEmail")
+	privacy := req.GetPrivacyProfile()
+	if privacy.GetContactEmail() != "" && !address.IsMail(privacy.GetContactEmail()) {
+		return nil, property.Invalid("Tenant", "privacyProfile")
 	}
-	if req.PrivacyStatementUrl != nil {
-		if err := organization.CheckStatementURL(*req.PrivacyStatementUrl); err != nil {
+	if privacy.GetStatementUrl() != "" {
+		if err := organization.CheckStatementURL(privacy.GetStatementUrl()); err != nil {
 			return nil, err
 		}
+	}
+	if req.PreferredLanguage != nil && !organization.IsLanguage(*req.PreferredLanguage) {
+		return nil, property.Invalid("Tenant", "preferredLanguage")
+	}
+	if slices.ContainsFunc(req.TechnicalNotificationMails, func(m string) bool { return !address.IsMail(m) }) {
+		return nil, property.Invalid("Tenant", "technicalNotificationMails")
 	}
 	id := tenant.New()
 	if req.TenantId != nil {
@@ -180,7 +193,7 @@ func (s *Tenants) newTenant(req *pb.CreateTenantRequest, now time.Time) (*store.
 				Services: []string{"Email", "OfficeCommunicationsOnline"}, PasswordValidity: organization.NoExpiry, PasswordNotifyDays: 14, Created: now}},
 		},
 		Country: req.CountryLetterCode, PreferredLanguage: req.PreferredLanguage, DefaultUsageLocation: req.DefaultUsageLocation,
-		BillingAccountID: req.BillingAccountId, PrivacyStatementURL: req.PrivacyStatementUrl, PrivacyContactEmail: req.PrivacyContactEmail,
+		BillingAccountID: req.BillingAccountId, PrivacyStatementURL: optional(ptr(privacy.GetStatementUrl())), PrivacyContactEmail: optional(ptr(privacy.GetContactEmail())), TechnicalMails: req.TechnicalNotificationMails,
 	}, nil
 }
 
@@ -213,6 +226,25 @@ func graphPrincipal(id uuid.UUID, now time.Time) *application.ServicePrincipal {
 	app := uuid.MustParse(token.GraphAppID)
 	return &application.ServicePrincipal{ID: id, AppID: app, DisplayName: "Microsoft Graph", Type: "Application", Enabled: true, Builtin: true,
 		Names: application.Names(app, []string{"https://graph.microsoft.com"}), Document: []byte("{}"), Created: now}
+}
+
+// extensionsAppName is how Graph's tools find the application that holds the
+// custom attributes of customers.
+const extensionsAppName = "b2c-extensions-app. Do not modify. Used for storing user data."
+
+// extensionsApp makes that application, which cannot be deleted (DIR-194).
+func (s *Tenants) extensionsApp(ctx context.Context, tx *store.Tx, now time.Time) error {
+	app := &application.Application{ID: newID(), AppID: uuid.New(), DisplayName: extensionsAppName, Document: []byte(`{"signInAudience":"AzureADMyOrg"}`), Created: now}
+	principal := &application.ServicePrincipal{ID: newID(), AppID: app.AppID, DisplayName: extensionsAppName, Type: "Application", Enabled: true, Builtin: true,
+		Names: application.Names(app.AppID, nil), Document: []byte("{}"), Created: now}
+	if err := tx.InsertApplication(app); err != nil {
+		return err
+	}
+	if err := tx.InsertServicePrincipal(principal); err != nil {
+		return err
+	}
+	tx.Change(store.Change{Type: object.Application, ID: app.ID, Kind: store.Created}, store.Change{Type: object.ServicePrincipal, ID: principal.ID, Kind: store.Created})
+	return s.audit(ctx, tx, record("Add application", applicationManagement, "Add", target(object.Application, app.ID, app.DisplayName)))
 }
 
 // ListTenants lists tenants a page at a time (DIR-18).
@@ -371,6 +403,7 @@ func (s *Tenants) DeleteTenant(ctx context.Context, req *pb.DeleteTenantRequest)
 		if t.State == organization.Scheduled {
 			return fault.Invalid(errorspb.Reason_INVALID_REQUEST, "The tenant is scheduled for deletion already.")
 		}
+		t.Suspended = t.State == organization.Suspended
 		t.State, t.DeletionScheduled = organization.Scheduled, ptr(s.now().Add(deletionDelay))
 		return nil
 	})
@@ -386,7 +419,9 @@ func (s *Tenants) RestoreTenant(ctx context.Context, req *pb.RestoreTenantReques
 		if t.State != organization.Scheduled || !s.now().Before(*t.DeletionScheduled) {
 			return fault.Invalid(errorspb.Reason_INVALID_REQUEST, "The tenant is not scheduled for deletion.")
 		}
-		t.State, t.DeletionScheduled = organization.Active, nil
+		if t.State, t.DeletionScheduled = organization.Active, nil; t.Suspended {
+			t.State = organization.Suspended
+		}
 		return nil
 	})
 	if err != nil {
@@ -413,11 +448,14 @@ func (s *Tenants) VerifyDomain(ctx context.Context, req *pb.VerifyDomainRequest)
 		if err != nil {
 			return err
 		}
-		d := organization.Domain{Name: name, Verified: true, Default: req.GetMakeDefault(), Root: true, Services: []string{"Email"},
-			PasswordValidity: organization.NoExpiry, PasswordNotifyDays: 14, Created: s.now()}
-		for _, parent := range address.Parents(name) {
-			d.Root = d.Root && !t.Owns(parent)
+		d, held := t.Domain(name)
+		if !held {
+			if d, err = t.NewDomain(name, s.Suffix); err != nil {
+				return err
+			}
+			d.Created = s.now()
 		}
+		d.Verified, d.Default = true, d.Default || req.GetMakeDefault()
 		if err := tx.SaveDomain(d); err != nil {
 			return err
 		}

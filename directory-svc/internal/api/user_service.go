@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"entente.dev/directory-svc/internal/access"
+	"entente.dev/directory-svc/internal/address"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/password"
@@ -230,7 +231,7 @@ func (s *Users) UpdateUser(ctx context.Context, req *pb.UpdateUserRequest) (*emp
 		if err := applyUser(&u, in, paths, t.InitialDomain); err != nil {
 			return err
 		}
-		if err := s.saveUser(ctx, tx, t, old, u, in.PasswordProfile, slices.Contains(properties, "passwordProfile")); err != nil {
+		if err := s.saveUser(ctx, tx, t, old, u, in.PasswordProfile, properties); err != nil {
 			return err
 		}
 		return s.saveExtensions(ctx, tx, object.User, old.ID, in.Extensions, paths, ev)
@@ -242,17 +243,24 @@ func (s *Users) UpdateUser(ctx context.Context, req *pb.UpdateUserRequest) (*emp
 }
 
 // saveUser lets the rules complete a change, writes it and records it.
-func (s *Users) saveUser(ctx context.Context, tx *store.Tx, t *store.Tenant, old *user.User, u user.User, profile *pb.PasswordProfile, touched bool) error {
+func (s *Users) saveUser(ctx context.Context, tx *store.Tx, t *store.Tenant, old *user.User, u user.User, profile *pb.PasswordProfile, properties []string) error {
 	if err := user.CheckIdentities(old, &u, &t.Tenant); err != nil {
 		return err
 	}
-	secret := profile.GetPassword()
+	secret, touched := profile.GetPassword(), slices.Contains(properties, "passwordProfile")
 	if touched && old.External() {
 		return user.ErrExternalPassword
 	}
 	u, err := user.Update(*old, u, secret != "", &t.Tenant, s.now())
 	if err != nil {
 		return err
+	}
+	if slices.Contains(properties, "mail") && old.LeftOut() && u.Mail != nil {
+		taken, err := tx.TakenAddresses([]address.Proxy{address.Primary(*u.Mail)}, u.ID)
+		if err != nil {
+			return err
+		}
+		u = user.ComesIn(u, len(taken) > 0)
 	}
 	var keep *store.Password
 	if touched {

@@ -20,6 +20,9 @@ const (
 	DynamicMembership = "DynamicMembership"
 )
 
+// HiddenMembership is the visibility of groups whose members others do not see.
+const HiddenMembership = "HiddenMembership"
+
 // Limits of DIR-123, DIR-128, DIR-133.
 const (
 	maxName        = 256
@@ -59,6 +62,10 @@ type Group struct {
 	Created          time.Time
 	Renewed, Deleted *time.Time
 }
+
+// HidesMembers reports whether the members are nobody's business but theirs
+// (DIR-136).
+func (g *Group) HidesMembers() bool { return g.Visibility != nil && *g.Visibility == HiddenMembership }
 
 // Types is the groupTypes property.
 func (g *Group) Types() []string {
@@ -140,6 +147,8 @@ func Update(old, g Group, t *organization.Tenant) (Group, error) {
 		return Group{}, property.Refused("groupTypes", "A group cannot become or cease to be a Microsoft 365 group.")
 	case g.MailEnabled != old.MailEnabled:
 		return Group{}, property.Refused("mailEnabled", "Property 'mailEnabled' cannot be changed.")
+	case g.HidesMembers() != old.HidesMembers():
+		return Group{}, property.Refused("visibility", "The visibility '%s' can be set at creation only.", HiddenMembership)
 	}
 	if g.Unified && g.MailNickname != old.MailNickname {
 		g.setMail(t)

@@ -235,3 +235,9 @@ begin
 	return null;
 end $$;
 create trigger extension_values_limit after insert on extension_values for each row execute function limit_extension_values();
+
+-- What runs as the owner does not depend on names that a caller puts in
+-- between.
+do $$ begin
+	execute format('alter function purge_tenant(uuid, timestamptz, int) set search_path = %I, pg_temp', current_schema());
+end $$;

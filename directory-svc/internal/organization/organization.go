@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"entente.dev/directory-svc/internal/address"
@@ -122,6 +123,23 @@ var country = regexp.MustCompile(`^[A-Z]{2}$`)
 // IsCountry reports whether s has the form of an ISO 3166-1 alpha-2 code and
 // is assigned.
 func IsCountry(s string) bool { return country.MatchString(s) && slices.Contains(countries, s) }
+
+// IsLanguage accepts the form of BCP 47: subtags of one to eight letters and
+// digits joined by hyphens.
+func IsLanguage(s string) bool {
+	for tag := range strings.SplitSeq(s, "-") {
+		if len(tag) == 0 || len(tag) > 8 {
+			return false
+		}
+		for i := range len(tag) {
+			c := tag[i] | 0x20
+			if (c < 'a' || c > 'z') && (tag[i] < '0' || tag[i] > '9') {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // CheckDomain decides whether a tenant may claim name (DIR-27).
 func CheckDomain(name, installationSuffix string) error {

@@ -32,6 +32,7 @@ type Tenant struct {
 	SecurityMails         []string
 	SecurityPhones        []string
 	DeletionScheduled     *time.Time
+	Suspended             bool  // when the deletion was scheduled
 	UserCount, GroupCount int32 // filled by TenantCounts
 	// Policy is what the tenant lets users without a role do, where it was asked.
 	Policy access.Policy
@@ -56,6 +57,7 @@ type tenantRow struct {
 	CreatedAt                            time.Time
 	DeletionScheduledAt                  *time.Time
 	Limits                               quota.Limits `gorm:"serializer:json"`
+	Suspended                            bool
 }
 
 func (tenantRow) TableName() string { return "tenants" }
@@ -82,7 +84,7 @@ func tenantToRow(t *Tenant) tenantRow {
 		BillingAccountID: t.BillingAccountID, PrivacyStatementURL: t.PrivacyStatementURL, PrivacyContactEmail: t.PrivacyContactEmail,
 		MarketingNotificationEmails: list(t.MarketingMails), TechnicalNotificationMails: list(t.TechnicalMails),
 		SecurityComplianceNotificationMails: list(t.SecurityMails), SecurityComplianceNotificationPhones: list(t.SecurityPhones),
-		CreatedAt: t.Created, DeletionScheduledAt: t.DeletionScheduled, Limits: t.Limits,
+		CreatedAt: t.Created, DeletionScheduledAt: t.DeletionScheduled, Limits: t.Limits, Suspended: t.Suspended,
 	}
 }
 
@@ -96,7 +98,7 @@ func tenantFromRow(r *tenantRow, domains []domainRow) *Tenant {
 		BillingAccountID: r.BillingAccountID, PrivacyStatementURL: r.PrivacyStatementURL, PrivacyContactEmail: r.PrivacyContactEmail,
 		MarketingMails: r.MarketingNotificationEmails, TechnicalMails: r.TechnicalNotificationMails,
 		SecurityMails: r.SecurityComplianceNotificationMails, SecurityPhones: r.SecurityComplianceNotificationPhones,
-		DeletionScheduled: r.DeletionScheduledAt,
+		DeletionScheduled: r.DeletionScheduledAt, Suspended: r.Suspended,
 	}
 	for _, d := range domains {
 		t.Domains = append(t.Domains, organization.Domain{
@@ -325,7 +327,7 @@ func (tx *Tx) SaveTenant(t *Tenant) error {
 	return tx.Gorm().Model(&tenantRow{}).Where("id = ?", row.ID).
 		Select("display_name", "state", "preferred_language", "default_usage_location", "billing_account_id", "privacy_statement_url",
 			"privacy_contact_email", "marketing_notification_emails", "technical_notification_mails", "security_compliance_notification_mails",
-			"security_compliance_notification_phones", "deletion_scheduled_at", "limits").Updates(&row).Error
+			"security_compliance_notification_phones", "deletion_scheduled_at", "limits", "suspended").Updates(&row).Error
 }
 
 // SaveDomain adds a domain to the tenant of the transaction or verifies the
@@ -389,7 +391,11 @@ func (s *Store) FindTenantRequest(ctx context.Context, key string) (*TenantReque
 }
 
 // InsertTenantRequest queues the memory of a creation.
-func (tx *Tx) InsertTenantRequest(r TenantRequest) error { return tx.QueueCreate(&r) }
+func (tx *Tx) InsertTenantRequest(r TenantRequest) error {
+	// One that is older than it may be repeated has been forgotten.
+	tx.Queue("delete from tenant_requests where idempotency_key = $1", r.IdempotencyKey)
+	return tx.QueueCreate(&r)
+}
 
 // PurgeTenant ends at most batch rows of each table of a tenant whose deletion
 // is due at the moment due, and answers how many rows that were. Zero means

@@ -173,6 +173,21 @@ func CheckIdentities(old, u *User, t *organization.Tenant) error {
 	return identity.CheckLocal(u.Identities, t.Owns)
 }
 
+// LeftOut reports whether u is a guest who is not mail-enabled because somebody
+// else held the address when it was invited (DIR-116, row 4).
+func (u *User) LeftOut() bool {
+	return u.ExternalState != NeverInvited && !u.NeverMailEnabled && len(u.Proxies) == 0
+}
+
+// ComesIn lets a guest who was left out have its mail for an address, unless
+// that is taken (DIR-118).
+func ComesIn(u User, taken bool) User {
+	if u.Proxies = nil; !taken {
+		u.Proxies = address.SetPrimary(nil, *u.Mail)
+	}
+	return u
+}
+
 // proxiesFor is the address list after mail changed (DIR-118): internal users
 // and mail-enabled ones carry the address, members invited as such never do.
 func (u *User) proxiesFor(mail *string) []address.Proxy {

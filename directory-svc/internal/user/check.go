@@ -95,27 +95,10 @@ func badLocation(u *User) string {
 	if u.UsageLocation != nil && !organization.IsCountry(*u.UsageLocation) {
 		return "usageLocation"
 	}
-	if u.PreferredLanguage != nil && !isLanguage(*u.PreferredLanguage) {
+	if u.PreferredLanguage != nil && !organization.IsLanguage(*u.PreferredLanguage) {
 		return "preferredLanguage"
 	}
 	return ""
-}
-
-// isLanguage accepts the form of BCP 47: subtags of one to eight letters and
-// digits joined by hyphens.
-func isLanguage(s string) bool {
-	for tag := range strings.SplitSeq(s, "-") {
-		if len(tag) == 0 || len(tag) > 8 {
-			return false
-		}
-		for i := range len(tag) {
-			c := tag[i] | 0x20
-			if (c < 'a' || c > 'z') && (tag[i] < '0' || tag[i] > '9') {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 func badAge(u *User) string {

@@ -316,12 +316,12 @@ type CreateTenantRequest struct {
 	Administrator *CreateTenantRequest_Administrator `protobuf:"bytes,9,opt,name=administrator,proto3" json:"administrator,omitempty"`
 	// A repeat with the same key within 24 hours answers as the first call did. Over REST the header Idempotency-Key.
 	IdempotencyKey string `protobuf:"bytes,10,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
-	// Privacy statement of the organization, an absolute http or https URL.
-	PrivacyStatementUrl *string `protobuf:"bytes,11,opt,name=privacy_statement_url,json=privacyStatementUrl,proto3,oneof" json:"privacy_statement_url,omitempty"`
-	// Privacy contact of the organization.
-	PrivacyContactEmail *string `protobuf:"bytes,12,opt,name=privacy_contact_email,json=privacyContactEmail,proto3,oneof" json:"privacy_contact_email,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Privacy statement and contact of the organization.
+	PrivacyProfile *PrivacyProfile `protobuf:"bytes,11,opt,name=privacy_profile,json=privacyProfile,proto3" json:"privacy_profile,omitempty"`
+	// Addresses for technical notices.
+	TechnicalNotificationMails []string `protobuf:"bytes,12,rep,name=technical_notification_mails,json=technicalNotificationMails,proto3" json:"technical_notification_mails,omitempty"`
+	unknownFields              protoimpl.UnknownFields
+	sizeCache                  protoimpl.SizeCache
 }
 
 func (x *CreateTenantRequest) Reset() {
@@ -424,18 +424,18 @@ func (x *CreateTenantRequest) GetIdempotencyKey() string {
 	return ""
 }
 
-func (x *CreateTenantRequest) GetPrivacyStatementUrl() string {
-	if x != nil && x.PrivacyStatementUrl != nil {
-		return *x.PrivacyStatementUrl
+func (x *CreateTenantRequest) GetPrivacyProfile() *PrivacyProfile {
+	if x != nil {
+		return x.PrivacyProfile
 	}
-	return ""
+	return nil
 }
 
-func (x *CreateTenantRequest) GetPrivacyContactEmail() string {
-	if x != nil && x.PrivacyContactEmail != nil {
-		return *x.PrivacyContactEmail
+func (x *CreateTenantRequest) GetTechnicalNotificationMails() []string {
+	if x != nil {
+		return x.TechnicalNotificationMails
 	}
-	return ""
+	return nil
 }
 
 // Answer of CreateTenant.
@@ -1402,7 +1402,7 @@ var File_entente_directory_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\n" +
-	"!entente/directory/v1/tenant.proto\x12\x14entente.directory.v1\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x12\n" +
+	"!entente/directory/v1/tenant.proto\x12\x14entente.directory.v1\x1a'entente/directory/v1/organization.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x12\n" +
 	"\x06Tenant\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tH\x00R\vdisplayName\x88\x01\x01\x12M\n" +
@@ -1477,7 +1477,7 @@ const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\x14_country_letter_codeB\x15\n" +
 	"\x13_billing_account_idB\r\n" +
 	"\v_user_countB\x0e\n" +
-	"\f_group_count\"\xe7\a\n" +
+	"\f_group_count\"\xd2\a\n" +
 	"\x13CreateTenantRequest\x12&\n" +
 	"\fdisplay_name\x18\x01 \x01(\tB\x03\xe0A\x02R\vdisplayName\x12M\n" +
 	"\vtenant_type\x18\x02 \x01(\x0e2'.entente.directory.v1.Tenant.TenantTypeB\x03\xe0A\x02R\n" +
@@ -1490,9 +1490,9 @@ const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\x12billing_account_id\x18\b \x01(\tH\x03R\x10billingAccountId\x88\x01\x01\x12b\n" +
 	"\radministrator\x18\t \x01(\v27.entente.directory.v1.CreateTenantRequest.AdministratorB\x03\xe0A\x02R\radministrator\x12'\n" +
 	"\x0fidempotency_key\x18\n" +
-	" \x01(\tR\x0eidempotencyKey\x127\n" +
-	"\x15privacy_statement_url\x18\v \x01(\tH\x04R\x13privacyStatementUrl\x88\x01\x01\x127\n" +
-	"\x15privacy_contact_email\x18\f \x01(\tH\x05R\x13privacyContactEmail\x88\x01\x01\x1a\x9c\x01\n" +
+	" \x01(\tR\x0eidempotencyKey\x12M\n" +
+	"\x0fprivacy_profile\x18\v \x01(\v2$.entente.directory.v1.PrivacyProfileR\x0eprivacyProfile\x12@\n" +
+	"\x1ctechnical_notification_mails\x18\f \x03(\tR\x1atechnicalNotificationMails\x1a\x9c\x01\n" +
 	"\rAdministrator\x12&\n" +
 	"\fdisplay_name\x18\x01 \x01(\tB\x03\xe0A\x02R\vdisplayName\x12-\n" +
 	"\x10user_name_prefix\x18\x02 \x01(\tB\x03\xe0A\x02R\x0euserNamePrefix\x12'\n" +
@@ -1502,9 +1502,7 @@ const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"_tenant_idB\x15\n" +
 	"\x13_preferred_languageB\x19\n" +
 	"\x17_default_usage_locationB\x15\n" +
-	"\x13_billing_account_idB\x18\n" +
-	"\x16_privacy_statement_urlB\x18\n" +
-	"\x16_privacy_contact_email\"\xd3\x03\n" +
+	"\x13_billing_account_id\"\xd3\x03\n" +
 	"\rCreatedTenant\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12%\n" +
 	"\x0einitial_domain\x18\x02 \x01(\tR\rinitialDomain\x12W\n" +
@@ -1597,9 +1595,10 @@ var file_entente_directory_v1_tenant_proto_goTypes = []any{
 	(*CreateTenantRequest_Administrator)(nil),     // 16: entente.directory.v1.CreateTenantRequest.Administrator
 	(*CreatedTenant_Administrator)(nil),           // 17: entente.directory.v1.CreatedTenant.Administrator
 	(*timestamppb.Timestamp)(nil),                 // 18: google.protobuf.Timestamp
-	(*v1.Query)(nil),                              // 19: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),                 // 20: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                         // 21: google.protobuf.Empty
+	(*PrivacyProfile)(nil),                        // 19: entente.directory.v1.PrivacyProfile
+	(*v1.Query)(nil),                              // 20: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                 // 21: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                         // 22: google.protobuf.Empty
 }
 var file_entente_directory_v1_tenant_proto_depIdxs = []int32{
 	0,  // 0: entente.directory.v1.Tenant.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
@@ -1609,37 +1608,38 @@ var file_entente_directory_v1_tenant_proto_depIdxs = []int32{
 	15, // 4: entente.directory.v1.Tenant.limits:type_name -> entente.directory.v1.Tenant.Limits
 	0,  // 5: entente.directory.v1.CreateTenantRequest.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
 	16, // 6: entente.directory.v1.CreateTenantRequest.administrator:type_name -> entente.directory.v1.CreateTenantRequest.Administrator
-	17, // 7: entente.directory.v1.CreatedTenant.administrator:type_name -> entente.directory.v1.CreatedTenant.Administrator
-	1,  // 8: entente.directory.v1.CreatedTenant.state:type_name -> entente.directory.v1.Tenant.State
-	18, // 9: entente.directory.v1.CreatedTenant.created_date_time:type_name -> google.protobuf.Timestamp
-	19, // 10: entente.directory.v1.ListTenantsRequest.query:type_name -> entente.odata.v1.Query
-	1,  // 11: entente.directory.v1.ListTenantsRequest.state:type_name -> entente.directory.v1.Tenant.State
-	2,  // 12: entente.directory.v1.ListTenantsResponse.value:type_name -> entente.directory.v1.Tenant
-	2,  // 13: entente.directory.v1.UpdateTenantRequest.tenant:type_name -> entente.directory.v1.Tenant
-	20, // 14: entente.directory.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 15: entente.directory.v1.TenantService.CreateTenant:input_type -> entente.directory.v1.CreateTenantRequest
-	5,  // 16: entente.directory.v1.TenantService.ListTenants:input_type -> entente.directory.v1.ListTenantsRequest
-	7,  // 17: entente.directory.v1.TenantService.GetTenant:input_type -> entente.directory.v1.GetTenantRequest
-	8,  // 18: entente.directory.v1.TenantService.UpdateTenant:input_type -> entente.directory.v1.UpdateTenantRequest
-	9,  // 19: entente.directory.v1.TenantService.DeleteTenant:input_type -> entente.directory.v1.DeleteTenantRequest
-	10, // 20: entente.directory.v1.TenantService.RestoreTenant:input_type -> entente.directory.v1.RestoreTenantRequest
-	11, // 21: entente.directory.v1.TenantService.PurgeTenant:input_type -> entente.directory.v1.PurgeTenantRequest
-	12, // 22: entente.directory.v1.TenantService.VerifyDomain:input_type -> entente.directory.v1.VerifyDomainRequest
-	13, // 23: entente.directory.v1.TenantService.CreateAdministratorApplication:input_type -> entente.directory.v1.CreateAdministratorApplicationRequest
-	4,  // 24: entente.directory.v1.TenantService.CreateTenant:output_type -> entente.directory.v1.CreatedTenant
-	6,  // 25: entente.directory.v1.TenantService.ListTenants:output_type -> entente.directory.v1.ListTenantsResponse
-	2,  // 26: entente.directory.v1.TenantService.GetTenant:output_type -> entente.directory.v1.Tenant
-	21, // 27: entente.directory.v1.TenantService.UpdateTenant:output_type -> google.protobuf.Empty
-	2,  // 28: entente.directory.v1.TenantService.DeleteTenant:output_type -> entente.directory.v1.Tenant
-	2,  // 29: entente.directory.v1.TenantService.RestoreTenant:output_type -> entente.directory.v1.Tenant
-	2,  // 30: entente.directory.v1.TenantService.PurgeTenant:output_type -> entente.directory.v1.Tenant
-	21, // 31: entente.directory.v1.TenantService.VerifyDomain:output_type -> google.protobuf.Empty
-	14, // 32: entente.directory.v1.TenantService.CreateAdministratorApplication:output_type -> entente.directory.v1.AdministratorApplication
-	24, // [24:33] is the sub-list for method output_type
-	15, // [15:24] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	19, // 7: entente.directory.v1.CreateTenantRequest.privacy_profile:type_name -> entente.directory.v1.PrivacyProfile
+	17, // 8: entente.directory.v1.CreatedTenant.administrator:type_name -> entente.directory.v1.CreatedTenant.Administrator
+	1,  // 9: entente.directory.v1.CreatedTenant.state:type_name -> entente.directory.v1.Tenant.State
+	18, // 10: entente.directory.v1.CreatedTenant.created_date_time:type_name -> google.protobuf.Timestamp
+	20, // 11: entente.directory.v1.ListTenantsRequest.query:type_name -> entente.odata.v1.Query
+	1,  // 12: entente.directory.v1.ListTenantsRequest.state:type_name -> entente.directory.v1.Tenant.State
+	2,  // 13: entente.directory.v1.ListTenantsResponse.value:type_name -> entente.directory.v1.Tenant
+	2,  // 14: entente.directory.v1.UpdateTenantRequest.tenant:type_name -> entente.directory.v1.Tenant
+	21, // 15: entente.directory.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 16: entente.directory.v1.TenantService.CreateTenant:input_type -> entente.directory.v1.CreateTenantRequest
+	5,  // 17: entente.directory.v1.TenantService.ListTenants:input_type -> entente.directory.v1.ListTenantsRequest
+	7,  // 18: entente.directory.v1.TenantService.GetTenant:input_type -> entente.directory.v1.GetTenantRequest
+	8,  // 19: entente.directory.v1.TenantService.UpdateTenant:input_type -> entente.directory.v1.UpdateTenantRequest
+	9,  // 20: entente.directory.v1.TenantService.DeleteTenant:input_type -> entente.directory.v1.DeleteTenantRequest
+	10, // 21: entente.directory.v1.TenantService.RestoreTenant:input_type -> entente.directory.v1.RestoreTenantRequest
+	11, // 22: entente.directory.v1.TenantService.PurgeTenant:input_type -> entente.directory.v1.PurgeTenantRequest
+	12, // 23: entente.directory.v1.TenantService.VerifyDomain:input_type -> entente.directory.v1.VerifyDomainRequest
+	13, // 24: entente.directory.v1.TenantService.CreateAdministratorApplication:input_type -> entente.directory.v1.CreateAdministratorApplicationRequest
+	4,  // 25: entente.directory.v1.TenantService.CreateTenant:output_type -> entente.directory.v1.CreatedTenant
+	6,  // 26: entente.directory.v1.TenantService.ListTenants:output_type -> entente.directory.v1.ListTenantsResponse
+	2,  // 27: entente.directory.v1.TenantService.GetTenant:output_type -> entente.directory.v1.Tenant
+	22, // 28: entente.directory.v1.TenantService.UpdateTenant:output_type -> google.protobuf.Empty
+	2,  // 29: entente.directory.v1.TenantService.DeleteTenant:output_type -> entente.directory.v1.Tenant
+	2,  // 30: entente.directory.v1.TenantService.RestoreTenant:output_type -> entente.directory.v1.Tenant
+	2,  // 31: entente.directory.v1.TenantService.PurgeTenant:output_type -> entente.directory.v1.Tenant
+	22, // 32: entente.directory.v1.TenantService.VerifyDomain:output_type -> google.protobuf.Empty
+	14, // 33: entente.directory.v1.TenantService.CreateAdministratorApplication:output_type -> entente.directory.v1.AdministratorApplication
+	25, // [25:34] is the sub-list for method output_type
+	16, // [16:25] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_tenant_proto_init() }
@@ -1647,6 +1647,7 @@ func file_entente_directory_v1_tenant_proto_init() {
 	if File_entente_directory_v1_tenant_proto != nil {
 		return
 	}
+	file_entente_directory_v1_organization_proto_init()
 	file_entente_directory_v1_tenant_proto_msgTypes[0].OneofWrappers = []any{}
 	file_entente_directory_v1_tenant_proto_msgTypes[1].OneofWrappers = []any{}
 	file_entente_directory_v1_tenant_proto_msgTypes[4].OneofWrappers = []any{}
