@@ -61,7 +61,8 @@ func invitationsOff(t *snapshot.Tenant) bool {
 }
 
 // CheckSyncUsers decides about each user of a batch who would be new in the
-// target (POL-64 row 3, POL-65), all of them under one version of either tenant's policies.
+// target (POL-64 row 3, POL-65) or gets another address there, all of them under
+// one version of either tenant's policies.
 func (s *Decisions) CheckSyncUsers(ctx context.Context, req *policypb.CheckSyncUsersRequest) (*policypb.CheckSyncUsersResponse, error) {
 	if len(req.GetUsers()) > maxSyncUsers {
 		return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "users holds at most %d entries.", maxSyncUsers)
@@ -85,7 +86,7 @@ func (s *Decisions) CheckSyncUsers(ctx context.Context, req *policypb.CheckSyncU
 			return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "users[%d].user_id is not a GUID.", i)
 		}
 	}
-	if err := s.knowGroupsOf(ctx, pair, users); err != nil {
+	if err := s.knowGroupsOf(ctx, pair, users, func(i int) bool { return !req.Users[i].GetExisting() }); err != nil {
 		return nil, err
 	}
 	for i, u := range req.GetUsers() {
@@ -93,22 +94,26 @@ func (s *Decisions) CheckSyncUsers(ctx context.Context, req *policypb.CheckSyncU
 			Inviter: !invitationsOff(target),
 			Domain:  u.GetEmail() == "" || target.Domains.Admits(u.GetEmail()),
 		}
-		if d := pair.SyncUser(gates, users[i]); !d.Allowed() {
+		d := pair.SyncAddress(gates)
+		if !u.GetExisting() {
+			d = pair.SyncUser(gates, users[i])
+		}
+		if !d.Allowed() {
 			out.Refusals[i] = ruleNames[d.Rule]
 		}
 	}
 	return out, nil
 }
 
-// knowGroupsOf looks up the groups of those users whose answer depends on
+// knowGroupsOf looks up the groups of those asked users whose answer depends on
 // them, a few at a time.
-func (s *Decisions) knowGroupsOf(ctx context.Context, pair crosstenant.Pair, users []crosstenant.User) error {
+func (s *Decisions) knowGroupsOf(ctx context.Context, pair crosstenant.Pair, users []crosstenant.User, asked func(int) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	places := make(chan struct{}, groupLookups)
 	var wait sync.WaitGroup
 	for i := range users {
-		if !pair.NeedsGroups(users[i], false) {
+		if !asked(i) || !pair.NeedsGroups(users[i], false) {
 			continue
 		}
 		places <- struct{}{}

@@ -228,6 +228,15 @@ func TestSyncUsers(t *testing.T) {
 	if diff := cmp.Diff([]string{"DomainList", "InboundCollaboration", "InboundCollaboration"}, r.GetRefusals()); diff != "" || r.GetAllAllowed() {
 		t.Error(diff)
 	}
+	// SYN-9: of those who are there, only an address that is not admitted is refused.
+	users[0].Existing, users[1].Existing, users[2].Existing = true, true, true
+	users[1].Email = "u2@other.example"
+	if err := e.patchAuthorization(contoso, `{"allowInvitesFrom":"none"}`, "allow_invites_from"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"DomainList", "", "DomainList"}, check().GetRefusals()); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestBadDecisionRequests(t *testing.T) {

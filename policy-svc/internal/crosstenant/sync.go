@@ -67,6 +67,16 @@ func (p Pair) SyncUser(g Gates, u User) Decision {
 	return p.allow(RuleInboundCollaboration, SideResource, p.Resource.collaborationIn.source)
 }
 
+// SyncAddress decides about another address of a user whom synchronization
+// brought in before. Only the domain list has a say: whoever is there is kept in
+// step, whoever may come in today (SYN-9).
+func (p Pair) SyncAddress(g Gates) Decision {
+	if !g.Domain {
+		return p.deny(RuleDomainList, SideResource, FromNowhere, CodeForbidden)
+	}
+	return p.allow(RuleInboundCollaboration, SideResource, p.Resource.collaborationIn.source)
+}
+
 // SyncsEverybody reports whether SyncUser allows every user where both gates
 // are open, so that nobody has to be looked at.
 func (p Pair) SyncsEverybody() bool {

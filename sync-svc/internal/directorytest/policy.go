@@ -2,6 +2,8 @@ package directorytest
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 
 	policypb "entente.dev/proto/gen/entente/policy/v1"
@@ -14,6 +16,7 @@ type Policy struct {
 	current  int64
 	failures []*policypb.CheckSyncResponse_Failure
 	refusals map[string]string
+	blocked  []string // domains
 	// Asked counts decisions about users.
 	Asked int
 }
@@ -32,12 +35,20 @@ func (p *Policy) Fail(targets ...string) {
 	}
 }
 
-// Refuse names the rule that refuses a user; an empty one allows it.
+// Refuse names the rule that refuses a new user; an empty one allows it.
 func (p *Policy) Refuse(user, rule string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.current++
 	p.refusals[user] = rule
+}
+
+// Block makes the domain list refuse addresses of the domains; none admits all.
+func (p *Policy) Block(domains ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current++
+	p.blocked = domains
 }
 
 func (p *Policy) version() int64 {
@@ -58,9 +69,16 @@ func (p *Policy) CheckSyncUsers(_ context.Context, r *policypb.CheckSyncUsersReq
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.Asked += len(r.GetUsers())
-	response := &policypb.CheckSyncUsersResponse{PolicyVersion: p.current, SyncAllowed: len(p.failures) == 0, AllAllowed: len(p.refusals) == 0}
+	response := &policypb.CheckSyncUsersResponse{PolicyVersion: p.current, SyncAllowed: len(p.failures) == 0, AllAllowed: len(p.refusals) == 0 && len(p.blocked) == 0}
 	for _, u := range r.GetUsers() {
-		response.Refusals = append(response.Refusals, p.refusals[u.GetUserId()])
+		rule := ""
+		if !u.GetExisting() {
+			rule = p.refusals[u.GetUserId()]
+		}
+		if _, domain, _ := strings.Cut(u.GetEmail(), "@"); slices.Contains(p.blocked, domain) {
+			rule = "DomainList"
+		}
+		response.Refusals = append(response.Refusals, rule)
 	}
 	return response, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
-	policypb "entente.dev/proto/gen/entente/policy/v1"
 	"github.com/google/uuid"
 
 	"entente.dev/sync-svc/internal/expression"
@@ -32,7 +31,8 @@ type candidate struct {
 	writes   []mapping.Write
 	upn      bool   // the sign-in name is written
 	manager  string // home id to send, "-" to clear, "" to leave
-	refusal  string // the rule of the target's policy that refuses
+	address  string // the target's policy was asked about it
+	withheld string // the rule of the target's policy that keeps the address as it is
 	fault    *failure
 }
 
@@ -309,40 +309,4 @@ func mappingFault(err error) *failure {
 			details: fmt.Sprintf("target attribute %s, function %s: %s", e.Attribute, e.Function, e.Reason)}
 	}
 	return &failure{code: "InternalError", reason: "The mapping failed.", details: ""}
-}
-
-// permit asks the target's policy about the page: whether synchronization is
-// still allowed, and about each user that would be new there.
-func (r *run) permit(ctx context.Context, p *page) error {
-	request := &policypb.CheckSyncUsersRequest{SourceTenantId: r.job.Tenant.String(), TargetTenantId: r.job.Target.String()}
-	var asked []*candidate
-	for _, c := range p.all {
-		switch c.decision.Action {
-		case plan.Create, plan.Adopt, plan.Restore:
-			asked = append(asked, c)
-			email := c.source.GetUser().GetMail()
-			if email == "" {
-				email = c.source.GetUser().GetUserPrincipalName()
-			}
-			request.Users = append(request.Users, &policypb.CheckSyncUsersRequest_User{UserId: c.id.String(), Email: email})
-		}
-	}
-	answer, err := r.Policy.CheckSyncUsers(ctx, request)
-	if err != nil {
-		return fmt.Errorf("check policy: %w", err)
-	}
-	if !answer.GetSyncAllowed() {
-		return r.connection(ctx)
-	}
-	p.version = answer.GetPolicyVersion()
-	if answer.GetAllAllowed() {
-		return nil
-	}
-	for i, c := range asked {
-		if i < len(answer.GetRefusals()) && answer.GetRefusals()[i] != "" {
-			c.refusal = answer.GetRefusals()[i]
-			c.fail(refusalFault(c.refusal))
-		}
-	}
-	return nil
 }

@@ -67,6 +67,9 @@ func (r *run) draft(c *candidate, cycle *job.Cycle) (draft, error) {
 		d.Link.HomeUPN = u.GetUserPrincipalName()
 	}
 	d.Record.Modified = modified(c)
+	if c.withheld != "" {
+		d.Record.Details = withheldDetails(c.withheld)
+	}
 	switch c.decision.Action {
 	case plan.Create:
 		d.Record.Action = actionCreate

@@ -103,3 +103,8 @@ func refusalFault(rule string) *failure {
 	}
 	return &failure{code: code, reason: failureSentence(code), details: "Rule of the target tenant: " + rule}
 }
+
+// withheldDetails says which rule of the target keeps the address of a user.
+func withheldDetails(rule string) string {
+	return "The mail address was not written. Rule of the target tenant: " + rule
+}

@@ -1448,8 +1448,10 @@ type CheckSyncUsersRequest_User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Object id in the source.
 	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// Mail address that would be invited.
-	Email         string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	// Mail address the user gets in the target.
+	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	// Synchronization brought the user in before and gives it another address: only the domain list is asked (SYN-9).
+	Existing      bool `protobuf:"varint,3,opt,name=existing,proto3" json:"existing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1496,6 +1498,13 @@ func (x *CheckSyncUsersRequest_User) GetEmail() string {
 		return x.Email
 	}
 	return ""
+}
+
+func (x *CheckSyncUsersRequest_User) GetExisting() bool {
+	if x != nil {
+		return x.Existing
+	}
+	return false
 }
 
 var File_entente_policy_v1_decision_proto protoreflect.FileDescriptor
@@ -1579,14 +1588,15 @@ const file_entente_policy_v1_decision_proto_rawDesc = "" +
 	"validUntil\x1a5\n" +
 	"\aFailure\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x12\n" +
-	"\x04code\x18\x02 \x01(\tR\x04code\"\xf1\x01\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\"\x8d\x02\n" +
 	"\x15CheckSyncUsersRequest\x12-\n" +
 	"\x10source_tenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\x0esourceTenantId\x12-\n" +
 	"\x10target_tenant_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x0etargetTenantId\x12C\n" +
-	"\x05users\x18\x03 \x03(\v2-.entente.policy.v1.CheckSyncUsersRequest.UserR\x05users\x1a5\n" +
+	"\x05users\x18\x03 \x03(\v2-.entente.policy.v1.CheckSyncUsersRequest.UserR\x05users\x1aQ\n" +
 	"\x04User\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x14\n" +
-	"\x05email\x18\x02 \x01(\tR\x05email\"\x9f\x01\n" +
+	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1a\n" +
+	"\bexisting\x18\x03 \x01(\bR\bexisting\"\x9f\x01\n" +
 	"\x16CheckSyncUsersResponse\x12\x1a\n" +
 	"\brefusals\x18\x01 \x03(\tR\brefusals\x12%\n" +
 	"\x0epolicy_version\x18\x02 \x01(\x03R\rpolicyVersion\x12\x1f\n" +
