@@ -44,6 +44,8 @@ type draft struct {
 	Known    bool `json:"known,omitempty"`
 	Entitled bool `json:"ent,omitempty"`
 	Active   bool `json:"act,omitempty"`
+	// Address is the one the target's policy was asked about, if it was.
+	Address string `json:"to,omitempty"`
 	// Reference marks the second step of an object that was counted before.
 	Reference bool `json:"ref,omitempty"`
 }
@@ -350,82 +352,6 @@ func (r *run) record(ctx context.Context, o outcome, c *job.Cycle, seq int64) er
 func (r *run) count(o outcome) {
 	for _, record := range o.records {
 		r.Metrics.objects.WithLabelValues(actionNames[record.Action], statusNames[record.Status]).Inc()
-	}
-}
-
-// recover finishes the batches that an earlier holder stored and did not
-// record.
-func (r *run) recover(ctx context.Context) error {
-	var batches []store.Batch
-	err := r.Store.Read(ctx, r.job.Tenant, func(tx *store.Tx) error {
-		var err error
-		batches, err = tx.Batches(r.job.Key)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, b := range batches {
-		if err := r.redo(ctx, b); err != nil {
-			return err
-		}
-		r.seq = b.Seq
-	}
-	return nil
-}
-
-// redo sends a stored batch again and records it.
-func (r *run) redo(ctx context.Context, b store.Batch) error {
-	request := &directorypb.ApplyExternalUsersRequest{}
-	if err := proto.Unmarshal(b.Request, request); err != nil {
-		return fmt.Errorf("decode batch: %w", err)
-	}
-	var n notes
-	if err := json.Unmarshal(b.Drafts, &n); err != nil {
-		return fmt.Errorf("decode batch: %w", err)
-	}
-	for i := range n.Drafts {
-		n.Drafts[i].Record.Header = n.Header
-	}
-	// The batch goes out under the present token and policy. Versions are not
-	// compared: those that were written already have moved on.
-	request.FencingToken = r.lease.Fence
-	for _, item := range request.Items {
-		item.ExpectedVersion = 0
-	}
-	results, err := r.replay(ctx, request)
-	if err != nil {
-		return err
-	}
-	// The figures are those of the cycle as recorded; the checkpoint is the batch's.
-	c := b.Cycle
-	if r.job.Cycle != nil && r.job.Cycle.ID == c.ID {
-		after := c.After
-		c = *r.job.Cycle
-		c.After = max(c.After, after)
-	}
-	if err := r.record(ctx, r.settle(n.Drafts, results, false), &c, b.Seq); err != nil {
-		return err
-	}
-	if r.job.Cycle != nil && r.job.Cycle.ID == c.ID {
-		r.job.Cycle = &c
-	}
-	return nil
-}
-
-// replay sends a stored batch under the target's present policy. While the
-// policy refuses, the batch stays stored.
-func (r *run) replay(ctx context.Context, request *directorypb.ApplyExternalUsersRequest) ([]*directorypb.ApplyExternalUsersResponse_Result, error) {
-	for attempt := 1; ; attempt++ {
-		p := &page{}
-		if err := r.permit(ctx, p); err != nil {
-			return nil, err
-		}
-		request.PolicyVersion = p.version
-		results, err := r.apply(ctx, request)
-		if attempt == 3 || !fault.Is(err, errorspb.Reason_POLICY_VERSION_STALE) {
-			return results, err
-		}
 	}
 }
 

@@ -343,3 +343,125 @@ func TestPoisonousObjectDoesNotBlockOthers(t *testing.T) {
 		t.Errorf("%d failure records, %d escrows", n, w.escrows())
 	}
 }
+
+// killed runs a cycle that ends before its first batch reaches the target, or,
+// when lost, before its answer is known.
+func (w *world) killed(lost bool) {
+	w.t.Helper()
+	hook := func(method string) error {
+		if method == "ApplyExternalUsers" {
+			return errKilled
+		}
+		return nil
+	}
+	if lost {
+		w.dir.After = hook
+	} else {
+		w.dir.Before = hook
+	}
+	if err := w.try(w.t.Context()); !errors.Is(err, errKilled) {
+		w.t.Fatalf("error %v", err)
+	}
+	w.dir.Before, w.dir.After = nil, nil
+}
+
+func (w *world) stored() (n int) {
+	w.t.Helper()
+	w.write(func(tx *store.Tx) error {
+		list, err := tx.Batches(w.key)
+		n = len(list)
+		return err
+	})
+	return n
+}
+
+func TestSYN255AStoredBatchObeysThePresentPolicy(t *testing.T) {
+	w := newWorld(t, nil)
+	w.mapMail()
+	linked := w.assigned("linked", company("linked@s.example"))
+	back := w.assigned("back", company("back@s.example"))
+	disabled := w.assigned("disabled", company("disabled@s.example"))
+	w.cycle()
+	w.dir.Assign(w.from, w.sp, back, false)
+	w.cycle()
+
+	created := w.assigned("created", company("created@s.example"))
+	blocked := w.assigned("blocked", company("blocked@later.example"))
+	allowed := w.assigned("allowed", company("allowed@s.example"))
+	adopted := w.assigned("adopted", company("adopted@s.example"))
+	w.dir.AddUser(w.to, "pending", func(u *directorytest.User) {
+		u.Invited, u.External, u.User.Mail = "adopted@s.example", true, proto.String("adopted@s.example")
+	})
+	w.dir.Assign(w.from, w.sp, back, true)
+	w.dir.Change(w.from, linked, company("linked@later.example"), "companyName")
+	w.dir.Change(w.from, disabled, func(u *directorytest.User) {
+		u.User.AccountEnabled, u.User.CompanyName = proto.Bool(false), proto.String("disabled@later.example")
+	}, "accountEnabled", "companyName")
+	w.killed(false)
+	if w.stored() != 1 {
+		t.Fatal("no batch was stored")
+	}
+	for _, id := range []uuid.UUID{created, adopted, back} {
+		w.policy.Refuse(id.String(), "AllowInvitesFrom")
+	}
+	w.policy.Block("later.example")
+	w.cycle()
+
+	if w.target(created) != nil || w.target(blocked) != nil || w.target(adopted) != nil || !w.target(back).Deleted {
+		t.Errorf("users came in that the target forbade meanwhile:\n%s", w.dir.Dump(t, w.to))
+	}
+	if w.target(allowed) == nil {
+		t.Error("a user of the batch that is still allowed did not come in")
+	}
+	if got := w.target(linked).User.GetMail(); got != "linked@s.example" {
+		t.Errorf("address %q was written although it is refused", got)
+	}
+	if u := w.target(disabled).User; u.GetAccountEnabled() || u.GetMail() != "disabled@s.example" {
+		t.Errorf("disabled user: enabled %t, address %q", u.GetAccountEnabled(), u.GetMail())
+	}
+	for id, want := range map[uuid.UUID]struct {
+		action int16
+		code   string
+	}{created: {actionCreate, CodeForbidden}, adopted: {actionCreate, CodeForbidden}, blocked: {actionCreate, CodeInvitation},
+		back: {actionUpdate, CodeForbidden}, linked: {actionUpdate, CodeInvitation}} {
+		if n := w.told(id, want.action, statusFailure, want.code); n != 1 {
+			t.Errorf("%d records of the refusal of %s", n, id)
+		}
+	}
+	if w.told(allowed, actionCreate, statusSuccess, "") != 1 || w.told(disabled, actionDisable, statusSuccess, "") != 1 ||
+		w.detailed(disabled, actionDisable) != withheldDetails("DomainList") {
+		t.Error("what was written is not recorded")
+	}
+	// The address of the disabled user is one of the open failures, too.
+	if w.stored() != 0 || w.escrows() != 6 {
+		t.Errorf("%d batches, %d escrows left", w.stored(), w.escrows())
+	}
+}
+
+func TestSYN250WhatWasWrittenBeforeARefusalIsRecorded(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.assigned("u")
+	w.killed(true)
+	w.policy.Refuse(id.String(), "AllowInvitesFrom")
+	w.cycle()
+	if w.target(id) == nil || w.told(id, actionCreate, statusSuccess, "") != 1 || len(w.log()) != 1 || w.escrows() != 0 {
+		t.Errorf("%d records, %d escrows of a user that came in before the refusal", len(w.log()), w.escrows())
+	}
+}
+
+func TestABatchOfNothingButRefusalsIsSettled(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.assigned("u")
+	w.killed(false)
+	w.policy.Refuse(id.String(), "DomainList")
+	w.cycle()
+	if w.target(id) != nil || w.told(id, actionCreate, statusFailure, CodeInvitation) != 1 || w.stored() != 0 {
+		t.Errorf("%d batches left", w.stored())
+	}
+	w.policy.Refuse(id.String(), "")
+	w.clock.Advance(2 * time.Hour)
+	w.cycle()
+	if w.target(id) == nil {
+		t.Error("not tried again after the policy was opened")
+	}
+}

@@ -70,16 +70,16 @@ func TestARefusedAddressKeepsNobodyEnabled(t *testing.T) {
 	if u := w.target(id).User; u.GetAccountEnabled() || u.GetMail() != "u@s.example" {
 		t.Errorf("enabled %t, address %q", u.GetAccountEnabled(), u.GetMail())
 	}
-	if w.told(id, actionDisable, statusSuccess, "") != 1 || w.detailed(id) != withheldDetails("DomainList") {
-		t.Errorf("details %q", w.detailed(id))
+	if w.told(id, actionDisable, statusSuccess, "") != 1 || w.detailed(id, actionDisable) != withheldDetails("DomainList") {
+		t.Errorf("details %q", w.detailed(id, actionDisable))
 	}
 }
 
-// detailed is the details of the last record of an object.
-func (w *world) detailed(object uuid.UUID) (details string) {
+// detailed is the details of the last record of an object with an action.
+func (w *world) detailed(object uuid.UUID, action int16) (details string) {
 	w.t.Helper()
 	for _, r := range w.log() {
-		if r.Source.ID == object.String() {
+		if r.Source.ID == object.String() && r.Action == action {
 			details = r.Details
 		}
 	}

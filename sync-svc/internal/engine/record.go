@@ -50,7 +50,8 @@ func (r *run) draft(c *candidate, cycle *job.Cycle) (draft, error) {
 		return draft{}, err
 	}
 	u := c.source.GetUser()
-	d := draft{Link: c.link, Escrow: c.escrow, Action: c.decision.Action, Unlink: c.decision.Unlink, Manager: c.manager, Known: c.link.Managed(), Log: true, Keep: true}
+	d := draft{Link: c.link, Escrow: c.escrow, Action: c.decision.Action, Unlink: c.decision.Unlink, Manager: c.manager, Known: c.link.Managed(), Log: true, Keep: true,
+		Address: c.address}
 	d.Record = store.Record{Header: r.header(cycle.ID), ID: id, ChangeID: uuid.New(), At: r.Clock.Now(), Status: statusSuccess,
 		Source: store.Identity{ID: c.id.String(), Name: u.GetDisplayName(), UPN: u.GetUserPrincipalName()},
 		Target: store.Identity{ID: c.target.GetUser().GetId(), Name: c.target.GetUser().GetDisplayName(), UPN: c.target.GetUser().GetUserPrincipalName()}}
