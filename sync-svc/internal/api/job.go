@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -175,14 +177,7 @@ func (s *Synchronization) UpdateJob(ctx context.Context, req *syncpb.UpdateJobRe
 			case "schedule":
 				err = s.reschedule(&j, &e, req.GetJob().GetSchedule())
 			case "synchronization_job_settings":
-				for _, p := range req.GetJob().GetSynchronizationJobSettings() {
-					e.Modified = append(e.Modified, change(p.GetName(), j.Settings[p.GetName()], p.GetValue()))
-					if j.Settings == nil {
-						j.Settings = map[string]string{}
-					}
-					j.Settings[p.GetName()] = p.GetValue()
-				}
-				j.Generation++
+				err = resettle(&j, &e, req.GetJob().GetSynchronizationJobSettings())
 			case "id":
 				if id := req.GetJob().GetId(); id != "" && !strings.EqualFold(id, j.ID) {
 					err = readOnly(head)
@@ -200,6 +195,26 @@ func (s *Synchronization) UpdateJob(ctx context.Context, req *syncpb.UpdateJobRe
 		}
 		return j, e, nil
 	})
+}
+
+// resettle merges sent settings into those of a job.
+func resettle(j *job.Job, e *store.Event, sent []*syncpb.KeyValuePair) error {
+	list := make([]job.Setting, len(sent))
+	for i, p := range sent {
+		list[i] = job.Setting{Key: p.GetName(), Value: p.GetValue()}
+	}
+	merged, err := job.MergeSettings(j.Settings, list)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(merged)) {
+		if merged[name] != j.Settings[name] {
+			e.Modified = append(e.Modified, change(name, j.Settings[name], merged[name]))
+		}
+	}
+	j.Settings = merged
+	j.Generation++
+	return nil
 }
 
 // readOnly refuses a member of the body that clients cannot set.

@@ -404,6 +404,15 @@ func TestUpdateJob(t *testing.T) {
 	if j.GetSchedule().GetInterval() != "PT5M" || j.GetSchedule().GetState() != active || len(j.GetSynchronizationJobSettings()) != 3 {
 		t.Errorf("job %v", j)
 	}
+	for name, value := range map[string]string{"entente.nope": "True", "entente.adoptPending": "maybe", "LookaheadQueryEnabled": strings.Repeat("x", 65<<10)} {
+		settings := []*syncpb.KeyValuePair{{Name: &name, Value: &value}}
+		if err := patch(&syncpb.SynchronizationJob{SynchronizationJobSettings: settings}, "synchronization_job_settings"); fault.From(err).Kind != fault.KindInvalid {
+			t.Errorf("setting %s: %v", name, err)
+		}
+	}
+	if n := len(w.get(id).GetSynchronizationJobSettings()); n != 3 {
+		t.Errorf("%d settings after refusals", n)
+	}
 	for _, bad := range []string{"PT30S", "P2D", "x", "PT"} {
 		if err := patch(&syncpb.SynchronizationJob{Schedule: &syncpb.SynchronizationSchedule{Interval: proto.String(bad)}}, "schedule.interval"); fault.From(err).Kind != fault.KindInvalid {
 			t.Errorf("interval %s: %v", bad, err)

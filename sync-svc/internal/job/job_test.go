@@ -116,6 +116,35 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
+func TestMergeSettings(t *testing.T) {
+	t.Parallel()
+	stored := map[string]string{"LookaheadQueryEnabled": "False", "entente.adoptPending": "True", "nonsense": strings.Repeat("x", 65<<10)}
+	got, err := MergeSettings(stored, []Setting{{"ENTENTE.adoptpending", "False"}, {"entente.minFailures", "10"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"LookaheadQueryEnabled": "False", "entente.adoptPending": "False", "entente.minFailures": "10"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("SYN-17 (-want +got):\n%s", diff)
+	}
+	if len(stored) != 3 || stored["entente.adoptPending"] != "True" {
+		t.Errorf("the stored settings were changed: %v", stored)
+	}
+	for name, sent := range map[string][]Setting{
+		"an unknown name":                 {{"entente.nope", "x"}},
+		"a switch of maybe":               {{"entente.includeInternalGuests", "maybe"}},
+		"a figure that is none":           {{"entente.minFailures", "many"}},
+		"more than 64 KiB in one":         {{"LookaheadQueryEnabled", strings.Repeat("x", 65<<10)}},
+		"more than 64 KiB in two":         {{"LookaheadQueryEnabled", strings.Repeat("x", 33<<10)}, {"AzureIngestionAttributeOptimization", strings.Repeat("x", 33<<10)}},
+		"an unknown name after a known":   {{"entente.adoptPending", "True"}, {"", ""}},
+		"an empty value of what is asked": {{"entente.adoptPending", ""}},
+	} {
+		if _, err := MergeSettings(nil, sent); err == nil {
+			t.Errorf("%s accepted", name)
+		}
+	}
+}
+
 func TestReadHasDefaults(t *testing.T) {
 	t.Parallel()
 	m := Read(nil, nil)

@@ -2,8 +2,11 @@ package job
 
 import (
 	"encoding/json"
+	"maps"
 	"net/mail"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -28,7 +31,21 @@ const (
 	SyncPolicy = "SyncPolicy"
 )
 
-// MaxSettings bounds all values of one configuration together.
+// Names of job settings with a meaning for this connector (SYN-42).
+const (
+	NameDeprovisionDisabled   = "entente.deprovisionDisabled"
+	NameIncludeInternalGuests = "entente.includeInternalGuests"
+	NameAdoptPending          = "entente.adoptPending"
+	NameMinFailures           = "entente.minFailures"
+)
+
+// names lists the job settings there are; the first two are Graph's, kept and
+// shown without effect.
+var names = []string{"AzureIngestionAttributeOptimization", "LookaheadQueryEnabled",
+	NameDeprovisionDisabled, NameIncludeInternalGuests, NameAdoptPending, NameMinFailures}
+
+// MaxSettings bounds all settings of one configuration together, and those of
+// one job.
 const MaxSettings = 64 << 10
 
 // known lists the keys Graph has; the value says whether it is a credential,
@@ -82,6 +99,56 @@ func Merge(stored map[string]string, sent []Setting) (map[string]string, error) 
 		merged[key] = value
 	}
 	return merged, nil
+}
+
+// MergeSettings adds sent job settings to the stored ones, by name (SYN-17).
+// Stored ones whose name has no meaning fall away.
+func MergeSettings(stored map[string]string, sent []Setting) (map[string]string, error) {
+	merged := maps.Clone(stored)
+	if merged == nil {
+		merged = map[string]string{}
+	}
+	maps.DeleteFunc(merged, func(name, _ string) bool { return !slices.Contains(names, name) })
+	for _, s := range sent {
+		i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, s.Key) })
+		if i < 0 {
+			return nil, invalid("The synchronization job setting '%s' is not known.", clip(s.Key))
+		}
+		if err := checkSetting(names[i], s.Value); err != nil {
+			return nil, err
+		}
+		merged[names[i]] = s.Value
+	}
+	size := 0
+	for name, value := range merged {
+		size += len(name) + len(value)
+	}
+	if size > MaxSettings {
+		return nil, invalid("The synchronization job settings exceed 64 KiB.")
+	}
+	return merged, nil
+}
+
+func checkSetting(name, value string) error {
+	switch name {
+	case NameDeprovisionDisabled, NameIncludeInternalGuests, NameAdoptPending:
+		if !strings.EqualFold(value, "true") && !strings.EqualFold(value, "false") {
+			return invalid("The synchronization job setting '%s' must be True or False.", name)
+		}
+	case NameMinFailures:
+		if _, err := strconv.ParseUint(value, 10, 31); err != nil {
+			return invalid("The synchronization job setting '%s' must be a whole number.", name)
+		}
+	}
+	return nil
+}
+
+// clip shortens what a client sent for a message.
+func clip(s string) string {
+	if r := []rune(s); len(r) > 100 {
+		return string(r[:100])
+	}
+	return s
 }
 
 // canonical is the key as Graph writes it, "" when there is none.
@@ -188,9 +255,9 @@ func Read(secrets, settings map[string]string) Meaning {
 		SkipOutOfScopeDeletions: yes(secrets, KeySkipOutOfScope, false),
 		HardDeletes:             yes(secrets, KeyHardDeletes, false),
 		Guard:                   plan.Guard{Enabled: true},
-		DeprovisionDisabled:     yes(settings, "entente.deprovisionDisabled", true),
-		IncludeInternalGuests:   yes(settings, "entente.includeInternalGuests", false),
-		AdoptPending:            yes(settings, "entente.adoptPending", true),
+		DeprovisionDisabled:     yes(settings, NameDeprovisionDisabled, true),
+		IncludeInternalGuests:   yes(settings, NameIncludeInternalGuests, false),
+		AdoptPending:            yes(settings, NameAdoptPending, true),
 	}
 	if id, err := tenant.Parse(secrets[KeyCompanyID]); err == nil {
 		m.Target = id
@@ -205,7 +272,7 @@ func Read(secrets, settings map[string]string) Meaning {
 		}
 		m.NotificationsEnabled = n.Enabled != nil && *n.Enabled
 	}
-	if v := settings["entente.minFailures"]; v != "" {
+	if v := settings[NameMinFailures]; v != "" {
 		for _, c := range v {
 			if c < '0' || c > '9' || m.MinFailures > 1<<40 {
 				m.MinFailures = 0
