@@ -13,6 +13,7 @@ import (
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/pg"
+	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
@@ -83,6 +84,9 @@ func TestTenantIsPurgedToTheLastRow(t *testing.T) {
 	})
 	if err != nil || len(left) > 0 {
 		t.Errorf("left: %s, %v", strings.Join(left, ", "), err)
+	}
+	if ended, err := s.EndedTenants(t.Context(), time.Unix(0, 0), tenant.ID{}, 10); err != nil || len(ended) != 1 || ended[0].ID != home {
+		t.Errorf("ended tenants %v, %v", ended, err)
 	}
 	again := &store.Tenant{Country: "NL", Tenant: organization.Tenant{ID: home, DisplayName: "Again", Type: organization.Workforce, State: organization.Active,
 		InitialDomain: "contoso.onentente.example", Created: start}}

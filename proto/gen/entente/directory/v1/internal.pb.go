@@ -97,7 +97,7 @@ func (x Change_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Kind.Descriptor instead.
 func (Change_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27, 0}
 }
 
 // What to do.
@@ -162,7 +162,7 @@ func (x ApplyExternalUsersRequest_Item_Operation) Number() protoreflect.EnumNumb
 
 // Deprecated: Use ApplyExternalUsersRequest_Item_Operation.Descriptor instead.
 func (ApplyExternalUsersRequest_Item_Operation) EnumDescriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36, 0, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39, 0, 0}
 }
 
 // Request of GetPrincipal.
@@ -567,6 +567,171 @@ func (x *FindTenantByDomainRequest) GetDomain() string {
 	return ""
 }
 
+// Request of ListEndedTenants.
+type ListEndedTenantsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only tenants that ended then or later; unset means all.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	// Of those that ended exactly at `since`, only ids after this one; empty means all.
+	AfterId string `protobuf:"bytes,2,opt,name=after_id,json=afterId,proto3" json:"after_id,omitempty"`
+	// At most this many; 0 means 1000, which is the most.
+	Limit         int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEndedTenantsRequest) Reset() {
+	*x = ListEndedTenantsRequest{}
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEndedTenantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEndedTenantsRequest) ProtoMessage() {}
+
+func (x *ListEndedTenantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEndedTenantsRequest.ProtoReflect.Descriptor instead.
+func (*ListEndedTenantsRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListEndedTenantsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListEndedTenantsRequest) GetAfterId() string {
+	if x != nil {
+		return x.AfterId
+	}
+	return ""
+}
+
+func (x *ListEndedTenantsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// Answer of ListEndedTenants.
+type ListEndedTenantsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenants in the order of their end, then of their ids; fewer than the limit means that no more follow.
+	Tenants       []*EndedTenant `protobuf:"bytes,1,rep,name=tenants,proto3" json:"tenants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEndedTenantsResponse) Reset() {
+	*x = ListEndedTenantsResponse{}
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEndedTenantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEndedTenantsResponse) ProtoMessage() {}
+
+func (x *ListEndedTenantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEndedTenantsResponse.ProtoReflect.Descriptor instead.
+func (*ListEndedTenantsResponse) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListEndedTenantsResponse) GetTenants() []*EndedTenant {
+	if x != nil {
+		return x.Tenants
+	}
+	return nil
+}
+
+// A tenant that was deleted permanently. Its id is never used again.
+type EndedTenant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id the tenant had.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// When the last row of it was deleted from the directory.
+	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndedTenant) Reset() {
+	*x = EndedTenant{}
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndedTenant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndedTenant) ProtoMessage() {}
+
+func (x *EndedTenant) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndedTenant.ProtoReflect.Descriptor instead.
+func (*EndedTenant) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *EndedTenant) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *EndedTenant) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
 // What sibling services may know of a tenant.
 type TenantFacts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -598,7 +763,7 @@ type TenantFacts struct {
 
 func (x *TenantFacts) Reset() {
 	*x = TenantFacts{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[6]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +775,7 @@ func (x *TenantFacts) String() string {
 func (*TenantFacts) ProtoMessage() {}
 
 func (x *TenantFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[6]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +788,7 @@ func (x *TenantFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantFacts.ProtoReflect.Descriptor instead.
 func (*TenantFacts) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{6}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TenantFacts) GetTenantId() string {
@@ -716,7 +881,7 @@ type FindInviteConflictsRequest struct {
 
 func (x *FindInviteConflictsRequest) Reset() {
 	*x = FindInviteConflictsRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[7]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +893,7 @@ func (x *FindInviteConflictsRequest) String() string {
 func (*FindInviteConflictsRequest) ProtoMessage() {}
 
 func (x *FindInviteConflictsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[7]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +906,7 @@ func (x *FindInviteConflictsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindInviteConflictsRequest.ProtoReflect.Descriptor instead.
 func (*FindInviteConflictsRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{7}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FindInviteConflictsRequest) GetTenantId() string {
@@ -771,7 +936,7 @@ type FindInviteConflictsResponse struct {
 
 func (x *FindInviteConflictsResponse) Reset() {
 	*x = FindInviteConflictsResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[8]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +948,7 @@ func (x *FindInviteConflictsResponse) String() string {
 func (*FindInviteConflictsResponse) ProtoMessage() {}
 
 func (x *FindInviteConflictsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[8]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +961,7 @@ func (x *FindInviteConflictsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindInviteConflictsResponse.ProtoReflect.Descriptor instead.
 func (*FindInviteConflictsResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{8}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FindInviteConflictsResponse) GetConflicts() []*FindInviteConflictsResponse_Conflict {
@@ -831,7 +996,7 @@ type HomeKey struct {
 
 func (x *HomeKey) Reset() {
 	*x = HomeKey{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[9]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +1008,7 @@ func (x *HomeKey) String() string {
 func (*HomeKey) ProtoMessage() {}
 
 func (x *HomeKey) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[9]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1021,7 @@ func (x *HomeKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HomeKey.ProtoReflect.Descriptor instead.
 func (*HomeKey) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{9}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HomeKey) GetHomeTenantId() string {
@@ -914,7 +1079,7 @@ type CreateExternalUserRequest struct {
 
 func (x *CreateExternalUserRequest) Reset() {
 	*x = CreateExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[10]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1091,7 @@ func (x *CreateExternalUserRequest) String() string {
 func (*CreateExternalUserRequest) ProtoMessage() {}
 
 func (x *CreateExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[10]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1104,7 @@ func (x *CreateExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*CreateExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{10}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateExternalUserRequest) GetTenantId() string {
@@ -1018,7 +1183,7 @@ type CreateExternalUserResponse struct {
 
 func (x *CreateExternalUserResponse) Reset() {
 	*x = CreateExternalUserResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1195,7 @@ func (x *CreateExternalUserResponse) String() string {
 func (*CreateExternalUserResponse) ProtoMessage() {}
 
 func (x *CreateExternalUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1208,7 @@ func (x *CreateExternalUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateExternalUserResponse.ProtoReflect.Descriptor instead.
 func (*CreateExternalUserResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{11}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateExternalUserResponse) GetUser() *User {
@@ -1085,7 +1250,7 @@ type BindExternalIdentityRequest struct {
 
 func (x *BindExternalIdentityRequest) Reset() {
 	*x = BindExternalIdentityRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1262,7 @@ func (x *BindExternalIdentityRequest) String() string {
 func (*BindExternalIdentityRequest) ProtoMessage() {}
 
 func (x *BindExternalIdentityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1275,7 @@ func (x *BindExternalIdentityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindExternalIdentityRequest.ProtoReflect.Descriptor instead.
 func (*BindExternalIdentityRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{12}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BindExternalIdentityRequest) GetTenantId() string {
@@ -1184,7 +1349,7 @@ type ResetExternalIdentityRequest struct {
 
 func (x *ResetExternalIdentityRequest) Reset() {
 	*x = ResetExternalIdentityRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1361,7 @@ func (x *ResetExternalIdentityRequest) String() string {
 func (*ResetExternalIdentityRequest) ProtoMessage() {}
 
 func (x *ResetExternalIdentityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1374,7 @@ func (x *ResetExternalIdentityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetExternalIdentityRequest.ProtoReflect.Descriptor instead.
 func (*ResetExternalIdentityRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{13}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ResetExternalIdentityRequest) GetTenantId() string {
@@ -1248,7 +1413,7 @@ type BeginExternalConversionRequest struct {
 
 func (x *BeginExternalConversionRequest) Reset() {
 	*x = BeginExternalConversionRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1425,7 @@ func (x *BeginExternalConversionRequest) String() string {
 func (*BeginExternalConversionRequest) ProtoMessage() {}
 
 func (x *BeginExternalConversionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1438,7 @@ func (x *BeginExternalConversionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginExternalConversionRequest.ProtoReflect.Descriptor instead.
 func (*BeginExternalConversionRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{14}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BeginExternalConversionRequest) GetTenantId() string {
@@ -1310,7 +1475,7 @@ type GetExternalUserRequest struct {
 
 func (x *GetExternalUserRequest) Reset() {
 	*x = GetExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1487,7 @@ func (x *GetExternalUserRequest) String() string {
 func (*GetExternalUserRequest) ProtoMessage() {}
 
 func (x *GetExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1500,7 @@ func (x *GetExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*GetExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{15}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetExternalUserRequest) GetTenantId() string {
@@ -1365,7 +1530,7 @@ type FindExternalUserByEmailRequest struct {
 
 func (x *FindExternalUserByEmailRequest) Reset() {
 	*x = FindExternalUserByEmailRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1542,7 @@ func (x *FindExternalUserByEmailRequest) String() string {
 func (*FindExternalUserByEmailRequest) ProtoMessage() {}
 
 func (x *FindExternalUserByEmailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1555,7 @@ func (x *FindExternalUserByEmailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExternalUserByEmailRequest.ProtoReflect.Descriptor instead.
 func (*FindExternalUserByEmailRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{16}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FindExternalUserByEmailRequest) GetTenantId() string {
@@ -1420,7 +1585,7 @@ type ResolveHomeAccountRequest struct {
 
 func (x *ResolveHomeAccountRequest) Reset() {
 	*x = ResolveHomeAccountRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1597,7 @@ func (x *ResolveHomeAccountRequest) String() string {
 func (*ResolveHomeAccountRequest) ProtoMessage() {}
 
 func (x *ResolveHomeAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1610,7 @@ func (x *ResolveHomeAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveHomeAccountRequest.ProtoReflect.Descriptor instead.
 func (*ResolveHomeAccountRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{17}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResolveHomeAccountRequest) GetHomeTenantId() string {
@@ -1481,7 +1646,7 @@ type HomeAccount struct {
 
 func (x *HomeAccount) Reset() {
 	*x = HomeAccount{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1658,7 @@ func (x *HomeAccount) String() string {
 func (*HomeAccount) ProtoMessage() {}
 
 func (x *HomeAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1671,7 @@ func (x *HomeAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HomeAccount.ProtoReflect.Descriptor instead.
 func (*HomeAccount) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{18}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HomeAccount) GetHomeTenantId() string {
@@ -1562,7 +1727,7 @@ type SoftDeleteExternalUserRequest struct {
 
 func (x *SoftDeleteExternalUserRequest) Reset() {
 	*x = SoftDeleteExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1739,7 @@ func (x *SoftDeleteExternalUserRequest) String() string {
 func (*SoftDeleteExternalUserRequest) ProtoMessage() {}
 
 func (x *SoftDeleteExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1752,7 @@ func (x *SoftDeleteExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SoftDeleteExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*SoftDeleteExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{19}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SoftDeleteExternalUserRequest) GetTenantId() string {
@@ -1633,7 +1798,7 @@ type ClaimExternalUserRequest struct {
 
 func (x *ClaimExternalUserRequest) Reset() {
 	*x = ClaimExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1810,7 @@ func (x *ClaimExternalUserRequest) String() string {
 func (*ClaimExternalUserRequest) ProtoMessage() {}
 
 func (x *ClaimExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +1823,7 @@ func (x *ClaimExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*ClaimExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{20}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ClaimExternalUserRequest) GetTenantId() string {
@@ -1693,7 +1858,7 @@ type GetFeedPositionRequest struct {
 
 func (x *GetFeedPositionRequest) Reset() {
 	*x = GetFeedPositionRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1870,7 @@ func (x *GetFeedPositionRequest) String() string {
 func (*GetFeedPositionRequest) ProtoMessage() {}
 
 func (x *GetFeedPositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1883,7 @@ func (x *GetFeedPositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFeedPositionRequest.ProtoReflect.Descriptor instead.
 func (*GetFeedPositionRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{21}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetFeedPositionRequest) GetTenantId() string {
@@ -1739,7 +1904,7 @@ type FeedPosition struct {
 
 func (x *FeedPosition) Reset() {
 	*x = FeedPosition{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +1916,7 @@ func (x *FeedPosition) String() string {
 func (*FeedPosition) ProtoMessage() {}
 
 func (x *FeedPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +1929,7 @@ func (x *FeedPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedPosition.ProtoReflect.Descriptor instead.
 func (*FeedPosition) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{22}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FeedPosition) GetPosition() string {
@@ -1791,7 +1956,7 @@ type ListChangesRequest struct {
 
 func (x *ListChangesRequest) Reset() {
 	*x = ListChangesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +1968,7 @@ func (x *ListChangesRequest) String() string {
 func (*ListChangesRequest) ProtoMessage() {}
 
 func (x *ListChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +1981,7 @@ func (x *ListChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListChangesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListChangesRequest) GetTenantId() string {
@@ -1868,7 +2033,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1880,7 +2045,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1893,7 +2058,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Change) GetObjectId() string {
@@ -1953,7 +2118,7 @@ type ListChangesResponse struct {
 
 func (x *ListChangesResponse) Reset() {
 	*x = ListChangesResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2130,7 @@ func (x *ListChangesResponse) String() string {
 func (*ListChangesResponse) ProtoMessage() {}
 
 func (x *ListChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2143,7 @@ func (x *ListChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListChangesResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{25}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListChangesResponse) GetChanges() []*Change {
@@ -2013,7 +2178,7 @@ type WatchChangesRequest struct {
 
 func (x *WatchChangesRequest) Reset() {
 	*x = WatchChangesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2190,7 @@ func (x *WatchChangesRequest) String() string {
 func (*WatchChangesRequest) ProtoMessage() {}
 
 func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2203,7 @@ func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesRequest.ProtoReflect.Descriptor instead.
 func (*WatchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{26}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WatchChangesRequest) GetTenantIds() []string {
@@ -2059,7 +2224,7 @@ type ChangeHint struct {
 
 func (x *ChangeHint) Reset() {
 	*x = ChangeHint{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +2236,7 @@ func (x *ChangeHint) String() string {
 func (*ChangeHint) ProtoMessage() {}
 
 func (x *ChangeHint) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +2249,7 @@ func (x *ChangeHint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeHint.ProtoReflect.Descriptor instead.
 func (*ChangeHint) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ChangeHint) GetTenantId() string {
@@ -2111,7 +2276,7 @@ type ListSourceUsersRequest struct {
 
 func (x *ListSourceUsersRequest) Reset() {
 	*x = ListSourceUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2123,7 +2288,7 @@ func (x *ListSourceUsersRequest) String() string {
 func (*ListSourceUsersRequest) ProtoMessage() {}
 
 func (x *ListSourceUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2136,7 +2301,7 @@ func (x *ListSourceUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourceUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListSourceUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{28}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListSourceUsersRequest) GetTenantId() string {
@@ -2186,7 +2351,7 @@ type SourceUser struct {
 
 func (x *SourceUser) Reset() {
 	*x = SourceUser{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2198,7 +2363,7 @@ func (x *SourceUser) String() string {
 func (*SourceUser) ProtoMessage() {}
 
 func (x *SourceUser) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2211,7 +2376,7 @@ func (x *SourceUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceUser.ProtoReflect.Descriptor instead.
 func (*SourceUser) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{29}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SourceUser) GetUser() *User {
@@ -2262,7 +2427,7 @@ type ListSourceUsersResponse struct {
 
 func (x *ListSourceUsersResponse) Reset() {
 	*x = ListSourceUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2439,7 @@ func (x *ListSourceUsersResponse) String() string {
 func (*ListSourceUsersResponse) ProtoMessage() {}
 
 func (x *ListSourceUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2452,7 @@ func (x *ListSourceUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourceUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListSourceUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{30}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListSourceUsersResponse) GetUsers() []*SourceUser {
@@ -2323,7 +2488,7 @@ type ListAssigneesRequest struct {
 
 func (x *ListAssigneesRequest) Reset() {
 	*x = ListAssigneesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2500,7 @@ func (x *ListAssigneesRequest) String() string {
 func (*ListAssigneesRequest) ProtoMessage() {}
 
 func (x *ListAssigneesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2513,7 @@ func (x *ListAssigneesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssigneesRequest.ProtoReflect.Descriptor instead.
 func (*ListAssigneesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{31}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListAssigneesRequest) GetTenantId() string {
@@ -2399,7 +2564,7 @@ type ListAssigneesResponse struct {
 
 func (x *ListAssigneesResponse) Reset() {
 	*x = ListAssigneesResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2411,7 +2576,7 @@ func (x *ListAssigneesResponse) String() string {
 func (*ListAssigneesResponse) ProtoMessage() {}
 
 func (x *ListAssigneesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2424,7 +2589,7 @@ func (x *ListAssigneesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssigneesResponse.ProtoReflect.Descriptor instead.
 func (*ListAssigneesResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{32}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListAssigneesResponse) GetUserIds() []string {
@@ -2458,7 +2623,7 @@ type ListTargetUsersRequest struct {
 
 func (x *ListTargetUsersRequest) Reset() {
 	*x = ListTargetUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2470,7 +2635,7 @@ func (x *ListTargetUsersRequest) String() string {
 func (*ListTargetUsersRequest) ProtoMessage() {}
 
 func (x *ListTargetUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2483,7 +2648,7 @@ func (x *ListTargetUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListTargetUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{33}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListTargetUsersRequest) GetResourceTenantId() string {
@@ -2537,7 +2702,7 @@ type TargetUser struct {
 
 func (x *TargetUser) Reset() {
 	*x = TargetUser{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2714,7 @@ func (x *TargetUser) String() string {
 func (*TargetUser) ProtoMessage() {}
 
 func (x *TargetUser) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2727,7 @@ func (x *TargetUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetUser.ProtoReflect.Descriptor instead.
 func (*TargetUser) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *TargetUser) GetUser() *User {
@@ -2625,7 +2790,7 @@ type ListTargetUsersResponse struct {
 
 func (x *ListTargetUsersResponse) Reset() {
 	*x = ListTargetUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2637,7 +2802,7 @@ func (x *ListTargetUsersResponse) String() string {
 func (*ListTargetUsersResponse) ProtoMessage() {}
 
 func (x *ListTargetUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2650,7 +2815,7 @@ func (x *ListTargetUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListTargetUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListTargetUsersResponse) GetUsers() []*TargetUser {
@@ -2683,7 +2848,7 @@ type ApplyExternalUsersRequest struct {
 
 func (x *ApplyExternalUsersRequest) Reset() {
 	*x = ApplyExternalUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2695,7 +2860,7 @@ func (x *ApplyExternalUsersRequest) String() string {
 func (*ApplyExternalUsersRequest) ProtoMessage() {}
 
 func (x *ApplyExternalUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2708,7 +2873,7 @@ func (x *ApplyExternalUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersRequest.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ApplyExternalUsersRequest) GetResourceTenantId() string {
@@ -2771,7 +2936,7 @@ type ApplyExternalUsersResponse struct {
 
 func (x *ApplyExternalUsersResponse) Reset() {
 	*x = ApplyExternalUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2783,7 +2948,7 @@ func (x *ApplyExternalUsersResponse) String() string {
 func (*ApplyExternalUsersResponse) ProtoMessage() {}
 
 func (x *ApplyExternalUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2796,7 +2961,7 @@ func (x *ApplyExternalUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersResponse.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ApplyExternalUsersResponse) GetResults() []*ApplyExternalUsersResponse_Result {
@@ -2821,7 +2986,7 @@ type CreateSynchronizationApplicationRequest struct {
 
 func (x *CreateSynchronizationApplicationRequest) Reset() {
 	*x = CreateSynchronizationApplicationRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2833,7 +2998,7 @@ func (x *CreateSynchronizationApplicationRequest) String() string {
 func (*CreateSynchronizationApplicationRequest) ProtoMessage() {}
 
 func (x *CreateSynchronizationApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2846,7 +3011,7 @@ func (x *CreateSynchronizationApplicationRequest) ProtoReflect() protoreflect.Me
 
 // Deprecated: Use CreateSynchronizationApplicationRequest.ProtoReflect.Descriptor instead.
 func (*CreateSynchronizationApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{38}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CreateSynchronizationApplicationRequest) GetTenantId() string {
@@ -2883,7 +3048,7 @@ type CreateSynchronizationApplicationResponse struct {
 
 func (x *CreateSynchronizationApplicationResponse) Reset() {
 	*x = CreateSynchronizationApplicationResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2895,7 +3060,7 @@ func (x *CreateSynchronizationApplicationResponse) String() string {
 func (*CreateSynchronizationApplicationResponse) ProtoMessage() {}
 
 func (x *CreateSynchronizationApplicationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2908,7 +3073,7 @@ func (x *CreateSynchronizationApplicationResponse) ProtoReflect() protoreflect.M
 
 // Deprecated: Use CreateSynchronizationApplicationResponse.ProtoReflect.Descriptor instead.
 func (*CreateSynchronizationApplicationResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CreateSynchronizationApplicationResponse) GetApplication() *Application {
@@ -2938,7 +3103,7 @@ type GetSynchronizationApplicationRequest struct {
 
 func (x *GetSynchronizationApplicationRequest) Reset() {
 	*x = GetSynchronizationApplicationRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2950,7 +3115,7 @@ func (x *GetSynchronizationApplicationRequest) String() string {
 func (*GetSynchronizationApplicationRequest) ProtoMessage() {}
 
 func (x *GetSynchronizationApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2963,7 +3128,7 @@ func (x *GetSynchronizationApplicationRequest) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use GetSynchronizationApplicationRequest.ProtoReflect.Descriptor instead.
 func (*GetSynchronizationApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetSynchronizationApplicationRequest) GetTenantId() string {
@@ -3001,7 +3166,7 @@ type SynchronizationApplication struct {
 
 func (x *SynchronizationApplication) Reset() {
 	*x = SynchronizationApplication{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3013,7 +3178,7 @@ func (x *SynchronizationApplication) String() string {
 func (*SynchronizationApplication) ProtoMessage() {}
 
 func (x *SynchronizationApplication) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3026,7 +3191,7 @@ func (x *SynchronizationApplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SynchronizationApplication.ProtoReflect.Descriptor instead.
 func (*SynchronizationApplication) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SynchronizationApplication) GetServicePrincipalId() string {
@@ -3086,7 +3251,7 @@ type CheckAppAccessRequest struct {
 
 func (x *CheckAppAccessRequest) Reset() {
 	*x = CheckAppAccessRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3098,7 +3263,7 @@ func (x *CheckAppAccessRequest) String() string {
 func (*CheckAppAccessRequest) ProtoMessage() {}
 
 func (x *CheckAppAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3111,7 +3276,7 @@ func (x *CheckAppAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAppAccessRequest.ProtoReflect.Descriptor instead.
 func (*CheckAppAccessRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{42}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CheckAppAccessRequest) GetTenantId() string {
@@ -3150,7 +3315,7 @@ type CheckAppAccessResponse struct {
 
 func (x *CheckAppAccessResponse) Reset() {
 	*x = CheckAppAccessResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3162,7 +3327,7 @@ func (x *CheckAppAccessResponse) String() string {
 func (*CheckAppAccessResponse) ProtoMessage() {}
 
 func (x *CheckAppAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3175,7 +3340,7 @@ func (x *CheckAppAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAppAccessResponse.ProtoReflect.Descriptor instead.
 func (*CheckAppAccessResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{43}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CheckAppAccessResponse) GetAllowed() bool {
@@ -3214,7 +3379,7 @@ type Principal_Role struct {
 
 func (x *Principal_Role) Reset() {
 	*x = Principal_Role{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3226,7 +3391,7 @@ func (x *Principal_Role) String() string {
 func (*Principal_Role) ProtoMessage() {}
 
 func (x *Principal_Role) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3288,7 +3453,7 @@ type FindInviteConflictsResponse_Conflict struct {
 
 func (x *FindInviteConflictsResponse_Conflict) Reset() {
 	*x = FindInviteConflictsResponse_Conflict{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3300,7 +3465,7 @@ func (x *FindInviteConflictsResponse_Conflict) String() string {
 func (*FindInviteConflictsResponse_Conflict) ProtoMessage() {}
 
 func (x *FindInviteConflictsResponse_Conflict) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3313,7 +3478,7 @@ func (x *FindInviteConflictsResponse_Conflict) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use FindInviteConflictsResponse_Conflict.ProtoReflect.Descriptor instead.
 func (*FindInviteConflictsResponse_Conflict) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{8, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{11, 0}
 }
 
 func (x *FindInviteConflictsResponse_Conflict) GetObjectId() string {
@@ -3397,7 +3562,7 @@ type ApplyExternalUsersRequest_Item struct {
 
 func (x *ApplyExternalUsersRequest_Item) Reset() {
 	*x = ApplyExternalUsersRequest_Item{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3409,7 +3574,7 @@ func (x *ApplyExternalUsersRequest_Item) String() string {
 func (*ApplyExternalUsersRequest_Item) ProtoMessage() {}
 
 func (x *ApplyExternalUsersRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3422,7 +3587,7 @@ func (x *ApplyExternalUsersRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersRequest_Item.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersRequest_Item) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39, 0}
 }
 
 func (x *ApplyExternalUsersRequest_Item) GetOperation() ApplyExternalUsersRequest_Item_Operation {
@@ -3504,7 +3669,7 @@ type ApplyExternalUsersResponse_Result struct {
 
 func (x *ApplyExternalUsersResponse_Result) Reset() {
 	*x = ApplyExternalUsersResponse_Result{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3516,7 +3681,7 @@ func (x *ApplyExternalUsersResponse_Result) String() string {
 func (*ApplyExternalUsersResponse_Result) ProtoMessage() {}
 
 func (x *ApplyExternalUsersResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3529,7 +3694,7 @@ func (x *ApplyExternalUsersResponse_Result) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use ApplyExternalUsersResponse_Result.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersResponse_Result) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40, 0}
 }
 
 func (x *ApplyExternalUsersResponse_Result) GetOutcome() string {
@@ -3617,7 +3782,16 @@ const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	"\x13LookupTenantRequest\x12 \n" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\"8\n" +
 	"\x19FindTenantByDomainRequest\x12\x1b\n" +
-	"\x06domain\x18\x01 \x01(\tB\x03\xe0A\x02R\x06domain\"\x8d\x04\n" +
+	"\x06domain\x18\x01 \x01(\tB\x03\xe0A\x02R\x06domain\"|\n" +
+	"\x17ListEndedTenantsRequest\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x19\n" +
+	"\bafter_id\x18\x02 \x01(\tR\aafterId\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\"W\n" +
+	"\x18ListEndedTenantsResponse\x12;\n" +
+	"\atenants\x18\x01 \x03(\v2!.entente.directory.v1.EndedTenantR\atenants\"a\n" +
+	"\vEndedTenant\x12\x1b\n" +
+	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x125\n" +
+	"\bended_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\"\x8d\x04\n" +
 	"\vTenantFacts\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12%\n" +
@@ -3870,10 +4044,12 @@ const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	"\fListGroupIds\x12).entente.directory.v1.ListGroupIdsRequest\x1a*.entente.directory.v1.ListGroupIdsResponse\",\x8a\xb2\x19(\"\n" +
 	"policy-svc\"\x0einvitation-svc\"\bsync-svc(\x02\x12\x98\x01\n" +
 	"\x0eCheckAppAccess\x12+.entente.directory.v1.CheckAppAccessRequest\x1a,.entente.directory.v1.CheckAppAccessResponse\"+\x8a\xb2\x19'\"\n" +
-	"policy-svc\"\x0einvitation-svc\"\agateway(\x022\xd0\x02\n" +
+	"policy-svc\"\x0einvitation-svc\"\agateway(\x022\xf2\x03\n" +
 	"\x16TenantDirectoryService\x12\x93\x01\n" +
 	"\fLookupTenant\x12).entente.directory.v1.LookupTenantRequest\x1a!.entente.directory.v1.TenantFacts\"5\x8a\xb2\x191\"\x0einvitation-svc\"\n" +
 	"policy-svc\"\bsync-svc\"\agateway(\x02\x12\x9f\x01\n" +
+	"\x10ListEndedTenants\x12-.entente.directory.v1.ListEndedTenantsRequest\x1a..entente.directory.v1.ListEndedTenantsResponse\",\x8a\xb2\x19(\"\x0einvitation-svc\"\n" +
+	"policy-svc\"\bsync-svc(\x02\x12\x9f\x01\n" +
 	"\x12FindTenantByDomain\x12/.entente.directory.v1.FindTenantByDomainRequest\x1a!.entente.directory.v1.TenantFacts\"5\x8a\xb2\x191\"\x0einvitation-svc\"\n" +
 	"policy-svc\"\bsync-svc\"\agateway(\x022\xcc\n" +
 	"\n" +
@@ -3916,7 +4092,7 @@ func file_entente_directory_v1_internal_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_directory_v1_internal_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_entente_directory_v1_internal_proto_goTypes = []any{
 	(Change_Kind)(0), // 0: entente.directory.v1.Change.Kind
 	(ApplyExternalUsersRequest_Item_Operation)(0),    // 1: entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
@@ -3926,135 +4102,143 @@ var file_entente_directory_v1_internal_proto_goTypes = []any{
 	(*ListGroupIdsResponse)(nil),                     // 5: entente.directory.v1.ListGroupIdsResponse
 	(*LookupTenantRequest)(nil),                      // 6: entente.directory.v1.LookupTenantRequest
 	(*FindTenantByDomainRequest)(nil),                // 7: entente.directory.v1.FindTenantByDomainRequest
-	(*TenantFacts)(nil),                              // 8: entente.directory.v1.TenantFacts
-	(*FindInviteConflictsRequest)(nil),               // 9: entente.directory.v1.FindInviteConflictsRequest
-	(*FindInviteConflictsResponse)(nil),              // 10: entente.directory.v1.FindInviteConflictsResponse
-	(*HomeKey)(nil),                                  // 11: entente.directory.v1.HomeKey
-	(*CreateExternalUserRequest)(nil),                // 12: entente.directory.v1.CreateExternalUserRequest
-	(*CreateExternalUserResponse)(nil),               // 13: entente.directory.v1.CreateExternalUserResponse
-	(*BindExternalIdentityRequest)(nil),              // 14: entente.directory.v1.BindExternalIdentityRequest
-	(*ResetExternalIdentityRequest)(nil),             // 15: entente.directory.v1.ResetExternalIdentityRequest
-	(*BeginExternalConversionRequest)(nil),           // 16: entente.directory.v1.BeginExternalConversionRequest
-	(*GetExternalUserRequest)(nil),                   // 17: entente.directory.v1.GetExternalUserRequest
-	(*FindExternalUserByEmailRequest)(nil),           // 18: entente.directory.v1.FindExternalUserByEmailRequest
-	(*ResolveHomeAccountRequest)(nil),                // 19: entente.directory.v1.ResolveHomeAccountRequest
-	(*HomeAccount)(nil),                              // 20: entente.directory.v1.HomeAccount
-	(*SoftDeleteExternalUserRequest)(nil),            // 21: entente.directory.v1.SoftDeleteExternalUserRequest
-	(*ClaimExternalUserRequest)(nil),                 // 22: entente.directory.v1.ClaimExternalUserRequest
-	(*GetFeedPositionRequest)(nil),                   // 23: entente.directory.v1.GetFeedPositionRequest
-	(*FeedPosition)(nil),                             // 24: entente.directory.v1.FeedPosition
-	(*ListChangesRequest)(nil),                       // 25: entente.directory.v1.ListChangesRequest
-	(*Change)(nil),                                   // 26: entente.directory.v1.Change
-	(*ListChangesResponse)(nil),                      // 27: entente.directory.v1.ListChangesResponse
-	(*WatchChangesRequest)(nil),                      // 28: entente.directory.v1.WatchChangesRequest
-	(*ChangeHint)(nil),                               // 29: entente.directory.v1.ChangeHint
-	(*ListSourceUsersRequest)(nil),                   // 30: entente.directory.v1.ListSourceUsersRequest
-	(*SourceUser)(nil),                               // 31: entente.directory.v1.SourceUser
-	(*ListSourceUsersResponse)(nil),                  // 32: entente.directory.v1.ListSourceUsersResponse
-	(*ListAssigneesRequest)(nil),                     // 33: entente.directory.v1.ListAssigneesRequest
-	(*ListAssigneesResponse)(nil),                    // 34: entente.directory.v1.ListAssigneesResponse
-	(*ListTargetUsersRequest)(nil),                   // 35: entente.directory.v1.ListTargetUsersRequest
-	(*TargetUser)(nil),                               // 36: entente.directory.v1.TargetUser
-	(*ListTargetUsersResponse)(nil),                  // 37: entente.directory.v1.ListTargetUsersResponse
-	(*ApplyExternalUsersRequest)(nil),                // 38: entente.directory.v1.ApplyExternalUsersRequest
-	(*ApplyExternalUsersResponse)(nil),               // 39: entente.directory.v1.ApplyExternalUsersResponse
-	(*CreateSynchronizationApplicationRequest)(nil),  // 40: entente.directory.v1.CreateSynchronizationApplicationRequest
-	(*CreateSynchronizationApplicationResponse)(nil), // 41: entente.directory.v1.CreateSynchronizationApplicationResponse
-	(*GetSynchronizationApplicationRequest)(nil),     // 42: entente.directory.v1.GetSynchronizationApplicationRequest
-	(*SynchronizationApplication)(nil),               // 43: entente.directory.v1.SynchronizationApplication
-	(*CheckAppAccessRequest)(nil),                    // 44: entente.directory.v1.CheckAppAccessRequest
-	(*CheckAppAccessResponse)(nil),                   // 45: entente.directory.v1.CheckAppAccessResponse
-	(*Principal_Role)(nil),                           // 46: entente.directory.v1.Principal.Role
-	(*FindInviteConflictsResponse_Conflict)(nil),     // 47: entente.directory.v1.FindInviteConflictsResponse.Conflict
-	(*ApplyExternalUsersRequest_Item)(nil),           // 48: entente.directory.v1.ApplyExternalUsersRequest.Item
-	(*ApplyExternalUsersResponse_Result)(nil),        // 49: entente.directory.v1.ApplyExternalUsersResponse.Result
-	(*timestamppb.Timestamp)(nil),                    // 50: google.protobuf.Timestamp
-	(Tenant_TenantType)(0),                           // 51: entente.directory.v1.Tenant.TenantType
-	(Tenant_State)(0),                                // 52: entente.directory.v1.Tenant.State
-	(User_UserType)(0),                               // 53: entente.directory.v1.User.UserType
-	(*User)(nil),                                     // 54: entente.directory.v1.User
-	(*Application)(nil),                              // 55: entente.directory.v1.Application
-	(*ServicePrincipal)(nil),                         // 56: entente.directory.v1.ServicePrincipal
-	(*emptypb.Empty)(nil),                            // 57: google.protobuf.Empty
+	(*ListEndedTenantsRequest)(nil),                  // 8: entente.directory.v1.ListEndedTenantsRequest
+	(*ListEndedTenantsResponse)(nil),                 // 9: entente.directory.v1.ListEndedTenantsResponse
+	(*EndedTenant)(nil),                              // 10: entente.directory.v1.EndedTenant
+	(*TenantFacts)(nil),                              // 11: entente.directory.v1.TenantFacts
+	(*FindInviteConflictsRequest)(nil),               // 12: entente.directory.v1.FindInviteConflictsRequest
+	(*FindInviteConflictsResponse)(nil),              // 13: entente.directory.v1.FindInviteConflictsResponse
+	(*HomeKey)(nil),                                  // 14: entente.directory.v1.HomeKey
+	(*CreateExternalUserRequest)(nil),                // 15: entente.directory.v1.CreateExternalUserRequest
+	(*CreateExternalUserResponse)(nil),               // 16: entente.directory.v1.CreateExternalUserResponse
+	(*BindExternalIdentityRequest)(nil),              // 17: entente.directory.v1.BindExternalIdentityRequest
+	(*ResetExternalIdentityRequest)(nil),             // 18: entente.directory.v1.ResetExternalIdentityRequest
+	(*BeginExternalConversionRequest)(nil),           // 19: entente.directory.v1.BeginExternalConversionRequest
+	(*GetExternalUserRequest)(nil),                   // 20: entente.directory.v1.GetExternalUserRequest
+	(*FindExternalUserByEmailRequest)(nil),           // 21: entente.directory.v1.FindExternalUserByEmailRequest
+	(*ResolveHomeAccountRequest)(nil),                // 22: entente.directory.v1.ResolveHomeAccountRequest
+	(*HomeAccount)(nil),                              // 23: entente.directory.v1.HomeAccount
+	(*SoftDeleteExternalUserRequest)(nil),            // 24: entente.directory.v1.SoftDeleteExternalUserRequest
+	(*ClaimExternalUserRequest)(nil),                 // 25: entente.directory.v1.ClaimExternalUserRequest
+	(*GetFeedPositionRequest)(nil),                   // 26: entente.directory.v1.GetFeedPositionRequest
+	(*FeedPosition)(nil),                             // 27: entente.directory.v1.FeedPosition
+	(*ListChangesRequest)(nil),                       // 28: entente.directory.v1.ListChangesRequest
+	(*Change)(nil),                                   // 29: entente.directory.v1.Change
+	(*ListChangesResponse)(nil),                      // 30: entente.directory.v1.ListChangesResponse
+	(*WatchChangesRequest)(nil),                      // 31: entente.directory.v1.WatchChangesRequest
+	(*ChangeHint)(nil),                               // 32: entente.directory.v1.ChangeHint
+	(*ListSourceUsersRequest)(nil),                   // 33: entente.directory.v1.ListSourceUsersRequest
+	(*SourceUser)(nil),                               // 34: entente.directory.v1.SourceUser
+	(*ListSourceUsersResponse)(nil),                  // 35: entente.directory.v1.ListSourceUsersResponse
+	(*ListAssigneesRequest)(nil),                     // 36: entente.directory.v1.ListAssigneesRequest
+	(*ListAssigneesResponse)(nil),                    // 37: entente.directory.v1.ListAssigneesResponse
+	(*ListTargetUsersRequest)(nil),                   // 38: entente.directory.v1.ListTargetUsersRequest
+	(*TargetUser)(nil),                               // 39: entente.directory.v1.TargetUser
+	(*ListTargetUsersResponse)(nil),                  // 40: entente.directory.v1.ListTargetUsersResponse
+	(*ApplyExternalUsersRequest)(nil),                // 41: entente.directory.v1.ApplyExternalUsersRequest
+	(*ApplyExternalUsersResponse)(nil),               // 42: entente.directory.v1.ApplyExternalUsersResponse
+	(*CreateSynchronizationApplicationRequest)(nil),  // 43: entente.directory.v1.CreateSynchronizationApplicationRequest
+	(*CreateSynchronizationApplicationResponse)(nil), // 44: entente.directory.v1.CreateSynchronizationApplicationResponse
+	(*GetSynchronizationApplicationRequest)(nil),     // 45: entente.directory.v1.GetSynchronizationApplicationRequest
+	(*SynchronizationApplication)(nil),               // 46: entente.directory.v1.SynchronizationApplication
+	(*CheckAppAccessRequest)(nil),                    // 47: entente.directory.v1.CheckAppAccessRequest
+	(*CheckAppAccessResponse)(nil),                   // 48: entente.directory.v1.CheckAppAccessResponse
+	(*Principal_Role)(nil),                           // 49: entente.directory.v1.Principal.Role
+	(*FindInviteConflictsResponse_Conflict)(nil),     // 50: entente.directory.v1.FindInviteConflictsResponse.Conflict
+	(*ApplyExternalUsersRequest_Item)(nil),           // 51: entente.directory.v1.ApplyExternalUsersRequest.Item
+	(*ApplyExternalUsersResponse_Result)(nil),        // 52: entente.directory.v1.ApplyExternalUsersResponse.Result
+	(*timestamppb.Timestamp)(nil),                    // 53: google.protobuf.Timestamp
+	(Tenant_TenantType)(0),                           // 54: entente.directory.v1.Tenant.TenantType
+	(Tenant_State)(0),                                // 55: entente.directory.v1.Tenant.State
+	(User_UserType)(0),                               // 56: entente.directory.v1.User.UserType
+	(*User)(nil),                                     // 57: entente.directory.v1.User
+	(*Application)(nil),                              // 58: entente.directory.v1.Application
+	(*ServicePrincipal)(nil),                         // 59: entente.directory.v1.ServicePrincipal
+	(*emptypb.Empty)(nil),                            // 60: google.protobuf.Empty
 }
 var file_entente_directory_v1_internal_proto_depIdxs = []int32{
-	46, // 0: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
-	50, // 1: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
-	51, // 2: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
-	52, // 3: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
-	47, // 4: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
-	53, // 5: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
-	11, // 6: entente.directory.v1.CreateExternalUserRequest.home_key:type_name -> entente.directory.v1.HomeKey
-	54, // 7: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
-	54, // 8: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
-	11, // 9: entente.directory.v1.BindExternalIdentityRequest.home_key:type_name -> entente.directory.v1.HomeKey
-	0,  // 10: entente.directory.v1.Change.kind:type_name -> entente.directory.v1.Change.Kind
-	50, // 11: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
-	26, // 12: entente.directory.v1.ListChangesResponse.changes:type_name -> entente.directory.v1.Change
-	54, // 13: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
-	31, // 14: entente.directory.v1.ListSourceUsersResponse.users:type_name -> entente.directory.v1.SourceUser
-	54, // 15: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
-	36, // 16: entente.directory.v1.ListTargetUsersResponse.users:type_name -> entente.directory.v1.TargetUser
-	48, // 17: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
-	49, // 18: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
-	55, // 19: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
-	56, // 20: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
-	54, // 21: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
-	1,  // 22: entente.directory.v1.ApplyExternalUsersRequest.Item.operation:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
-	54, // 23: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
-	2,  // 24: entente.directory.v1.PrincipalService.GetPrincipal:input_type -> entente.directory.v1.GetPrincipalRequest
-	4,  // 25: entente.directory.v1.PrincipalService.ListGroupIds:input_type -> entente.directory.v1.ListGroupIdsRequest
-	44, // 26: entente.directory.v1.PrincipalService.CheckAppAccess:input_type -> entente.directory.v1.CheckAppAccessRequest
-	6,  // 27: entente.directory.v1.TenantDirectoryService.LookupTenant:input_type -> entente.directory.v1.LookupTenantRequest
-	7,  // 28: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:input_type -> entente.directory.v1.FindTenantByDomainRequest
-	9,  // 29: entente.directory.v1.ExternalUserService.FindInviteConflicts:input_type -> entente.directory.v1.FindInviteConflictsRequest
-	12, // 30: entente.directory.v1.ExternalUserService.CreateExternalUser:input_type -> entente.directory.v1.CreateExternalUserRequest
-	14, // 31: entente.directory.v1.ExternalUserService.BindExternalIdentity:input_type -> entente.directory.v1.BindExternalIdentityRequest
-	22, // 32: entente.directory.v1.ExternalUserService.ClaimExternalUser:input_type -> entente.directory.v1.ClaimExternalUserRequest
-	15, // 33: entente.directory.v1.ExternalUserService.ResetExternalIdentity:input_type -> entente.directory.v1.ResetExternalIdentityRequest
-	16, // 34: entente.directory.v1.ExternalUserService.BeginExternalConversion:input_type -> entente.directory.v1.BeginExternalConversionRequest
-	17, // 35: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
-	18, // 36: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
-	19, // 37: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
-	21, // 38: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
-	23, // 39: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
-	25, // 40: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
-	28, // 41: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
-	30, // 42: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
-	33, // 43: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
-	35, // 44: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
-	38, // 45: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
-	40, // 46: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
-	42, // 47: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
-	3,  // 48: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
-	5,  // 49: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
-	45, // 50: entente.directory.v1.PrincipalService.CheckAppAccess:output_type -> entente.directory.v1.CheckAppAccessResponse
-	8,  // 51: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
-	8,  // 52: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
-	10, // 53: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
-	13, // 54: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
-	54, // 55: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
-	57, // 56: entente.directory.v1.ExternalUserService.ClaimExternalUser:output_type -> google.protobuf.Empty
-	54, // 57: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
-	54, // 58: entente.directory.v1.ExternalUserService.BeginExternalConversion:output_type -> entente.directory.v1.User
-	54, // 59: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
-	54, // 60: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
-	20, // 61: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
-	57, // 62: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
-	24, // 63: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
-	27, // 64: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
-	29, // 65: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
-	32, // 66: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
-	34, // 67: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
-	37, // 68: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
-	39, // 69: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
-	41, // 70: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
-	43, // 71: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
-	48, // [48:72] is the sub-list for method output_type
-	24, // [24:48] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	49, // 0: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
+	53, // 1: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
+	53, // 2: entente.directory.v1.ListEndedTenantsRequest.since:type_name -> google.protobuf.Timestamp
+	10, // 3: entente.directory.v1.ListEndedTenantsResponse.tenants:type_name -> entente.directory.v1.EndedTenant
+	53, // 4: entente.directory.v1.EndedTenant.ended_at:type_name -> google.protobuf.Timestamp
+	54, // 5: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
+	55, // 6: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
+	50, // 7: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
+	56, // 8: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
+	14, // 9: entente.directory.v1.CreateExternalUserRequest.home_key:type_name -> entente.directory.v1.HomeKey
+	57, // 10: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
+	57, // 11: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
+	14, // 12: entente.directory.v1.BindExternalIdentityRequest.home_key:type_name -> entente.directory.v1.HomeKey
+	0,  // 13: entente.directory.v1.Change.kind:type_name -> entente.directory.v1.Change.Kind
+	53, // 14: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
+	29, // 15: entente.directory.v1.ListChangesResponse.changes:type_name -> entente.directory.v1.Change
+	57, // 16: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
+	34, // 17: entente.directory.v1.ListSourceUsersResponse.users:type_name -> entente.directory.v1.SourceUser
+	57, // 18: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
+	39, // 19: entente.directory.v1.ListTargetUsersResponse.users:type_name -> entente.directory.v1.TargetUser
+	51, // 20: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
+	52, // 21: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
+	58, // 22: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
+	59, // 23: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
+	57, // 24: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
+	1,  // 25: entente.directory.v1.ApplyExternalUsersRequest.Item.operation:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
+	57, // 26: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
+	2,  // 27: entente.directory.v1.PrincipalService.GetPrincipal:input_type -> entente.directory.v1.GetPrincipalRequest
+	4,  // 28: entente.directory.v1.PrincipalService.ListGroupIds:input_type -> entente.directory.v1.ListGroupIdsRequest
+	47, // 29: entente.directory.v1.PrincipalService.CheckAppAccess:input_type -> entente.directory.v1.CheckAppAccessRequest
+	6,  // 30: entente.directory.v1.TenantDirectoryService.LookupTenant:input_type -> entente.directory.v1.LookupTenantRequest
+	8,  // 31: entente.directory.v1.TenantDirectoryService.ListEndedTenants:input_type -> entente.directory.v1.ListEndedTenantsRequest
+	7,  // 32: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:input_type -> entente.directory.v1.FindTenantByDomainRequest
+	12, // 33: entente.directory.v1.ExternalUserService.FindInviteConflicts:input_type -> entente.directory.v1.FindInviteConflictsRequest
+	15, // 34: entente.directory.v1.ExternalUserService.CreateExternalUser:input_type -> entente.directory.v1.CreateExternalUserRequest
+	17, // 35: entente.directory.v1.ExternalUserService.BindExternalIdentity:input_type -> entente.directory.v1.BindExternalIdentityRequest
+	25, // 36: entente.directory.v1.ExternalUserService.ClaimExternalUser:input_type -> entente.directory.v1.ClaimExternalUserRequest
+	18, // 37: entente.directory.v1.ExternalUserService.ResetExternalIdentity:input_type -> entente.directory.v1.ResetExternalIdentityRequest
+	19, // 38: entente.directory.v1.ExternalUserService.BeginExternalConversion:input_type -> entente.directory.v1.BeginExternalConversionRequest
+	20, // 39: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
+	21, // 40: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
+	22, // 41: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
+	24, // 42: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
+	26, // 43: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
+	28, // 44: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
+	31, // 45: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
+	33, // 46: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
+	36, // 47: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
+	38, // 48: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
+	41, // 49: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
+	43, // 50: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
+	45, // 51: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
+	3,  // 52: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
+	5,  // 53: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
+	48, // 54: entente.directory.v1.PrincipalService.CheckAppAccess:output_type -> entente.directory.v1.CheckAppAccessResponse
+	11, // 55: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
+	9,  // 56: entente.directory.v1.TenantDirectoryService.ListEndedTenants:output_type -> entente.directory.v1.ListEndedTenantsResponse
+	11, // 57: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
+	13, // 58: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
+	16, // 59: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
+	57, // 60: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
+	60, // 61: entente.directory.v1.ExternalUserService.ClaimExternalUser:output_type -> google.protobuf.Empty
+	57, // 62: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
+	57, // 63: entente.directory.v1.ExternalUserService.BeginExternalConversion:output_type -> entente.directory.v1.User
+	57, // 64: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
+	57, // 65: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
+	23, // 66: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
+	60, // 67: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
+	27, // 68: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
+	30, // 69: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
+	32, // 70: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
+	35, // 71: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
+	37, // 72: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
+	40, // 73: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
+	42, // 74: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
+	44, // 75: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
+	46, // 76: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
+	52, // [52:77] is the sub-list for method output_type
+	27, // [27:52] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_internal_proto_init() }
@@ -4071,7 +4255,7 @@ func file_entente_directory_v1_internal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_internal_proto_rawDesc), len(file_entente_directory_v1_internal_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   48,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -213,6 +213,7 @@ var PrincipalService_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	TenantDirectoryService_LookupTenant_FullMethodName       = "/entente.directory.v1.TenantDirectoryService/LookupTenant"
+	TenantDirectoryService_ListEndedTenants_FullMethodName   = "/entente.directory.v1.TenantDirectoryService/ListEndedTenants"
 	TenantDirectoryService_FindTenantByDomain_FullMethodName = "/entente.directory.v1.TenantDirectoryService/FindTenantByDomain"
 )
 
@@ -224,6 +225,8 @@ const (
 type TenantDirectoryServiceClient interface {
 	// Returns a tenant by its id; NOT_FOUND when unknown.
 	LookupTenant(ctx context.Context, in *LookupTenantRequest, opts ...grpc.CallOption) (*TenantFacts, error)
+	// Lists the tenants that were deleted permanently, oldest first, for services that hold rows of theirs (DIR-20).
+	ListEndedTenants(ctx context.Context, in *ListEndedTenantsRequest, opts ...grpc.CallOption) (*ListEndedTenantsResponse, error)
 	// Returns the tenant that verified a domain; NOT_FOUND when none did.
 	FindTenantByDomain(ctx context.Context, in *FindTenantByDomainRequest, opts ...grpc.CallOption) (*TenantFacts, error)
 }
@@ -240,6 +243,16 @@ func (c *tenantDirectoryServiceClient) LookupTenant(ctx context.Context, in *Loo
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TenantFacts)
 	err := c.cc.Invoke(ctx, TenantDirectoryService_LookupTenant_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *tenantDirectoryServiceClient) ListEndedTenants(ctx context.Context, in *ListEndedTenantsRequest, opts ...grpc.CallOption) (*ListEndedTenantsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEndedTenantsResponse)
+	err := c.cc.Invoke(ctx, TenantDirectoryService_ListEndedTenants_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -264,6 +277,8 @@ func (c *tenantDirectoryServiceClient) FindTenantByDomain(ctx context.Context, i
 type TenantDirectoryServiceServer interface {
 	// Returns a tenant by its id; NOT_FOUND when unknown.
 	LookupTenant(context.Context, *LookupTenantRequest) (*TenantFacts, error)
+	// Lists the tenants that were deleted permanently, oldest first, for services that hold rows of theirs (DIR-20).
+	ListEndedTenants(context.Context, *ListEndedTenantsRequest) (*ListEndedTenantsResponse, error)
 	// Returns the tenant that verified a domain; NOT_FOUND when none did.
 	FindTenantByDomain(context.Context, *FindTenantByDomainRequest) (*TenantFacts, error)
 	mustEmbedUnimplementedTenantDirectoryServiceServer()
@@ -278,6 +293,9 @@ type UnimplementedTenantDirectoryServiceServer struct{}
 
 func (UnimplementedTenantDirectoryServiceServer) LookupTenant(context.Context, *LookupTenantRequest) (*TenantFacts, error) {
 	return nil, status.Error(codes.Unimplemented, "method LookupTenant not implemented")
+}
+func (UnimplementedTenantDirectoryServiceServer) ListEndedTenants(context.Context, *ListEndedTenantsRequest) (*ListEndedTenantsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEndedTenants not implemented")
 }
 func (UnimplementedTenantDirectoryServiceServer) FindTenantByDomain(context.Context, *FindTenantByDomainRequest) (*TenantFacts, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindTenantByDomain not implemented")
@@ -322,6 +340,24 @@ func _TenantDirectoryService_LookupTenant_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TenantDirectoryService_ListEndedTenants_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEndedTenantsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TenantDirectoryServiceServer).ListEndedTenants(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TenantDirectoryService_ListEndedTenants_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TenantDirectoryServiceServer).ListEndedTenants(ctx, req.(*ListEndedTenantsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TenantDirectoryService_FindTenantByDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FindTenantByDomainRequest)
 	if err := dec(in); err != nil {
@@ -350,6 +386,10 @@ var TenantDirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "LookupTenant",
 			Handler:    _TenantDirectoryService_LookupTenant_Handler,
+		},
+		{
+			MethodName: "ListEndedTenants",
+			Handler:    _TenantDirectoryService_ListEndedTenants_Handler,
 		},
 		{
 			MethodName: "FindTenantByDomain",
