@@ -10,6 +10,7 @@ import (
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	"entente.dev/servicekit/clock"
+	"entente.dev/servicekit/lifecycle"
 	"entente.dev/servicekit/pg"
 	"entente.dev/servicekit/tenant"
 	"github.com/jackc/pgx/v5"
@@ -37,13 +38,10 @@ type Directory interface {
 	ListEndedTenants(context.Context, *directorypb.ListEndedTenantsRequest, ...grpc.CallOption) (*directorypb.ListEndedTenantsResponse, error)
 }
 
-// Every is how often to look for tenants that ended, with a jitter of Jitter.
 const (
-	Every  = 30 * time.Minute
-	Jitter = 5 * time.Minute
-)
-
-const (
+	// every and jitter are the rhythm of Run.
+	every  = 30 * time.Minute
+	jitter = 5 * time.Minute
 	// page is how many ended tenants are asked for at once.
 	page = 1000
 	// overlap is how far the question reaches back behind the last answer: a
@@ -67,6 +65,14 @@ type Purger struct {
 	// Forget, unless nil, removes first what other tenants hold of an ended
 	// one. It is called again until the tenant is settled.
 	Forget func(context.Context, tenant.ID) error
+}
+
+// Run looks for tenants that ended until ctx ends, whose error it answers.
+func (p *Purger) Run(ctx context.Context) error {
+	return lifecycle.Loop(ctx, p.Log, "purge ended tenants", every, jitter, func(ctx context.Context) error {
+		_, err := p.RunOnce(ctx)
+		return err
+	})
 }
 
 // RunOnce learns which tenants ended and deletes their rows. It answers how
