@@ -23,6 +23,7 @@ import (
 	policypb "entente.dev/proto/gen/entente/policy/v1"
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/clock"
+	"entente.dev/servicekit/ended"
 	"entente.dev/servicekit/jobs"
 	"entente.dev/servicekit/lifecycle"
 	"entente.dev/servicekit/odata"
@@ -53,13 +54,16 @@ type Service struct {
 	flows   *api.Flows
 	audit   auditpb.AuditServiceServer
 	relay   *smtp.Relay
+	ended   *ended.Purger
 }
 
 // Name is this service's identity toward the others.
 const Name = worker.Service
 
 // Sources are the migrations of the schema, in order.
-func Sources() []pg.Source { return []pg.Source{audit.Migrations, jobs.Migrations, migrations.Source} }
+func Sources() []pg.Source {
+	return []pg.Source{audit.Migrations, jobs.Migrations, migrations.Source, ended.Migrations}
+}
 
 // Migrate brings the schema up to date, as its owner.
 func Migrate(ctx context.Context, cfg Config) error {
@@ -147,6 +151,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 		db: db, queue: acts.Jobs, log: deps.Log, timers: &worker.Timers{Saga: acts, Log: deps.Log},
 		invites: &api.Invitations{Saga: acts, Tokens: tokens}, flows: &api.Flows{Flows: flows},
 		audit: audit.NewServer(db, tokens, deps.Clock), relay: relay,
+		ended: &ended.Purger{DB: db, Directory: directorypb.NewTenantDirectoryServiceClient(deps.Directory), Clock: deps.Clock, Log: deps.Log},
 	}, nil
 }
 
@@ -166,6 +171,7 @@ func (s *Service) Run(ctx context.Context) error {
 		lifecycle.Part{Name: "counters", Run: func(ctx context.Context) error {
 			return lifecycle.Loop(ctx, s.log, "counters", time.Hour, 10*time.Minute, s.timers.DropCounters)
 		}},
+		lifecycle.Part{Name: "ended tenants", Run: s.ended.Run},
 		lifecycle.Part{Name: "jobs", Run: s.queue.Run},
 	)
 }
