@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 
 	"entente.dev/policy-svc/internal/api"
 	"entente.dev/policy-svc/internal/migrations"
@@ -17,6 +16,8 @@ import (
 	policypb "entente.dev/proto/gen/entente/policy/v1"
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/clock"
+	"entente.dev/servicekit/ended"
+	"entente.dev/servicekit/lifecycle"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/pg"
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,7 +28,7 @@ import (
 const Name = "policy-svc"
 
 // Sources are the migrations of the schema, in order.
-func Sources() []pg.Source { return []pg.Source{audit.Migrations, migrations.Source} }
+func Sources() []pg.Source { return []pg.Source{audit.Migrations, migrations.Source, ended.Migrations} }
 
 // Deps are what the service is given.
 type Deps struct {
@@ -52,6 +53,7 @@ type Service struct {
 	settings  *api.Collaboration
 	decisions *api.Decisions
 	audits    auditpb.AuditServiceServer
+	ended     *ended.Purger
 }
 
 // Migrate brings the schema up to date, as its owner.
@@ -107,6 +109,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		Accounts: directorypb.NewExternalUserServiceClient(deps.Directory),
 	}
 	s.audits = audit.NewServer(db, tokens, deps.Clock)
+	s.ended = &ended.Purger{DB: db, Directory: tenants, Clock: deps.Clock, Log: deps.Log}
 	return s, nil
 }
 
@@ -133,14 +136,16 @@ func (s *Service) Refused(ctx context.Context, fullMethod string, refusal error)
 	s.journal.Denied(ctx, fullMethod, refusal)
 }
 
-// Run follows changes that other replicas make until ctx ends.
+// Run follows changes that other replicas make, and deletes the rows of
+// tenants that ended, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var beats sync.WaitGroup
-	beats.Go(func() { _ = s.cache.Follow(ctx) }) // ends with ctx alone
-	defer beats.Wait()
-	defer cancel()
-	return s.store.Listen(ctx, s.cache.Invalidate, s.cache.Heard)
+	return lifecycle.Group(ctx,
+		lifecycle.Part{Name: "changes", Run: func(ctx context.Context) error {
+			return s.store.Listen(ctx, s.cache.Invalidate, s.cache.Heard)
+		}},
+		lifecycle.Part{Name: "beats", Run: s.cache.Follow},
+		lifecycle.Part{Name: "ended tenants", Run: s.ended.Run},
+	)
 }
 
 // Close ends background checks and closes the database.
