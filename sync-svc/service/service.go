@@ -15,6 +15,7 @@ import (
 	syncpb "entente.dev/proto/gen/entente/sync/v1"
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/clock"
+	"entente.dev/servicekit/ended"
 	"entente.dev/servicekit/lifecycle"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/pg"
@@ -54,6 +55,7 @@ type Service struct {
 	audits auditpb.AuditServiceServer
 	runner *jobs.Runner
 	purger *jobs.Purger
+	ended  *ended.Purger
 }
 
 // Migrate brings the schema up to date, as its owner.
@@ -96,14 +98,17 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	rows := store.New(db, vault)
 	provisioning := directorypb.NewProvisioningServiceClient(deps.Directory)
 	feed := directorypb.NewChangeFeedServiceClient(deps.Directory)
+	tenants := directorypb.NewTenantDirectoryServiceClient(deps.Directory)
 	run := engine.New(engine.Config{Store: rows, Source: provisioning, Target: provisioning, Feed: feed,
-		Tenants: directorypb.NewTenantDirectoryServiceClient(deps.Directory), Policy: policypb.NewDecisionServiceClient(deps.Policy),
+		Tenants: tenants, Policy: policypb.NewDecisionServiceClient(deps.Policy),
 		Clock: deps.Clock, Log: deps.Log, Metrics: engine.NewMetrics(deps.Registry), BatchSize: cfg.Batch, LeaseLife: cfg.LeaseLife})
 	return &Service{db: db, log: deps.Log,
 		api:    api.New(rows, run, provisioning, tokens, deps.Clock),
 		audits: audit.NewServer(db, tokens, deps.Clock),
 		runner: jobs.NewRunner(jobs.Config{Store: rows, Engine: run, Hints: feed, Clock: deps.Clock, Log: deps.Log, Poll: cfg.Poll, MaxJobs: cfg.MaxJobs}),
-		purger: &jobs.Purger{Store: rows, Clock: deps.Clock, Retention: cfg.LogRetention}}, nil
+		purger: &jobs.Purger{Store: rows, Clock: deps.Clock, Retention: cfg.LogRetention},
+		ended: &ended.Purger{DB: db, Directory: tenants, Clock: deps.Clock, Log: deps.Log,
+			Forget: (&jobs.Severer{Store: rows, Clock: deps.Clock}).Sever}}, nil
 }
 
 // keys makes what seals settings and page tokens.
@@ -132,19 +137,18 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	auditpb.RegisterAuditServiceServer(r, s.audits)
 }
 
-// Run runs the active jobs until ctx ends.
+// Run runs the active jobs, and removes what is no longer kept, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = lifecycle.Loop(ctx, s.log, "purge provisioning log", time.Hour, time.Minute, func(ctx context.Context) error {
-			_, err := s.purger.RunOnce(ctx)
-			return err
-		})
-	}()
-	err := s.runner.Run(ctx)
-	<-done
-	return err
+	return lifecycle.Group(ctx,
+		lifecycle.Part{Name: "provisioning log", Run: func(ctx context.Context) error {
+			return lifecycle.Loop(ctx, s.log, "purge provisioning log", time.Hour, time.Minute, func(ctx context.Context) error {
+				_, err := s.purger.RunOnce(ctx)
+				return err
+			})
+		}},
+		lifecycle.Part{Name: "ended tenants", Run: s.ended.Run},
+		lifecycle.Part{Name: "jobs", Run: s.runner.Run},
+	)
 }
 
 // Close closes the database.

@@ -23,10 +23,13 @@ import (
 
 var master = base64.StdEncoding.EncodeToString(make([]byte, 32))
 
-// sibling is a connection to a service that answers nothing.
-func sibling(t *testing.T, name string) grpc.ClientConnInterface {
+// sibling is a connection to a service that answers nothing but what is offered.
+func sibling(t *testing.T, name string, offers ...func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {
 	t.Helper()
 	srv := rpc.NewServer(rpc.ServerConfig{Service: name})
+	for _, offer := range offers {
+		offer(srv)
+	}
 	l, dial := rpc.Local(name)
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()

@@ -156,3 +156,47 @@ func TestPurgerRemovesOldRecords(t *testing.T) {
 		t.Errorf("%d removed, %v", n, err)
 	}
 }
+
+func TestJobsTowardAnEndedTenantAreDeleted(t *testing.T) {
+	w := newWorld(t)
+	w.change(func(tx *store.Tx) error {
+		list, err := tx.LockJobsToward(tenant.ID(w.to))
+		if err == nil {
+			tx.SaveLinks(list[0].Key, []store.Link{{Source: uuid.New(), Target: uuid.New(), State: store.Linked}}, clock.System().Now())
+		}
+		return err
+	})
+	s := &Severer{Store: w.store, Clock: clock.System()}
+	left := func() (jobs, links int, audits int64) {
+		t.Helper()
+		w.change(func(tx *store.Tx) error {
+			list, err := tx.LockJobsToward(tenant.ID(w.to))
+			if err != nil {
+				return err
+			}
+			jobs = len(list)
+			if err := tx.Pgx().QueryRow(t.Context(), "select count(*) from links").Scan(&links); err != nil {
+				return err
+			}
+			return tx.Pgx().QueryRow(t.Context(), "select count(*) from audit_events where activity = 'Delete provisioning configuration'").Scan(&audits)
+		})
+		return jobs, links, audits
+	}
+	if err := s.Sever(t.Context(), tenant.New()); err != nil {
+		t.Fatal(err)
+	}
+	if jobs, links, audits := left(); jobs != 1 || links != 1 || audits != 0 {
+		t.Fatalf("another tenant ended: %d jobs, %d links, %d audit records", jobs, links, audits)
+	}
+	for range 2 {
+		if err := s.Sever(t.Context(), tenant.ID(w.to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if jobs, links, audits := left(); jobs != 0 || links != 0 || audits != 1 {
+		t.Errorf("the target ended: %d jobs, %d links, %d audit records", jobs, links, audits)
+	}
+	if leases, err := w.store.Claim(t.Context(), uuid.New(), clock.System().Now().Add(time.Hour), time.Minute, 10); err != nil || len(leases) != 0 {
+		t.Errorf("%d leases, %v", len(leases), err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"embed"
 
 	"entente.dev/servicekit/audit"
+	"entente.dev/servicekit/ended"
 	"entente.dev/servicekit/pg"
 )
 
@@ -13,4 +14,4 @@ import (
 var files embed.FS
 
 // Sources are the series of migrations of this service.
-var Sources = []pg.Source{{Name: "sync", FS: files}, audit.Migrations}
+var Sources = []pg.Source{{Name: "sync", FS: files}, audit.Migrations, ended.Migrations}

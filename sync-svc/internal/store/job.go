@@ -146,8 +146,12 @@ func (tx *Tx) job(q *gorm.DB, id string) (job.Job, error) {
 
 // Jobs lists the live jobs of a configuration.
 func (tx *Tx) Jobs(servicePrincipal uuid.UUID) ([]job.Job, error) {
+	return tx.jobs(tx.Gorm().Where("service_principal_id = ?", servicePrincipal))
+}
+
+func (tx *Tx) jobs(q *gorm.DB) ([]job.Job, error) {
 	var rows []jobRow
-	err := tx.Gorm().Where("tenant_id = ? and service_principal_id = ? and deleted_at is null", tx.Tenant, servicePrincipal).Order("id").Find(&rows).Error
+	err := q.Where("tenant_id = ? and deleted_at is null", tx.Tenant).Order("id").Find(&rows).Error
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +162,11 @@ func (tx *Tx) Jobs(servicePrincipal uuid.UUID) ([]job.Job, error) {
 		}
 	}
 	return list, nil
+}
+
+// LockJobsToward locks the live jobs whose target is a tenant.
+func (tx *Tx) LockJobsToward(target tenant.ID) ([]job.Job, error) {
+	return tx.jobs(tx.Gorm().Where("target_tenant = ?", target).Clauses(clause.Locking{Strength: "UPDATE"}))
 }
 
 // SaveJob writes everything that may change of a job, and tells the runners
