@@ -30,7 +30,7 @@ func decide(c caller.Caller, owners, permissions, roles []string) error {
 	owner := slices.Contains(owners, c.ObjectID.String())
 	switch c.Kind {
 	case caller.Application:
-		if c.HasAny(permissions...) || owner && c.Has(owned) {
+		if c.HasAny(permissions...) || owner && c.Has(owned) || c.HasRole(roles...) { // DIR-10
 			return nil
 		}
 	case caller.User:

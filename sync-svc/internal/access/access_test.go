@@ -20,6 +20,11 @@ func TestWhoMayReadAndWrite(t *testing.T) {
 		}
 		return c
 	}
+	held := func(role, scope string) caller.Caller {
+		c := app("Application.ReadWrite.OwnedBy")
+		c.Roles = []caller.Role{{Template: role, Scope: scope}}
+		return c
+	}
 	cases := []struct {
 		name        string
 		caller      caller.Caller
@@ -30,6 +35,10 @@ func TestWhoMayReadAndWrite(t *testing.T) {
 		{"an application with write permission", app("Synchronization.ReadWrite.All"), false, true, true},
 		{"an application for owned objects, not owner", app("Application.ReadWrite.OwnedBy"), false, false, false},
 		{"an application for owned objects, owner", app("Application.ReadWrite.OwnedBy"), true, true, true},
+		{"an application that is a Cloud Application Administrator", held("Cloud Application Administrator", "/"), false, true, true},
+		{"an application that is a Global Reader", held("Global Reader", "/"), false, true, false},
+		{"an application with a role over a unit", held("Application Administrator", "/administrativeUnits/x"), false, false, false},
+		{"an application without anything, owner", app(), true, false, false},
 		{"a Cloud Application Administrator", user("Cloud Application Administrator"), false, true, true},
 		{"A73: a Global Reader", user("Global Reader"), false, true, false},
 		{"a user without role", user(""), false, false, false},
