@@ -90,6 +90,12 @@ func (c Caller) HasRole(names ...string) bool {
 	return slices.ContainsFunc(c.Roles, func(r Role) bool { return r.Scope == "/" && slices.Contains(names, r.Template) })
 }
 
+// HasScopedRole reports whether the caller holds one of the roles, by display
+// name, over the tenant or any part of it.
+func (c Caller) HasScopedRole(names ...string) bool {
+	return slices.ContainsFunc(c.Roles, func(r Role) bool { return slices.Contains(names, r.Template) })
+}
+
 // ID names the caller inside its tenant for binding tokens to it: kind and
 // object, or the service.
 func (c Caller) ID() string {

@@ -60,15 +60,24 @@ func Admit(a *optionspb.Access, c caller.Caller) error {
 	}
 	switch c.Kind {
 	case caller.Application:
-		if a.AnyCaller || c.HasAny(a.Application...) {
+		// DIR-10: permissions and roles of an application add up.
+		if a.AnyCaller || c.HasAny(a.Application...) || holds(a, c) {
 			return nil
 		}
 	case caller.User:
-		if a.AnyCaller || c.HasAny(a.Delegated...) && (len(a.Roles) == 0 || c.HasRole(a.Roles...)) {
+		if a.AnyCaller || c.HasAny(a.Delegated...) && (len(a.Roles) == 0 || holds(a, c)) {
 			return nil
 		}
 	}
 	return refuse(a, c)
+}
+
+// holds reports whether the caller has one of the roles that the method asks for.
+func holds(a *optionspb.Access, c caller.Caller) bool {
+	if a.ScopedRoles {
+		return c.HasScopedRole(a.Roles...)
+	}
+	return c.HasRole(a.Roles...)
 }
 
 func refuse(a *optionspb.Access, c caller.Caller) error {

@@ -912,7 +912,7 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x1cRevokeSignInSessionsResponse\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\bR\x05value\"+\n" +
 	"\x14AssignLicenseRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\xa8-\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\xac-\n" +
 	"\vUserService\x12\xba\x02\n" +
 	"\n" +
 	"CreateUser\x12'.entente.directory.v1.CreateUserRequest\x1a\x1a.entente.directory.v1.User\"\xe6\x01\x8a\xb2\x19\xb5\x01\n" +
@@ -981,14 +981,14 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/users/{id}/sponsors\x12\xbb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/users/{id}/sponsors\x12\xbd\x02\n" +
 	"\n" +
-	"AddSponsor\x12'.entente.directory.v1.AddSponsorRequest\x1a\x16.google.protobuf.Empty\"\xeb\x01\x8a\xb2\x19\xb5\x01\n" +
+	"AddSponsor\x12'.entente.directory.v1.AddSponsorRequest\x1a\x16.google.protobuf.Empty\"\xed\x01\x8a\xb2\x19\xb7\x01\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x82\xd3\xe4\x93\x02+:\treference\"\x1e/v1.0/users/{id}/sponsors/$ref\x12\xc2\x02\n" +
-	"\rRemoveSponsor\x12*.entente.directory.v1.RemoveSponsorRequest\x1a\x16.google.protobuf.Empty\"\xec\x01\x8a\xb2\x19\xb5\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01H\x01\x82\xd3\xe4\x93\x02+:\treference\"\x1e/v1.0/users/{id}/sponsors/$ref\x12\xc4\x02\n" +
+	"\rRemoveSponsor\x12*.entente.directory.v1.RemoveSponsorRequest\x1a\x16.google.protobuf.Empty\"\xee\x01\x8a\xb2\x19\xb7\x01\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x82\xd3\xe4\x93\x02,**/v1.0/users/{id}/sponsors/{object_id}/$ref\x12\xdf\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01H\x01\x82\xd3\xe4\x93\x02,**/v1.0/users/{id}/sponsors/{object_id}/$ref\x12\xdf\x02\n" +
 	"\x14RevokeSignInSessions\x121.entente.directory.v1.RevokeSignInSessionsRequest\x1a2.entente.directory.v1.RevokeSignInSessionsResponse\"\xdf\x01\x8a\xb2\x19\xaa\x01\n" +
 	"\x17User.RevokeSessions.All\n" +
 	"\x12User.ReadWrite.All\n" +

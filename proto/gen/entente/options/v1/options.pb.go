@@ -489,8 +489,10 @@ type Access struct {
 	Application []string `protobuf:"bytes,1,rep,name=application,proto3" json:"application,omitempty"`
 	// Delegated scopes, any one of which admits a signed-in user.
 	Delegated []string `protobuf:"bytes,2,rep,name=delegated,proto3" json:"delegated,omitempty"`
-	// Names of directory roles, any one of which the signed-in user needs in
-	// addition to the scope. Empty: the service decides on the object.
+	// Names of directory roles, any one of which the signed-in user needs over
+	// the tenant in addition to the scope, and any one of which admits an
+	// application without a permission (DIR-10). Empty: the service decides on
+	// the object.
 	Roles []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
 	// Service identities that may call, for instance `invitation-svc`.
 	Services []string `protobuf:"bytes,4,rep,name=services,proto3" json:"services,omitempty"`
@@ -501,7 +503,10 @@ type Access struct {
 	// Nobody needs to be signed in. The gateway is the caller.
 	Anonymous bool `protobuf:"varint,7,opt,name=anonymous,proto3" json:"anonymous,omitempty"`
 	// Every signed-in caller of the tenant is admitted; the service decides.
-	AnyCaller     bool `protobuf:"varint,8,opt,name=any_caller,json=anyCaller,proto3" json:"any_caller,omitempty"`
+	AnyCaller bool `protobuf:"varint,8,opt,name=any_caller,json=anyCaller,proto3" json:"any_caller,omitempty"`
+	// A role over a part of the tenant, such as an administrative unit, admits as
+	// one over the tenant does; the service decides whether it reaches the object.
+	ScopedRoles   bool `protobuf:"varint,9,opt,name=scoped_roles,json=scopedRoles,proto3" json:"scoped_roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -588,6 +593,13 @@ func (x *Access) GetAnonymous() bool {
 func (x *Access) GetAnyCaller() bool {
 	if x != nil {
 		return x.AnyCaller
+	}
+	return false
+}
+
+func (x *Access) GetScopedRoles() bool {
+	if x != nil {
+		return x.ScopedRoles
 	}
 	return false
 }
@@ -852,7 +864,7 @@ const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\x03set\x18\x02 \x01(\tR\x03set\x12!\n" +
 	"\falways_typed\x18\x03 \x01(\bR\valwaysTyped\x12\x12\n" +
 	"\x04open\x18\x04 \x01(\bR\x04open\x12\x19\n" +
-	"\bnot_held\x18\x05 \x03(\tR\anotHeld\"\xc8\x02\n" +
+	"\bnot_held\x18\x05 \x03(\tR\anotHeld\"\xeb\x02\n" +
 	"\x06Access\x12 \n" +
 	"\vapplication\x18\x01 \x03(\tR\vapplication\x12\x1c\n" +
 	"\tdelegated\x18\x02 \x03(\tR\tdelegated\x12\x14\n" +
@@ -862,7 +874,8 @@ const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\boperator\x18\x06 \x01(\bR\boperator\x12\x1c\n" +
 	"\tanonymous\x18\a \x01(\bR\tanonymous\x12\x1d\n" +
 	"\n" +
-	"any_caller\x18\b \x01(\bR\tanyCaller\"5\n" +
+	"any_caller\x18\b \x01(\bR\tanyCaller\x12!\n" +
+	"\fscoped_roles\x18\t \x01(\bR\vscopedRoles\"5\n" +
 	"\aTenancy\x12\t\n" +
 	"\x05unset\x10\x00\x12\n" +
 	"\n" +
