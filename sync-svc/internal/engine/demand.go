@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -26,7 +27,8 @@ type Demand struct {
 	RuleID string
 	// Imported are the attributes of the source object.
 	Imported map[string]string
-	// Matched are the properties of the target objects that were found.
+	// Matched are the mapped properties of the target objects that were found.
+	// Of pending users those alone whose address the source has verified.
 	Matched []map[string]string
 	// Entitled is whether all conditions of scope hold.
 	Entitled, Active bool
@@ -112,16 +114,19 @@ func (r *run) demand(ctx context.Context, object uuid.UUID, d *Demand) error {
 func (d *Demand) describe(r *run, c *candidate) {
 	d.Entitled, d.Active = c.entitled.Entitled, c.entitled.Active
 	view := r.view(c.source)
-	d.Imported = properties(view, false)
+	d.Imported = properties(view, mapping.UserAttributes(false))
 	d.Imported["appRoleAssignments"] = ""
 	if c.assigned {
 		d.Imported["appRoleAssignments"] = "msiam_access"
 	}
+	mapped := slices.DeleteFunc(mapping.UserAttributes(true), func(a mapping.AttributeDefinition) bool { return !r.program.Maps(a.Name) })
 	if c.target != nil {
-		d.Matched = append(d.Matched, properties(user{u: c.target.GetUser(), manager: c.target.GetManagerId(), deleted: c.target.GetDeleted()}, true))
+		d.Matched = append(d.Matched, properties(user{u: c.target.GetUser(), manager: c.target.GetManagerId(), deleted: c.target.GetDeleted()}, mapped))
 	}
 	for _, t := range c.pending {
-		d.Matched = append(d.Matched, properties(user{u: t.GetUser()}, true))
+		if r.facts.verified[domain(t.GetInvitedEmail())] {
+			d.Matched = append(d.Matched, properties(user{u: t.GetUser()}, mapped))
+		}
 	}
 	d.Scoping = map[string]string{"SkipReason": c.entitled.Reason, "IsActive": boolText(c.entitled.Active),
 		"IsInProvisioningScope": boolText(c.entitled.Entitled), "ScopeEvaluationResult": r.program.Scope.Explain(view)}
@@ -132,10 +137,10 @@ func (d *Demand) describe(r *run, c *candidate) {
 
 func boolText(b bool) string { return expression.BooleanValue(b).String() }
 
-// properties lists the values of an object by the names of the schema.
-func properties(u user, target bool) map[string]string {
+// properties lists the values of an object for attributes of the schema.
+func properties(u user, attributes []mapping.AttributeDefinition) map[string]string {
 	m := map[string]string{}
-	for _, a := range mapping.UserAttributes(target) {
+	for _, a := range attributes {
 		if v := u.Attribute(a.Name); !v.IsEmpty() {
 			m[a.Name] = v.String()
 		}

@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -127,6 +128,18 @@ func (p *Program) add(a AttributeMapping, source map[string]AttributeDefinition,
 
 // Relevant reports whether a change of the Graph property can change the target.
 func (p *Program) Relevant(graphProperty string) bool { return p.relevant[graphProperty] }
+
+// Maps reports whether an attribute of the target is one that the source
+// decides about: what is not mapped is nothing the source may see (SYN-255).
+func (p *Program) Maps(attribute string) bool {
+	switch attribute {
+	case AttrHomeKey, AttrSoftDeleted, AttrUPN:
+		return true
+	case AttrManager:
+		return p.Manager
+	}
+	return slices.ContainsFunc(p.entries, func(e entry) bool { return e.target.Name == attribute })
+}
 
 // Create gives the values of a new target object.
 func (p *Program) Create(env *expression.Env) ([]Write, error) {
