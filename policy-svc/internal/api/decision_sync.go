@@ -92,7 +92,7 @@ func (s *Decisions) CheckSyncUsers(ctx context.Context, req *policypb.CheckSyncU
 	for i, u := range req.GetUsers() {
 		gates := crosstenant.Gates{
 			Inviter: !invitationsOff(target),
-			Domain:  u.GetEmail() == "" || target.Domains.Admits(u.GetEmail()),
+			Domain:  target.Domains.Admits(u.GetEmail()),
 		}
 		d := pair.SyncAddress(gates)
 		if !u.GetExisting() {

@@ -228,6 +228,12 @@ func TestSyncUsers(t *testing.T) {
 	if diff := cmp.Diff([]string{"DomainList", "InboundCollaboration", "InboundCollaboration"}, r.GetRefusals()); diff != "" || r.GetAllAllowed() {
 		t.Error(diff)
 	}
+	// Without an address nobody passes a list.
+	users[0].Email = ""
+	if diff := cmp.Diff("DomainList", check().GetRefusals()[0]); diff != "" {
+		t.Error(diff)
+	}
+	users[0].Email = "u1@fabrikam.com"
 	// SYN-9: of those who are there, only an address that is not admitted is refused.
 	users[0].Existing, users[1].Existing, users[2].Existing = true, true, true
 	users[1].Email = "u2@other.example"
