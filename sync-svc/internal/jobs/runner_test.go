@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	"entente.dev/servicekit/clock"
+	"entente.dev/servicekit/clock/clocktest"
+	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/pg/pgtest"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
@@ -154,6 +157,63 @@ func TestPurgerRemovesOldRecords(t *testing.T) {
 	p := &Purger{Store: w.store, Clock: clock.System(), Retention: 30 * 24 * time.Hour}
 	if n, err := p.RunOnce(t.Context()); err != nil || n != 1 {
 		t.Errorf("%d removed, %v", n, err)
+	}
+}
+
+func TestPurgerRemovesWhatADeletedJobLeft(t *testing.T) {
+	w := newWorld(t)
+	fake := clocktest.New(clock.System().Now())
+	p := &Purger{Store: w.store, Clock: fake, Retention: 60 * 24 * time.Hour}
+	purge := func(after time.Duration) (removed int) {
+		t.Helper()
+		fake.Advance(after)
+		n, err := p.RunOnce(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	var lease store.Lease
+	if leases, err := w.store.Claim(t.Context(), uuid.New(), fake.Now(), time.Hour, 1); err != nil || len(leases) != 1 {
+		t.Fatalf("%d leases, %v", len(leases), err)
+	} else {
+		lease = leases[0]
+	}
+	w.change(func(tx *store.Tx) error {
+		j, err := tx.LockJobID(w.id)
+		if err != nil {
+			return err
+		}
+		tx.SaveLinks(j.Key, []store.Link{{Source: uuid.New(), Target: uuid.New(), State: store.Linked}}, fake.Now())
+		tx.SaveEscrows(j.Key, []store.Escrow{{Source: uuid.New(), FirstAt: fake.Now(), NextAt: fake.Now()}})
+		if err := tx.AppendLog([]store.Record{{ID: uuid.New(), At: fake.Now()}}); err != nil {
+			return err
+		}
+		return tx.DeleteJob(j, fake.Now())
+	})
+	if err := w.store.Renew(t.Context(), lease, fake.Now().Add(time.Hour)); !fault.Is(err, errorspb.Reason_FENCED) {
+		t.Errorf("the holder of a deleted job: %v", err)
+	}
+	if leases, err := w.store.Claim(t.Context(), uuid.New(), fake.Now().Add(2*time.Hour), time.Hour, 1); err != nil || len(leases) != 0 {
+		t.Errorf("%d leases of a deleted job, %v", len(leases), err)
+	}
+	if n := purge(29 * 24 * time.Hour); n != 0 {
+		t.Errorf("SYN-18: %d rows removed before 30 days", n)
+	}
+	if n := purge(2 * 24 * time.Hour); n != 2 {
+		t.Errorf("SYN-18: %d rows removed after 30 days, want connection and escrow", n)
+	}
+	// The record outlives the job, and goes after its own retention.
+	if n := purge(30 * 24 * time.Hour); n != 1 {
+		t.Errorf("SYN-232: %d rows removed after the retention of the log", n)
+	}
+	var left int
+	w.change(func(tx *store.Tx) error {
+		return tx.Pgx().QueryRow(t.Context(), `select (select count(*) from jobs) + (select count(*) from job_schemas) + (select count(*) from links)
+			+ (select count(*) from job_leases) + (select count(*) from provisioning_log)`).Scan(&left)
+	})
+	if left != 0 {
+		t.Errorf("%d rows left of a deleted job", left)
 	}
 }
 

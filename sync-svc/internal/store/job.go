@@ -187,13 +187,14 @@ func (tx *Tx) SaveJob(j job.Job) error {
 	return nil
 }
 
-// DeleteJob hides a job; its links stay as tombstones (SYN-18).
+// DeleteJob hides a job and takes it from its holder; its links stay as
+// tombstones (SYN-18), and its lease until nothing is left of it.
 func (tx *Tx) DeleteJob(j job.Job, now time.Time) error {
 	err := tx.Gorm().Model(&jobRow{TenantID: j.Tenant, ID: j.ID}).Select("DeletedAt", "Generation").Updates(&jobRow{DeletedAt: &now, Generation: j.Generation + 1}).Error
 	if err != nil {
 		return err
 	}
-	tx.Queue(`delete from job_leases where tenant_id = $1 and job_key = $2`, j.Tenant, j.Key)
+	tx.Queue(`update job_leases set active = false, owner = null, expires_at = null, fence = fence + 1 where tenant_id = $1 and job_key = $2`, j.Tenant, j.Key)
 	tx.Queue(`delete from batches where tenant_id = $1 and job_key = $2`, j.Tenant, j.Key)
 	tx.AfterCommit(tx.store.Wake)
 	return nil

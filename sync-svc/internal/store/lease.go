@@ -83,7 +83,7 @@ func (s *Store) Fence(ctx context.Context, t tenant.ID, key uuid.UUID) (fence in
 	return fence, err
 }
 
-// Tenants lists the tenants that have jobs.
+// Tenants lists the tenants that have jobs, or records of former ones.
 func (s *Store) Tenants(ctx context.Context) (list []tenant.ID, err error) {
 	err = s.db.GlobalRead(ctx, func(tx *pg.Tx) error {
 		rows, err := tx.Pgx().Query(ctx, `select distinct tenant_id from job_leases`)
