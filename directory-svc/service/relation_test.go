@@ -28,6 +28,8 @@ func idsOf(list []*pb.DirectoryObject) []string {
 			out = append(out, o.GetGroup().Id)
 		case o.GetApplication() != nil:
 			out = append(out, o.GetApplication().Id)
+		case o.GetAdministrativeUnit() != nil:
+			out = append(out, o.GetAdministrativeUnit().Id)
 		}
 	}
 	slices.Sort(out)

@@ -150,10 +150,14 @@ func (w *window) load(tx *store.Tx, ids []uuid.UUID) (map[uuid.UUID]*pb.Director
 // on, as long as there is room. Where it ends, the next page begins.
 func (w *window) links(tx *store.Tx, c *pb.ChangedObject, id uuid.UUID, from string, after uuid.UUID, room *int) error {
 	for _, r := range w.of.relations {
-		if !w.Wants(r.name, r.usual) || from != "" && from != r.name {
+		if from != "" && from != r.name {
 			continue
 		}
 		from = ""
+		if !w.shows(r, id) {
+			after = uuid.Nil
+			continue
+		}
 		if r.name == manager {
 			users, err := tx.UsersByID([]uuid.UUID{id})
 			if err != nil {
@@ -187,6 +191,18 @@ func (w *window) links(tx *store.Tx, c *pb.ChangedObject, id uuid.UUID, from str
 	}
 	w.Inside, w.Link = "", uuid.Nil
 	return nil
+}
+
+// look finds out which of the objects of a page hide their members from the
+// caller.
+func (w *window) look(tx *store.Tx, ids []uuid.UUID) (err error) {
+	w.hiding, err = tx.Hiding(viewer(w.who), w.of.kind, ids)
+	return err
+}
+
+// shows reports whether the links of an object are to be told.
+func (w *window) shows(r trackedRelation, id uuid.UUID) bool {
+	return w.Wants(r.name, r.usual) && (r.name != members || !slices.Contains(w.hiding, id))
 }
 
 func put(c *pb.ChangedObject, relation string, o *pb.DirectoryObject, removed bool) {
@@ -255,6 +271,9 @@ func (w *window) entries(page []store.Entry) ([]*pb.ChangedObject, error) {
 	var out []*pb.ChangedObject
 	err := w.Store.Read(w.ctx, w.t.ID, func(tx *store.Tx) error {
 		out = nil
+		if err := w.look(tx, ids); err != nil {
+			return err
+		}
 		live, err := w.load(tx, ids)
 		if err != nil {
 			return err
@@ -333,7 +352,7 @@ func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kin
 		// A client that knew the object before learns what went meanwhile.
 		for _, r := range w.of.relations {
 			for _, l := range c.Links[r.name] {
-				if l.Removed && r.name != manager && w.Wants(r.name, r.usual) {
+				if l.Removed && r.name != manager && w.shows(r, c.ID) {
 					put(out, r.name, bare(store.Link{ID: l.Other, Type: typeOr(kinds, l.Other, object.User)}), true)
 				}
 			}
@@ -343,7 +362,7 @@ func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kin
 	changed := slices.DeleteFunc(slices.Clone(c.Properties), func(p string) bool { return !w.Wants(p, slices.Contains(w.of.usual, p)) })
 	for _, r := range w.of.relations {
 		links := c.Links[r.name]
-		if len(links) == 0 || !w.Wants(r.name, r.usual) {
+		if len(links) == 0 || !w.shows(r, c.ID) {
 			continue
 		}
 		if r.name == manager {

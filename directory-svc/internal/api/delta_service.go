@@ -99,6 +99,7 @@ type window struct {
 	of      *trackedType
 	minimal bool
 	whole   map[string]bool // entries of objects that are told in full
+	hiding  []uuid.UUID     // objects of the page that hide their members from the caller
 }
 
 func (w *window) scope() odata.Scope {
@@ -187,6 +188,9 @@ func (w *window) full() (*pb.ListDeltaResponse, error) {
 	err := w.Store.Read(w.ctx, w.t.ID, func(tx *store.Tx) error {
 		room := delta.LinksPerPage
 		if w.Inside != "" {
+			if err := w.look(tx, []uuid.UUID{w.After}); err != nil {
+				return err
+			}
 			c := &pb.ChangedObject{Id: w.After.String()}
 			if err := w.links(tx, c, w.After, w.Inside, w.Link, &room); err != nil {
 				return err
@@ -197,6 +201,9 @@ func (w *window) full() (*pb.ListDeltaResponse, error) {
 		}
 		ids, err := w.page(tx)
 		if err != nil {
+			return err
+		}
+		if err := w.look(tx, ids); err != nil {
 			return err
 		}
 		objects, err := w.load(tx, ids)

@@ -25,6 +25,9 @@ func (c *Core) relation(ctx context.Context, who caller.Caller, t *store.Tenant,
 	if err != nil {
 		return nil, err
 	}
+	if r == store.MemberOf {
+		l.Where = append(l.Where, viewerOf(who, from).Holders())
+	}
 	found, err := c.Store.ListLinks(ctx, t.ID, r, from, types, l)
 	if err != nil {
 		return nil, err
@@ -87,7 +90,7 @@ func (s *Groups) ListMemberOf(ctx context.Context, req *pb.ListGroupRelationRequ
 }
 
 // ListTransitiveMembers lists everything inside a group, nested groups
-// included (DIR-136). Filters and counts are not offered on it.
+// included unless they hide their members from the caller (DIR-136). Filters and counts are not offered on it.
 func (s *Groups) ListTransitiveMembers(ctx context.Context, req *pb.ListGroupRelationRequest) (*pb.ListDirectoryObjectsResponse, error) {
 	who, t, id, err := s.readable(ctx, req.Id, true)
 	if err != nil {
@@ -111,7 +114,7 @@ func (s *Groups) ListTransitiveMembers(ctx context.Context, req *pb.ListGroupRel
 	}
 	out := &pb.ListDirectoryObjectsResponse{}
 	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
-		links, err := tx.TransitiveMembers(id, after, types, page.Size+1)
+		links, err := tx.TransitiveMembers(viewer(who), id, after, types, page.Size+1)
 		if err != nil {
 			return err
 		}
@@ -120,7 +123,7 @@ func (s *Groups) ListTransitiveMembers(ctx context.Context, req *pb.ListGroupRel
 			out.NextPageToken = s.Tokens.Next(who, route, req.Query, page, odata.Position{ID: links[page.Size-1].ID.String()})
 		}
 		if page.Count {
-			n, err := tx.CountTransitiveMembers(id, types)
+			n, err := tx.CountTransitiveMembers(viewer(who), id, types)
 			if err != nil {
 				return err
 			}
@@ -133,7 +136,7 @@ func (s *Groups) ListTransitiveMembers(ctx context.Context, req *pb.ListGroupRel
 }
 
 // ListMemberOf lists the groups, units and roles that hold a user directly
-// (DIR-50).
+// (DIR-50); those that hide their members from the caller are left out.
 func (s *Users) ListMemberOf(ctx context.Context, req *pb.ListUserRelationRequest) (*pb.ListDirectoryObjectsResponse, error) {
 	who, t, err := s.home(ctx)
 	if err != nil {

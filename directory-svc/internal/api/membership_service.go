@@ -19,7 +19,7 @@ import (
 const mostChecked = 20
 
 // memberships finds a live object and the groups it is in, directly or by
-// nesting.
+// nesting, as far as the caller may know.
 func (s *Objects) memberships(ctx context.Context, text string, securityOnly bool, fn func(tx *store.Tx, who caller.Caller, t *store.Tenant, l store.Link, groups []uuid.UUID) error) error {
 	who, t, err := s.home(ctx)
 	if err != nil {
@@ -35,7 +35,7 @@ func (s *Objects) memberships(ctx context.Context, text string, securityOnly boo
 				return err
 			}
 		}
-		groups, err := tx.GroupsOf(link.ID, true, securityOnly, maxGroups+1)
+		groups, err := tx.GroupsShown(viewerOf(who, link.ID), link.ID, true, securityOnly, maxGroups+1)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (s *Objects) ListTransitiveMemberOf(ctx context.Context, req *pb.ListTransi
 	}
 	var out *pb.ListDirectoryObjectsResponse
 	err = s.memberships(ctx, req.Id, false, func(tx *store.Tx, who caller.Caller, t *store.Tenant, link store.Link, groups []uuid.UUID) error {
-		links, err := s.holders(tx, link, groups, types)
+		links, err := s.holders(tx, who, link, groups, types)
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ func (s *Objects) ListTransitiveMemberOf(ctx context.Context, req *pb.ListTransi
 }
 
 // holders are the groups, the activated roles and the units of an object.
-func (s *Objects) holders(tx *store.Tx, link store.Link, groups []uuid.UUID, types []object.Type) ([]store.Link, error) {
+func (s *Objects) holders(tx *store.Tx, who caller.Caller, link store.Link, groups []uuid.UUID, types []object.Type) ([]store.Link, error) {
 	var out []store.Link
 	if len(types) == 0 || types[0] == object.Group {
 		for _, g := range groups {
@@ -148,8 +148,18 @@ func (s *Objects) holders(tx *store.Tx, link store.Link, groups []uuid.UUID, typ
 		if err != nil {
 			return nil, err
 		}
-		for _, u := range units {
-			out = append(out, store.Link{ID: u.ID, Type: object.Unit})
+		held := make([]uuid.UUID, len(units))
+		for i, u := range units {
+			held[i] = u.ID
+		}
+		hiding, err := tx.Hiding(viewerOf(who, link.ID), object.Unit, held)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range held {
+			if !slices.Contains(hiding, id) {
+				out = append(out, store.Link{ID: id, Type: object.Unit})
+			}
 		}
 	}
 	return out, nil
@@ -163,8 +173,8 @@ func (s *Objects) GetMemberObjects(ctx context.Context, req *pb.GetMemberObjects
 		types = []object.Type{object.Group}
 	}
 	out := &pb.MemberGroupsResponse{}
-	err := s.memberships(ctx, req.Id, req.GetSecurityEnabledOnly(), func(tx *store.Tx, _ caller.Caller, _ *store.Tenant, link store.Link, groups []uuid.UUID) error {
-		held, err := s.holders(tx, link, groups, types)
+	err := s.memberships(ctx, req.Id, req.GetSecurityEnabledOnly(), func(tx *store.Tx, who caller.Caller, _ *store.Tenant, link store.Link, groups []uuid.UUID) error {
+		held, err := s.holders(tx, who, link, groups, types)
 		out.Value = nil
 		for _, h := range held {
 			out.Value = append(out.Value, h.ID.String())
@@ -184,8 +194,8 @@ func (s *Objects) CheckMemberObjects(ctx context.Context, req *pb.CheckMemberObj
 		return nil, err
 	}
 	out := &pb.MemberGroupsResponse{}
-	err = s.memberships(ctx, req.Id, false, func(tx *store.Tx, _ caller.Caller, _ *store.Tenant, link store.Link, groups []uuid.UUID) error {
-		held, err := s.holders(tx, link, groups, nil)
+	err = s.memberships(ctx, req.Id, false, func(tx *store.Tx, who caller.Caller, _ *store.Tenant, link store.Link, groups []uuid.UUID) error {
+		held, err := s.holders(tx, who, link, groups, nil)
 		out.Value = nil
 		for _, id := range asked {
 			if slices.ContainsFunc(held, func(l store.Link) bool { return l.ID == id }) {

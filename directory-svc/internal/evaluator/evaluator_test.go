@@ -69,7 +69,7 @@ func (f *fixture) members(id uuid.UUID) int {
 	var n int32
 	err := f.store.Read(f.t.Context(), f.home, func(tx *store.Tx) error {
 		var err error
-		n, err = tx.CountTransitiveMembers(id, nil)
+		n, err = tx.CountTransitiveMembers(nil, id, nil)
 		return err
 	})
 	if err != nil {

@@ -278,35 +278,38 @@ func numbersOf(types []object.Type) []int16 {
 	return numbers
 }
 
-// inside finds a group, $2, and every group inside it; nested groups have an
-// index of their own, so that a group of many users costs nothing here.
-const inside = `with recursive inside (id) as (
+// inside finds a group, $2, and every group inside it whose members the viewer,
+// $3, may see; nested groups have an index of their own, so that a group of
+// many users costs nothing here.
+var inside = `with recursive inside (id) as (
 		select $2::uuid
 		union
 		select m.member_id from inside i join group_members m on m.tenant_id = $1 and m.group_id = i.id and m.member_type = 2 and not m.dormant
+			and ($3::uuid is null or not ` + hidesGroup("$1", "m.member_id", "$3") + `)
 	) `
 
 // A page reads at most its size from each group, wherever it begins.
-const (
+var (
 	transitiveMembers = inside + `select distinct m.member_id, m.member_type from inside cross join lateral (
-		select member_id, member_type from group_members where tenant_id = $1 and group_id = inside.id and member_id > $3 and not dormant
-			and ($5::smallint[] is null or member_type = any($5)) order by member_id limit $4) m
-		order by m.member_id limit $4`
+		select member_id, member_type from group_members where tenant_id = $1 and group_id = inside.id and member_id > $4 and not dormant
+			and ($6::smallint[] is null or member_type = any($6)) order by member_id limit $5) m
+		order by m.member_id limit $5`
 	transitiveMemberCount = inside + `select count(distinct m.member_id) from inside join group_members m on m.tenant_id = $1 and m.group_id = inside.id and not m.dormant
-		where $3::smallint[] is null or m.member_type = any($3)`
+		where $4::smallint[] is null or m.member_type = any($4)`
 )
 
-// CountTransitiveMembers counts everything inside a group; types restricts it.
-func (tx *Tx) CountTransitiveMembers(id uuid.UUID, types []object.Type) (int32, error) {
+// CountTransitiveMembers counts everything inside a group that the viewer may
+// see; types restricts it.
+func (tx *Tx) CountTransitiveMembers(v *Viewer, id uuid.UUID, types []object.Type) (int32, error) {
 	var n int32
-	err := tx.Pgx().QueryRow(tx.Context(), transitiveMemberCount, [16]byte(tx.Tenant), [16]byte(id), numbersOf(types)).Scan(&n)
+	err := tx.Pgx().QueryRow(tx.Context(), transitiveMemberCount, [16]byte(tx.Tenant), [16]byte(id), v.id(), numbersOf(types)).Scan(&n)
 	return n, err
 }
 
-// TransitiveMembers reads a page of everything inside a group, by id; types
-// restricts it.
-func (tx *Tx) TransitiveMembers(id, after uuid.UUID, types []object.Type, limit int) ([]Link, error) {
-	rows, err := tx.Pgx().Query(tx.Context(), transitiveMembers, [16]byte(tx.Tenant), [16]byte(id), [16]byte(after), limit, numbersOf(types))
+// TransitiveMembers reads a page of everything inside a group that the viewer
+// may see, by id; types restricts it.
+func (tx *Tx) TransitiveMembers(v *Viewer, id, after uuid.UUID, types []object.Type, limit int) ([]Link, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), transitiveMembers, [16]byte(tx.Tenant), [16]byte(id), v.id(), [16]byte(after), limit, numbersOf(types))
 	if err != nil {
 		return nil, err
 	}
@@ -326,13 +329,22 @@ func collectLinks(rows pgx.Rows) ([]Link, error) {
 // GroupsOf lists the live groups an object is in, directly or also by
 // nesting, at most limit.
 func (tx *Tx) GroupsOf(id uuid.UUID, transitive, securityOnly bool, limit int) ([]uuid.UUID, error) {
-	query := `with recursive above (id) as (
-			select m.group_id from group_members m where m.tenant_id = $1 and m.member_id = $2
-			union
-			select m.group_id from above a join group_members m on m.tenant_id = $1 and m.member_id = a.id where $3::boolean
-		) select g.id from above a join groups g on g.tenant_id = $1 and g.id = a.id and g.deleted_at is null
-		where g.security_enabled or not $4::boolean order by g.id limit $5`
-	rows, err := tx.Pgx().Query(tx.Context(), query, [16]byte(tx.Tenant), [16]byte(id), transitive, securityOnly, limit)
+	return tx.GroupsShown(nil, id, transitive, securityOnly, limit)
+}
+
+// groupsShown climbs from a member, $2, to the groups above it, past none that
+// hides its members from the viewer, $6.
+var groupsShown = `with recursive above (id) as (
+		select m.group_id from group_members m where m.tenant_id = $1 and m.member_id = $2 and ($6::uuid is null or not ` + hidesGroup("$1", "m.group_id", "$6") + `)
+		union
+		select m.group_id from above a join group_members m on m.tenant_id = $1 and m.member_id = a.id where $3::boolean
+			and ($6::uuid is null or not ` + hidesGroup("$1", "m.group_id", "$6") + `)
+	) select g.id from above a join groups g on g.tenant_id = $1 and g.id = a.id and g.deleted_at is null
+	where g.security_enabled or not $4::boolean order by g.id limit $5`
+
+// GroupsShown is GroupsOf with the groups alone that let the viewer know.
+func (tx *Tx) GroupsShown(v *Viewer, id uuid.UUID, transitive, securityOnly bool, limit int) ([]uuid.UUID, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), groupsShown, [16]byte(tx.Tenant), [16]byte(id), transitive, securityOnly, limit, v.id())
 	if err != nil {
 		return nil, err
 	}
