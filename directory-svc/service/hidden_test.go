@@ -6,8 +6,11 @@ import (
 	"testing"
 
 	pb "entente.dev/proto/gen/entente/directory/v1"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
 )
+
+const readAll = "Directory.Read.All"
 
 func (h *home) objects() pb.DirectoryObjectServiceClient {
 	return pb.NewDirectoryObjectServiceClient(h.gateway)
@@ -124,4 +127,63 @@ func TestHiddenMembershipIsToldNowhere(t *testing.T) {
 		}
 		return told
 	})
+}
+
+func TestMembershipsOfOthersTakeMoreThanTheOwnProfile(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	ann, ben, team := h.user("ann"), h.user("ben"), h.group("team")
+	h.must(h.addMember(team.Id, ben.Id))
+	h.must(h.addMember(team.Id, ann.Id))
+	reads := func(ctx context.Context, id string) []error {
+		_, direct := h.users().ListMemberOf(ctx, &pb.ListUserRelationRequest{Id: id})
+		_, nested := h.objects().ListTransitiveMemberOf(ctx, &pb.ListTransitiveMemberOfRequest{Id: id})
+		_, groups := h.objects().GetMemberGroups(ctx, &pb.GetMemberGroupsRequest{Id: id})
+		_, check := h.objects().CheckMemberGroups(ctx, &pb.CheckMemberGroupsRequest{Id: id, GroupIds: []string{team.Id}})
+		_, objects := h.objects().GetMemberObjects(ctx, &pb.GetMemberObjectsRequest{Id: id})
+		return []error{direct, nested, groups, check, objects}
+	}
+	for _, c := range []struct {
+		scopes []string
+		others bool
+	}{
+		{[]string{"User.Read"}, false},
+		{[]string{"User.Read.All"}, false},
+		{[]string{"User.Read", "Group.Read.All"}, false},
+		{[]string{"User.Read.All", "GroupMember.Read.All"}, true},
+		{[]string{readAll}, true},
+		{[]string{"Directory.AccessAsUser.All"}, true},
+	} {
+		me := h.person(ann.Id, c.scopes...)
+		for _, err := range reads(me, ben.Id) {
+			if c.others {
+				h.must(err)
+			} else {
+				wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+			}
+		}
+		if slices.Contains(c.scopes, "Group.Read.All") { // a list of users is not to be had by it
+			continue
+		}
+		for _, err := range reads(me, ann.Id) {
+			h.must(err)
+		}
+	}
+	// A group is no profile, either.
+	_, err := h.objects().GetMemberGroups(h.person(ann.Id, "User.Read"), &pb.GetMemberGroupsRequest{Id: team.Id})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+
+	closed := openLevel(defaultGuests)
+	closed.AllowedToReadOtherUsers = false
+	h.policies.set(closed)
+	eventually(t, "the policy holds", func() bool {
+		_, err := h.users().GetUser(h.person(ann.Id), &pb.GetUserRequest{Id: ben.Id})
+		return err != nil
+	})
+	for _, err := range reads(h.person(ann.Id), ben.Id) {
+		wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	}
+	for _, err := range reads(h.person(ann.Id, "User.Read"), ann.Id) {
+		h.must(err)
+	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"entente.dev/directory-svc/internal/access"
-	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
@@ -146,8 +146,8 @@ func (s *Users) ListMemberOf(ctx context.Context, req *pb.ListUserRelationReques
 	if err != nil {
 		return nil, err
 	}
-	if who.Kind == caller.User && who.ObjectID != u.ID && access.Directory(who, rights(t)) != nil {
-		return nil, property.Denied()
+	if err := readsHolders(who, rights(t), store.Link{ID: u.ID, Type: object.User}); err != nil {
+		return nil, err
 	}
 	return s.relation(ctx, who, t, "users/memberOf", store.MemberOf, u.ID, req.Cast, req.Query)
 }

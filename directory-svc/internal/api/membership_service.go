@@ -18,6 +18,43 @@ import (
 
 const mostChecked = 20
 
+// What reading the holders of an object takes besides the right to read the
+// directory, or one of the permissions for all of it (DIR-50, DIR-51).
+var (
+	readAll      = []string{"Directory.Read.All", "Directory.ReadWrite.All", "Directory.AccessAsUser.All"}
+	readUsers    = []string{"User.ReadBasic.All", "User.Read.All", "User.ReadWrite.All"}
+	readGroups   = []string{"GroupMember.Read.All", "GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All"}
+	holderScopes = map[object.Type][][]string{
+		object.User:             {readUsers, readGroups},
+		object.Group:            {readGroups},
+		object.ServicePrincipal: {{"Application.Read.All", "Application.ReadWrite.All"}},
+		object.Contact:          {{"OrgContact.Read.All"}, readGroups},
+	}
+)
+
+// readsHolders decides whether the caller may know what holds an object:
+// itself, or one that the caller may read, by a permission that covers both
+// ends of the link.
+func readsHolders(who caller.Caller, in access.Tenant, l store.Link) error {
+	if who.Kind == caller.User && who.ObjectID == l.ID {
+		return nil
+	}
+	if err := access.Directory(who, in); err != nil {
+		return err
+	}
+	if l.Type == object.User && access.ReadUser(who, l.ID, in) == access.Nothing {
+		return property.Denied()
+	}
+	if who.HasAny(readAll...) {
+		return nil
+	}
+	needed, known := holderScopes[l.Type]
+	if !known || slices.ContainsFunc(needed, func(scopes []string) bool { return !who.HasAny(scopes...) }) {
+		return property.Denied()
+	}
+	return nil
+}
+
 // memberships finds a live object and the groups it is in, directly or by
 // nesting, as far as the caller may know.
 func (s *Objects) memberships(ctx context.Context, text string, securityOnly bool, fn func(tx *store.Tx, who caller.Caller, t *store.Tenant, l store.Link, groups []uuid.UUID) error) error {
@@ -30,10 +67,8 @@ func (s *Objects) memberships(ctx context.Context, text string, securityOnly boo
 		if err != nil {
 			return err
 		}
-		if who.ObjectID != link.ID {
-			if err := access.Directory(who, rights(t)); err != nil {
-				return err
-			}
+		if err := readsHolders(who, rights(t), link); err != nil {
+			return err
 		}
 		groups, err := tx.GroupsShown(viewerOf(who, link.ID), link.ID, true, securityOnly, maxGroups+1)
 		if err != nil {
