@@ -7,10 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"entente.dev/directory-svc/service"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
+	"entente.dev/servicekit/clock/clocktest"
 	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/pg"
+	"entente.dev/servicekit/pg/pgtest"
+	"entente.dev/servicekit/tenant"
 )
 
 func (h *home) delta() pb.DeltaServiceClient { return pb.NewDeltaServiceClient(h.gateway) }
@@ -244,4 +249,135 @@ func TestDeltaOfExtensions(t *testing.T) {
 			return e.Object.GetUser().GetExtensions().GetFields()[name].GetStringValue() == "77"
 		})
 	}
+}
+
+// TestDeltaPagesHoldSoManyLinks has groups come into being, and back, with
+// more members than a page carries.
+func TestDeltaPagesHoldSoManyLinks(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Services(t, pgtest.Schema{Name: service.Schema, Sources: service.Sources()})[service.Schema]
+	fake := clocktest.New(time.Now().UTC().Truncate(time.Second))
+	h := startOn(t, db.DSN, fake, fake).tenant("contoso", pb.Tenant_workforce)
+	_, start := h.follow(h.groupDelta, &pb.ListDeltaRequest{})
+	first, big, last := h.group("first"), h.group("big", "Unified"), h.group("last")
+	h.must(h.addMember(first.Id, h.user("ann").Id))
+	h.must(h.addMember(last.Id, h.user("ben").Id))
+	const many = 11000
+	id, err := tenant.Parse(h.id)
+	h.must(err)
+	h.must(pgtest.OpenService(t, db).Write(t.Context(), id, func(tx *pg.Tx) error {
+		_, err := tx.Pgx().Exec(tx.Context(), "insert into group_members (tenant_id, group_id, member_id, member_type, added_at) select $1, $2, gen_random_uuid(), 1, now() from generate_series(1, $3::int)",
+			[16]byte(id), big.Id, many)
+		return err
+	}))
+	read := func() map[string]map[string]bool {
+		got := make(map[string]map[string]bool)
+		eventually(t, "the groups", func() bool {
+			clear(got)
+			for req := (&pb.ListDeltaRequest{Query: &odatapb.Query{Deltatoken: start}}); ; {
+				page, err := h.groupDelta(req)
+				h.must(err)
+				n := 0
+				for _, e := range page.Value {
+					if got[e.Id] == nil {
+						got[e.Id] = make(map[string]bool)
+					}
+					for _, l := range e.Members {
+						got[e.Id][l.Object.GetUser().GetId()] = true
+					}
+					n += len(e.Members)
+				}
+				if n > 5000+2 { // links that have rows of their own count as rows
+					t.Errorf("%d links in one page", n)
+				}
+				if page.DeltaToken != "" {
+					return len(got) == 3
+				}
+				req = &pb.ListDeltaRequest{Query: &odatapb.Query{Skiptoken: page.NextPageToken}}
+			}
+		})
+		return got
+	}
+	if got := read(); len(got[first.Id]) != 1 || len(got[big.Id]) != many || len(got[last.Id]) != 1 {
+		t.Errorf("%d, %d, %d members", len(got[first.Id]), len(got[big.Id]), len(got[last.Id]))
+	}
+	_, err = h.groups().DeleteGroup(h.ctx, &pb.DeleteGroupRequest{Id: big.Id})
+	h.must(err)
+	_, err = h.objects().RestoreDeletedItem(h.ctx, &pb.RestoreDeletedItemRequest{Id: big.Id})
+	h.must(err)
+	if got := read(); len(got[big.Id]) != many || len(got[last.Id]) != 1 {
+		t.Errorf("restored: %d, %d members", len(got[big.Id]), len(got[last.Id]))
+	}
+}
+
+// TestDeltaTellsWhereDeletedObjectsWere follows groups and units while their
+// members are deleted, come back, and end.
+func TestDeltaTellsWhereDeletedObjectsWere(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	ann, boss, team, inner, unit := h.user("ann"), h.user("boss"), h.group("team"), h.group("inner"), h.unit("unit", false)
+	lee, err := h.contact("Lee", "lee@fabrikam.com")
+	h.must(err)
+	for _, id := range []string{ann.Id, inner.Id, lee.Id} {
+		h.must(h.addMember(team.Id, id))
+	}
+	_, err = h.groups().AddOwner(h.ctx, &pb.AddGroupReferenceRequest{Id: team.Id, Reference: reference(ann.Id)})
+	h.must(err)
+	_, err = h.groups().AddOwner(h.ctx, &pb.AddGroupReferenceRequest{Id: team.Id, Reference: reference(boss.Id)})
+	h.must(err)
+	h.must(h.join(unit.Id, ann.Id))
+	h.must(h.join(unit.Id, inner.Id))
+	unitDelta := func(req *pb.ListDeltaRequest) (*pb.ListDeltaResponse, error) {
+		return h.delta().ListAdministrativeUnitsDelta(h.ctx, req)
+	}
+	_, groups := h.follow(h.groupDelta, &pb.ListDeltaRequest{Query: &odatapb.Query{Select: "displayName,members,owners"}})
+	_, units := h.follow(unitDelta, &pb.ListDeltaRequest{})
+	// tells reads what is new until all the members, with true for those that
+	// went, have been told of the object.
+	tells := func(call deltaCall, token *string, of string, owner bool, want map[string]bool) {
+		t.Helper()
+		got := make(map[string]bool)
+		eventually(t, "the members that came and went", func() bool {
+			var entries []*pb.ChangedObject
+			entries, *token = h.follow(call, &pb.ListDeltaRequest{Query: &odatapb.Query{Deltatoken: *token}})
+			for _, e := range entries {
+				list := e.Members
+				if owner {
+					list = e.Owners
+				}
+				for _, l := range list {
+					if e.Id == of {
+						got[idsOf([]*pb.DirectoryObject{l.Object})[0]] = l.Removed
+					}
+				}
+			}
+			for id, removed := range want {
+				if now, told := got[id]; !told || now != removed {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	ownersToken := groups
+	_, err = h.users().DeleteUser(h.ctx, &pb.DeleteUserRequest{Id: ann.Id})
+	h.must(err)
+	tells(h.groupDelta, &groups, team.Id, false, map[string]bool{ann.Id: true})
+	tells(h.groupDelta, &ownersToken, team.Id, true, map[string]bool{ann.Id: true})
+	tells(unitDelta, &units, unit.Id, false, map[string]bool{ann.Id: true})
+	_, err = h.objects().RestoreDeletedItem(h.ctx, &pb.RestoreDeletedItemRequest{Id: ann.Id})
+	h.must(err)
+	tells(h.groupDelta, &groups, team.Id, false, map[string]bool{ann.Id: false})
+	tells(unitDelta, &units, unit.Id, false, map[string]bool{ann.Id: false})
+	// Who was deleted and purged between two looks has left all the same.
+	_, err = h.users().DeleteUser(h.ctx, &pb.DeleteUserRequest{Id: ann.Id})
+	h.must(err)
+	_, err = h.objects().PurgeDeletedItem(h.ctx, &pb.PurgeDeletedItemRequest{Id: ann.Id})
+	h.must(err)
+	_, err = h.groups().DeleteGroup(h.ctx, &pb.DeleteGroupRequest{Id: inner.Id})
+	h.must(err)
+	_, err = pb.NewContactServiceClient(h.gateway).DeleteContact(h.ctx, &pb.DeleteContactRequest{Id: lee.Id})
+	h.must(err)
+	tells(h.groupDelta, &groups, team.Id, false, map[string]bool{ann.Id: true, inner.Id: true, lee.Id: true})
+	tells(unitDelta, &units, unit.Id, false, map[string]bool{ann.Id: true, inner.Id: true})
 }

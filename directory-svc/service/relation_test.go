@@ -30,6 +30,8 @@ func idsOf(list []*pb.DirectoryObject) []string {
 			out = append(out, o.GetApplication().Id)
 		case o.GetAdministrativeUnit() != nil:
 			out = append(out, o.GetAdministrativeUnit().Id)
+		case o.GetOrgContact() != nil:
+			out = append(out, o.GetOrgContact().Id)
 		}
 	}
 	slices.Sort(out)

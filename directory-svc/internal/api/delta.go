@@ -252,24 +252,20 @@ func (w *window) manager(tx *store.Tx, c *pb.ChangedObject, u *user.User, gone [
 	return nil
 }
 
-// entries tells what a page of the feed means for the caller.
-func (w *window) entries(page []store.Entry) ([]*pb.ChangedObject, error) {
-	events := make([]delta.Event, 0, len(page))
+// entries tells what a page of the feed means for the caller, and how many of
+// its rows that covers: where the links of new objects fill the page, the rest
+// waits behind them.
+func (w *window) entries(page []store.Entry, room *int) (out []*pb.ChangedObject, used int, err error) {
+	var ids []uuid.UUID
 	for _, e := range page {
-		if w.Includes(e.ID) {
-			events = append(events, delta.Event{ID: e.ID, Kind: delta.Kind(e.Kind), Properties: e.Properties, Related: e.Related})
+		if w.Includes(e.ID) && !slices.Contains(ids, e.ID) {
+			ids = append(ids, e.ID)
 		}
 	}
-	changes := delta.Collect(events, w.of.relationNames()...)
-	if len(changes) == 0 {
-		return nil, nil
+	if len(ids) == 0 {
+		return nil, len(page), nil
 	}
-	ids := make([]uuid.UUID, len(changes))
-	for i, c := range changes {
-		ids[i] = c.ID
-	}
-	var out []*pb.ChangedObject
-	err := w.Store.Read(w.ctx, w.t.ID, func(tx *store.Tx) error {
+	err = w.Store.Read(w.ctx, w.t.ID, func(tx *store.Tx) error {
 		out = nil
 		if err := w.look(tx, ids); err != nil {
 			return err
@@ -278,6 +274,18 @@ func (w *window) entries(page []store.Entry) ([]*pb.ChangedObject, error) {
 		if err != nil {
 			return err
 		}
+		whole, n, err := w.fill(tx, page, live, room)
+		if err != nil {
+			return err
+		}
+		used = n
+		var events []delta.Event
+		for _, e := range page[:used] {
+			if w.Includes(e.ID) {
+				events = append(events, delta.Event{ID: e.ID, Kind: delta.Kind(e.Kind), Properties: e.Properties, Related: e.Related})
+			}
+		}
+		changes := delta.Collect(events, w.of.relationNames()...)
 		restorable, err := tx.RestorableAmong(w.of.kind, ids, w.now().Add(-user.Retention))
 		if err != nil {
 			return err
@@ -293,6 +301,8 @@ func (w *window) entries(page []store.Entry) ([]*pb.ChangedObject, error) {
 				out = append(out, &pb.ChangedObject{Id: c.ID.String(), RemovedReason: "changed"})
 			case o == nil:
 				out = append(out, &pb.ChangedObject{Id: c.ID.String(), RemovedReason: "deleted"})
+			case whole[c.ID] != nil:
+				out = append(out, w.entire(whole[c.ID], c, o, kinds))
 			default:
 				entry, err := w.entry(tx, c, o, kinds)
 				if err != nil {
@@ -305,7 +315,47 @@ func (w *window) entries(page []store.Entry) ([]*pb.ChangedObject, error) {
 		}
 		return nil
 	})
-	return out, err
+	return out, used, err
+}
+
+// fill reads the links of the live objects that the rows tell in full, those
+// that came into being, or back, in the order of the rows. It ends with the
+// row whose object has more links than there is room for: that object is the
+// last of the page, and the next one goes on inside it.
+func (w *window) fill(tx *store.Tx, page []store.Entry, live map[uuid.UUID]*pb.DirectoryObject, room *int) (map[uuid.UUID]*pb.ChangedObject, int, error) {
+	whole := make(map[uuid.UUID]*pb.ChangedObject)
+	for i, e := range page {
+		// A row that follows removal is not known to the client, either.
+		anew := e.Kind == store.Created || e.Kind == store.Restored || e.Kind == store.Deleted || e.Kind == store.Purged
+		if !anew || live[e.ID] == nil || whole[e.ID] != nil {
+			continue
+		}
+		c := &pb.ChangedObject{Id: e.ID.String()}
+		whole[e.ID] = c
+		if err := w.links(tx, c, e.ID, "", uuid.Nil, room); err != nil {
+			return nil, 0, err
+		}
+		if w.Inside != "" {
+			w.After = e.ID
+			return whole, i + 1, nil
+		}
+	}
+	return whole, len(page), nil
+}
+
+// entire completes the entry of an object that is told in full. A client that
+// knew the object before learns what went meanwhile.
+func (w *window) entire(out *pb.ChangedObject, c *delta.Change, o *pb.DirectoryObject, kinds map[uuid.UUID]object.Type) *pb.ChangedObject {
+	out.Object, out.Properties = o, w.set(o)
+	w.whole[out.Id] = true
+	for _, r := range w.of.relations {
+		for _, l := range c.Links[r.name] {
+			if l.Removed && r.name != manager && w.shows(r, c.ID) {
+				put(out, r.name, bare(store.Link{ID: l.Other, Type: typeOr(kinds, l.Other, object.User)}), true)
+			}
+		}
+	}
+	return out
 }
 
 // others finds the types of the objects at the far ends of links.
@@ -338,27 +388,10 @@ func typeOr(kinds map[uuid.UUID]object.Type, id uuid.UUID, usual object.Type) ob
 	return usual
 }
 
-// entry tells a change of a live object; nil when nothing that was selected
-// changed.
+// entry tells a change of a live object that the client knows; nil when
+// nothing that was selected changed.
 func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kinds map[uuid.UUID]object.Type) (*pb.ChangedObject, error) {
 	out := &pb.ChangedObject{Id: c.ID.String(), Object: o}
-	if c.Whole || c.Removed { // a row that follows removal is not known to the client
-		out.Properties = w.set(o)
-		w.whole[out.Id] = true
-		room := 1 << 30 // an object that comes back comes with all its links
-		inside, link := w.Inside, w.Link
-		err := w.links(tx, out, c.ID, "", uuid.Nil, &room)
-		w.Inside, w.Link = inside, link
-		// A client that knew the object before learns what went meanwhile.
-		for _, r := range w.of.relations {
-			for _, l := range c.Links[r.name] {
-				if l.Removed && r.name != manager && w.shows(r, c.ID) {
-					put(out, r.name, bare(store.Link{ID: l.Other, Type: typeOr(kinds, l.Other, object.User)}), true)
-				}
-			}
-		}
-		return out, err
-	}
 	changed := slices.DeleteFunc(slices.Clone(c.Properties), func(p string) bool { return !w.Wants(p, slices.Contains(w.of.usual, p)) })
 	for _, r := range w.of.relations {
 		links := c.Links[r.name]

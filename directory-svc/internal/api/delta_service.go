@@ -188,15 +188,9 @@ func (w *window) full() (*pb.ListDeltaResponse, error) {
 	err := w.Store.Read(w.ctx, w.t.ID, func(tx *store.Tx) error {
 		room := delta.LinksPerPage
 		if w.Inside != "" {
-			if err := w.look(tx, []uuid.UUID{w.After}); err != nil {
+			var err error
+			if out.Value, err = w.resume(tx, &room); err != nil || room <= 0 {
 				return err
-			}
-			c := &pb.ChangedObject{Id: w.After.String()}
-			if err := w.links(tx, c, w.After, w.Inside, w.Link, &room); err != nil {
-				return err
-			}
-			if out.Value = append(out.Value, c); room <= 0 {
-				return nil
 			}
 		}
 		ids, err := w.page(tx)
@@ -244,6 +238,16 @@ func (w *window) full() (*pb.ListDeltaResponse, error) {
 	return out, nil
 }
 
+// resume goes on with the links of the object that the page before ended
+// inside.
+func (w *window) resume(tx *store.Tx, room *int) ([]*pb.ChangedObject, error) {
+	if err := w.look(tx, []uuid.UUID{w.After}); err != nil {
+		return nil, err
+	}
+	c := &pb.ChangedObject{Id: w.After.String()}
+	return []*pb.ChangedObject{c}, w.links(tx, c, w.After, w.Inside, w.Link, room)
+}
+
 func (w *window) page(tx *store.Tx) ([]uuid.UUID, error) {
 	if len(w.IDs) == 0 {
 		return tx.LiveAfter(w.of.kind, w.After, w.Size)
@@ -265,6 +269,21 @@ func (w *window) page(tx *store.Tx) ([]uuid.UUID, error) {
 func (w *window) changes() (*pb.ListDeltaResponse, error) {
 	const rounds = 20 // of rows that nobody asked about, before a page is empty
 	out := &pb.ListDeltaResponse{}
+	room := delta.LinksPerPage
+	if w.Inside != "" {
+		err := w.Store.Read(w.ctx, w.t.ID, func(tx *store.Tx) (err error) {
+			out.Value, err = w.resume(tx, &room)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if w.Inside != "" {
+			out.NextPageToken = w.seal()
+			return out, nil
+		}
+		w.After = uuid.Nil
+	}
 	for range rounds {
 		from, err := store.ParsePosition(w.Since)
 		if err != nil {
@@ -284,13 +303,21 @@ func (w *window) changes() (*pb.ListDeltaResponse, error) {
 		if !more { // all up to the end has been read, whatever its type
 			at = store.Later(at, end)
 		}
+		told, used, err := w.entries(entries, &room)
+		if err != nil {
+			return nil, err
+		}
+		if used < len(entries) {
+			generation := at.Generation
+			at = entries[used-1].At
+			at.Generation = generation
+		}
 		w.Since = at.String()
-		if out.Value, err = w.entries(entries); err != nil {
+		out.Value = append(out.Value, told...)
+		if err := w.extensions(told); err != nil {
 			return nil, err
 		}
-		if err := w.extensions(out.Value); err != nil {
-			return nil, err
-		}
+		more = more || w.Inside != ""
 		if !more {
 			out.DeltaToken = w.seal()
 			return out, nil

@@ -113,6 +113,7 @@ func (tx *Tx) SaveContact(c *contact.Contact) error {
 
 // DeleteContact queues the end of a contact and of every link to it.
 func (tx *Tx) DeleteContact(id uuid.UUID) {
+	tx.leave(id)
 	tx.purgeLinks(id)
 	tx.Queue("update users set manager_id = null where tenant_id = $1 and manager_id = $2", [16]byte(tx.Tenant), [16]byte(id))
 	tx.Queue("delete from contacts where tenant_id = $1 and id = $2", [16]byte(tx.Tenant), [16]byte(id))

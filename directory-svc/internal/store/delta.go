@@ -66,6 +66,17 @@ func (tx *Tx) LinksAfter(r Relation, from, after uuid.UUID, limit int) ([]Link, 
 	return collectLinks(rows)
 }
 
+// leave queues feed rows that say an object leaves the groups and units that
+// hold it, for one that ends without having slept before: of objects that do,
+// the database tells as they fall asleep.
+func (tx *Tx) leave(id uuid.UUID) {
+	const told = "insert into change_log (tenant_id, object_type, object_id, kind, properties, related_id, changed_at) select tenant_id, "
+	tx.Queue(told+"2, group_id, 7, array['members'], member_id, $3 from group_members where tenant_id = $1 and member_id = $2 and not dormant",
+		[16]byte(tx.Tenant), [16]byte(id), tx.store.clock.Now())
+	tx.Queue(told+"7, unit_id, 7, array['members'], member_id, $3 from unit_members where tenant_id = $1 and member_id = $2 and not dormant",
+		[16]byte(tx.Tenant), [16]byte(id), tx.store.clock.Now())
+}
+
 // Later is the later of two positions of the same feed.
 func Later(a, b Position) Position {
 	x, _ := strconv.ParseUint(a.XID, 10, 64)

@@ -123,6 +123,7 @@ func (tx *Tx) SaveGroup(old, g *group.Group) error {
 
 // PurgeGroup ends a group with all links of and to it.
 func (tx *Tx) PurgeGroup(id uuid.UUID) {
+	tx.leave(id)
 	tx.purgeLinks(id)
 	tx.Queue("delete from groups where tenant_id = $1 and id = $2", [16]byte(tx.Tenant), [16]byte(id))
 }
