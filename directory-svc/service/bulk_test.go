@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	auditpb "entente.dev/proto/gen/entente/audit/v1"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
@@ -115,7 +117,20 @@ func TestAC54_BulkCreate(t *testing.T) {
 	if err != nil || len(names) != 1 {
 		t.Errorf("%v, %v", names, err)
 	}
-	for _, wrong := range []string{"", "version:v2\n", strings.Replace(file, "Name [displayName] Required", "Name", 1), h.template("createUsers") + "\"open\n"} {
+	if !strings.Contains(results, "Request_BadRequest") || strings.Contains(results, "PASSWORD_") || strings.Contains(results, "OBJECT_CONFLICT") {
+		t.Errorf("codes in %.600s", results)
+	}
+	for _, activity := range []string{"started", "finished"} {
+		h.wantAudit("Bulk create users - "+activity+" (bulk)", o.Id)
+	}
+	made, err := h.users().GetUser(h.ctx, &pb.GetUserRequest{Id: "u500@" + h.domain})
+	h.must(err)
+	h.wantAudit("Add user", made.Id)
+	template := h.template("createUsers")
+	for _, wrong := range []string{"", "version:v2\n", strings.Replace(file, "Name [displayName] Required", "Name", 1), template + "\"open\n",
+		strings.Replace(template, "Job title [jobTitle]", "Job title [job]", 1) + "A,a@" + h.domain + ",x,No\n",
+		strings.Replace(template, "Job title [jobTitle]", "Role [jobTitle]", 1) + "A,a@" + h.domain + ",x,No\n",
+		strings.Replace(template, "Job title [jobTitle]", "Job title", 1) + "A,a@" + h.domain + ",x,No\n"} {
 		_, err := h.startBulk(h.ctx, "createUsers", "", wrong)
 		wantReason(t, err, errorspb.Reason_PROPERTY_INVALID)
 	}
@@ -123,9 +138,110 @@ func TestAC54_BulkCreate(t *testing.T) {
 	if err != nil || len(all.Value) != 1 {
 		t.Errorf("%v, %v", all.GetValue(), err)
 	}
+	users, err := h.users().CountUsers(h.ctx, &pb.CountUsersRequest{Query: &odatapb.Query{Advanced: true}})
+	if err != nil || users.Value != rows-3+1 {
+		t.Errorf("a wrong file ran: %v, %v", users, err)
+	}
 	ann := h.user("ann")
 	_, err = h.startBulk(h.person(ann.Id), "createUsers", "", file)
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	extra, err := h.startBulk(h.ctx, "createUsers", "", strings.Replace(strings.TrimSuffix(template, "\n"), "Mobile phone [mobile]", "Mobile phone [mobile],Badge [badge]", 1)+
+		"\nBadger,badger@"+h.domain+","+secret+",No,,,,,,,,,,,,,,77\n")
+	h.must(err)
+	if o := h.finished(extra.Id); o.SuccessCount != 1 {
+		t.Errorf("%v\n%s", o, h.results(o.Id))
+	}
+}
+
+// wantAudit wants a record of an act on an object, under the id of the request
+// that all calls of the tests bear.
+func (h *home) wantAudit(activity, target string) {
+	h.t.Helper()
+	events, err := auditpb.NewAuditServiceClient(h.gateway).ListAuditEvents(h.ctx, &auditpb.ListAuditEventsRequest{Query: &odatapb.Query{
+		Filter: "activityDisplayName eq '" + activity + "' and correlationId eq '11111111-1111-4111-8111-111111111111'", Top: ptr(int32(999))}})
+	h.must(err)
+	for _, e := range events.Value {
+		if len(e.TargetResources) > 0 && e.TargetResources[0].GetId() == target {
+			return
+		}
+	}
+	h.t.Errorf("no record of %q for %s", activity, target)
+}
+
+func TestBulkEndsWithTheRightOfItsCaller(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	ann := h.user("ann")
+	role, scope := userAdministrator, "/"
+	given, err := h.roles().CreateRoleAssignment(h.ctx, &pb.CreateRoleAssignmentRequest{RoleAssignment: &pb.UnifiedRoleAssignment{PrincipalId: &ann.Id, RoleDefinitionId: &role, DirectoryScopeId: &scope}})
+	h.must(err)
+	file := h.template("createUsers")
+	for i := range 400 {
+		file += fmt.Sprintf("U %d,u%d@%s,Xk4!rm-qp92Zt,No\n", i, i, h.domain)
+	}
+	started, err := h.startBulk(h.person(ann.Id), "createUsers", "", file)
+	h.must(err)
+	_, err = h.roles().DeleteRoleAssignment(h.ctx, &pb.DeleteRoleAssignmentRequest{Id: given.Id})
+	h.must(err)
+	o := h.finished(started.Id)
+	if o.FailureCount == 0 || o.SuccessCount+o.FailureCount != 400 {
+		t.Errorf("%v", o)
+	}
+	rows := strings.Split(strings.TrimSpace(h.results(o.Id)), "\n")
+	if last := rows[len(rows)-1]; !strings.Contains(last, "Failure,Authorization_RequestDenied,Insufficient privileges") {
+		t.Errorf("the last row is %s", last)
+	}
+}
+
+func TestBulkOperationsOfOthers(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	ann, ben, admin, team := h.user("ann"), h.user("ben"), h.user("groups"), h.securityGroup("team")
+	_, err := h.groups().AddOwner(h.ctx, &pb.AddGroupReferenceRequest{Id: team.Id, Reference: reference(ann.Id)})
+	h.must(err)
+	h.must(h.give(groupsAdministrator, admin.Id, "/"))
+	file := h.template("importMembers")
+	for range 3000 {
+		file += ben.Id + "\n"
+	}
+	_, err = h.startBulk(h.person(ben.Id), "importMembers", team.Id, file)
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	members, err := h.startBulk(h.ctx, "importMembers", team.Id, file)
+	h.must(err)
+	users, err := h.startBulk(h.ctx, "deleteUsers", "", h.template("deleteUsers")+"nobody@"+h.domain+"\n")
+	h.must(err)
+	export, err := h.startBulk(h.ctx, "exportUsers", "", "")
+	h.must(err)
+	for _, c := range []struct {
+		who  string
+		sees []string
+	}{{ann.Id, []string{members.Id}}, {ben.Id, nil}, {admin.Id, []string{members.Id}}, {h.admin, []string{members.Id, users.Id, export.Id}}} {
+		me := h.person(c.who)
+		list, err := h.bulk().ListBulkOperations(me, &pb.ListBulkOperationsRequest{})
+		h.must(err)
+		if len(list.Value) != len(c.sees) {
+			t.Errorf("%s lists %v", c.who, list.Value)
+		}
+		for _, o := range []*pb.BulkOperation{members, users, export} {
+			_, err := h.bulk().GetBulkOperation(me, &pb.GetBulkOperationRequest{Id: o.Id})
+			stream, results := h.bulk().GetBulkOperationResults(me, &pb.GetBulkOperationResultsRequest{Id: o.Id})
+			h.must(results)
+			_, results = stream.Recv()
+			if slices.Contains(c.sees, o.Id) {
+				h.must(err)
+				h.must(results)
+				continue
+			}
+			_, cancel := h.bulk().CancelBulkOperation(me, &pb.CancelBulkOperationRequest{Id: o.Id})
+			for _, err := range []error{err, results, cancel} {
+				wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+			}
+		}
+	}
+	if _, err = h.bulk().CancelBulkOperation(h.person(ann.Id), &pb.CancelBulkOperationRequest{Id: members.Id}); err != nil {
+		t.Fatal(err)
+	}
+	h.wantAudit("Bulk import group members - canceled (bulk)", members.Id)
 }
 
 func TestBulkDeleteAndRestore(t *testing.T) {

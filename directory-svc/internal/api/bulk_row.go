@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"entente.dev/directory-svc/internal/access"
 	"entente.dev/directory-svc/internal/bulk"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
@@ -36,12 +37,16 @@ func alongOf(ctx context.Context) func(*store.Tx) error {
 }
 
 // Actor is who began an operation, with the rights of the moment: a user keeps
-// the scopes of the token it began with.
-func (s *Bulk) Actor(ctx context.Context, t tenant.ID, o *store.BulkOperation) (caller.Caller, error) {
-	who := caller.Caller{Kind: caller.Application, Tenant: t, ObjectID: o.By, AppID: o.AppID, Permissions: o.Scopes, RequestID: o.ID.String()}
+// the scopes of the token it began with. One who is gone, disabled or without
+// the right to the operation is refused.
+func (s *Bulk) Actor(ctx context.Context, t tenant.ID, o *store.BulkOperation) (who caller.Caller, refusal, err error) {
+	who = caller.Caller{Kind: caller.Application, Tenant: t, ObjectID: o.By, AppID: o.AppID, Permissions: o.Scopes, RequestID: o.Request}
 	p, err := s.Store.Principal(ctx, t, o.By)
+	if isNotFound(err) {
+		return who, property.Denied(), nil
+	}
 	if err != nil {
-		return who, property.Denied()
+		return who, nil, err
 	}
 	who.DisplayName, who.UserPrincipalName, who.Guest = p.DisplayName, p.UserPrincipalName, p.Guest
 	if p.Type == object.User {
@@ -53,9 +58,9 @@ func (s *Bulk) Actor(ctx context.Context, t tenant.ID, o *store.BulkOperation) (
 		who.Roles = append(who.Roles, caller.Role{Template: r.Template.Name, TemplateID: r.Template.ID, Scope: r.Scope})
 	}
 	if !p.Enabled {
-		return who, property.Denied()
+		return who, property.Denied(), nil
 	}
-	return who, nil
+	return who, access.Bulk(who, o.Kind), nil
 }
 
 // Do does one row as the RPC for a single object does it.

@@ -13,6 +13,7 @@ import (
 	"entente.dev/directory-svc/internal/vault"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
@@ -51,6 +52,12 @@ func bulkToProto(o *store.BulkOperation) *pb.BulkOperation {
 	return out
 }
 
+// bulkEvent describes a stage of an operation for the audit log (DIR-218).
+func bulkEvent(o *store.BulkOperation, stage bulk.Stage, operation string) audit.Event {
+	activity, category := o.Kind.Activity(stage)
+	return record(activity, category, operation, audit.Target{ID: o.ID.String(), Type: "Other"})
+}
+
 // StartBulkOperation takes a file in chunks and queues its rows.
 func (s *Bulk) StartBulkOperation(stream grpc.ClientStreamingServer[pb.StartBulkOperationRequest, pb.BulkOperation]) error {
 	ctx := stream.Context()
@@ -62,10 +69,11 @@ func (s *Bulk) StartBulkOperation(stream grpc.ClientStreamingServer[pb.StartBulk
 	if err != nil {
 		return err
 	}
+	o := store.BulkOperation{ID: newID(), Kind: kind, Status: store.BulkQueued, By: who.ObjectID, AppID: who.AppID, Request: who.RequestID, Created: s.now()}
+	ev := bulkEvent(&o, bulk.Started, "Add")
 	if err := access.Bulk(who, kind); err != nil {
-		return err
+		return s.failed(ctx, t.ID, ev, err)
 	}
-	o := store.BulkOperation{ID: newID(), Kind: kind, Status: store.BulkQueued, By: who.ObjectID, AppID: who.AppID, Created: s.now()}
 	if who.Kind == caller.User {
 		o.Scopes = append([]string{}, who.Permissions...)
 	}
@@ -80,7 +88,7 @@ func (s *Bulk) StartBulkOperation(stream grpc.ClientStreamingServer[pb.StartBulk
 		return err
 	}
 	o.Total = int32(len(rows)) //nolint:gosec // at most bulk.MaxRows
-	err = s.Store.Write(ctx, t.ID, func(tx *store.Tx) error {
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
 		if kind.OfGroup() {
 			g, _, err := s.Groups.group(tx, who, group, changesMembers)
 			if err != nil {
@@ -95,7 +103,10 @@ func (s *Bulk) StartBulkOperation(stream grpc.ClientStreamingServer[pb.StartBulk
 		if n >= maxRunning {
 			return fault.Exhausted(errorspb.Reason_THROTTLED, "At most %d bulk operations of a tenant run at a time.", maxRunning).WithRetryAfter(retryBulk)
 		}
-		return tx.InsertBulk(o, rows)
+		if err := tx.InsertBulk(o, rows); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, ev)
 	})
 	if err != nil {
 		return err
@@ -161,7 +172,8 @@ func (s *Bulk) GetBulkOperationTemplate(_ context.Context, req *pb.GetBulkOperat
 	return &httpbody.HttpBody{ContentType: csvType, Data: kind.Template()}, nil
 }
 
-// ListBulkOperations lists operations, newest first.
+// ListBulkOperations lists the operations that the caller began or may see,
+// newest first. A page may hold fewer than were asked for.
 func (s *Bulk) ListBulkOperations(ctx context.Context, req *pb.ListBulkOperationsRequest) (*pb.ListBulkOperationsResponse, error) {
 	const route = "bulkOperations"
 	who, t, err := s.readable(ctx)
@@ -191,7 +203,12 @@ func (s *Bulk) ListBulkOperations(ctx context.Context, req *pb.ListBulkOperation
 		}
 		out.Value = nil
 		for i := range found {
-			out.Value = append(out.Value, bulkToProto(&found[i]))
+			switch err := s.sees(tx, who, &found[i]); {
+			case err == nil:
+				out.Value = append(out.Value, bulkToProto(&found[i]))
+			case !fault.Is(err, errorspb.Reason_ACCESS_DENIED):
+				return err
+			}
 		}
 		return nil
 	})
@@ -217,13 +234,54 @@ func (s *Bulk) operation(ctx context.Context, text string) (caller.Caller, *stor
 	}
 	var o *store.BulkOperation
 	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
-		o, err = tx.Bulk(id, false)
-		return err
+		if o, err = tx.Bulk(id, false); err != nil {
+			return err
+		}
+		return s.sees(tx, who, o)
 	})
-	if err == nil && o.By != who.ObjectID {
-		err = access.Bulk(who, o.Kind)
-	}
 	return who, t, o, err
+}
+
+// sees decides whether the caller may see and cancel an operation: its own,
+// and those of others that it could begin itself. What others export takes an
+// administrator of users.
+func (s *Bulk) sees(tx *store.Tx, who caller.Caller, o *store.BulkOperation) error {
+	if o.By == who.ObjectID {
+		return nil
+	}
+	if err := access.Bulk(who, o.Kind); err != nil {
+		return err
+	}
+	switch {
+	case o.GroupID != nil:
+		return s.managesMembers(tx, who, *o.GroupID)
+	case o.Kind == bulk.ExportUsers:
+		return access.Bulk(who, bulk.CreateUsers)
+	}
+	return nil
+}
+
+// managesMembers decides whether the caller may change the members of a group,
+// as the change itself would (DIR-128, DIR-164).
+func (s *Bulk) managesMembers(tx *store.Tx, who caller.Caller, id uuid.UUID) error {
+	g, err := tx.Group(id, store.Live, false)
+	if isNotFound(err) { // gone since; what is left is for those who manage all groups
+		return access.WriteGroup(who, false, false, false)
+	}
+	if err != nil {
+		return err
+	}
+	owners, err := tx.OwnersOf(id)
+	if err != nil {
+		return err
+	}
+	if g.Restricted && g.RoleAssignable {
+		return access.WriteGroup(who, false, true, false)
+	}
+	if who, err = s.over(tx, who, g.ID, g.Restricted); err != nil {
+		return err
+	}
+	return access.WriteGroup(who, !g.Restricted && owns(who, owners), g.RoleAssignable, false)
 }
 
 // GetBulkOperation returns one operation.
@@ -238,10 +296,14 @@ func (s *Bulk) GetBulkOperation(ctx context.Context, req *pb.GetBulkOperationReq
 // CancelBulkOperation stops an operation; finished rows stay as they are.
 func (s *Bulk) CancelBulkOperation(ctx context.Context, req *pb.CancelBulkOperationRequest) (*emptypb.Empty, error) {
 	_, t, o, err := s.operation(ctx, req.Id)
-	if err != nil {
+	if err != nil && o == nil {
 		return nil, err
 	}
-	err = s.Store.Write(ctx, t.ID, func(tx *store.Tx) error {
+	ev := bulkEvent(o, bulk.Canceled, "Update")
+	if err != nil {
+		return nil, s.failed(ctx, t.ID, ev, err)
+	}
+	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
 		now, err := tx.Bulk(o.ID, true)
 		if err != nil {
 			return err
@@ -251,7 +313,7 @@ func (s *Bulk) CancelBulkOperation(ctx context.Context, req *pb.CancelBulkOperat
 		}
 		now.Status, now.Completed = store.BulkCanceled, ptr(s.now())
 		tx.SaveBulk(now)
-		return nil
+		return s.audit(ctx, tx, ev)
 	})
 	if err != nil {
 		return nil, err

@@ -75,6 +75,35 @@ func (k Kind) Known() bool { return k == ExportUsers || len(columns[k]) > 0 }
 // OfGroup reports whether the operation is about one group.
 func (k Kind) OfGroup() bool { return k == ImportMembers || k == RemoveMembers }
 
+// Stage is a moment of an operation that the audit log tells (DIR-218).
+type Stage string
+
+// The stages.
+const (
+	Started  Stage = "started"
+	Finished Stage = "finished"
+	Canceled Stage = "canceled"
+)
+
+var activities = map[Kind]string{
+	CreateUsers:   "Bulk create users",
+	DeleteUsers:   "Bulk delete users",
+	RestoreUsers:  "Bulk restore deleted users",
+	ExportUsers:   "Download users",
+	ImportMembers: "Bulk import group members",
+	RemoveMembers: "Bulk remove group members",
+}
+
+// Activity is how the audit log names a stage of an operation, with its
+// category.
+func (k Kind) Activity(s Stage) (activity, category string) {
+	category = "UserManagement"
+	if k.OfGroup() {
+		category = "GroupManagement"
+	}
+	return activities[k] + " - " + string(s) + " (bulk)", category
+}
+
 const (
 	version = "version:v1.0"
 	example = "Example:"
@@ -151,8 +180,14 @@ func Parse(k Kind, content []byte) ([]Row, error) {
 }
 
 // places finds where in a record each column of the kind is; -1 for optional
-// ones that the file leaves out. Columns of other names are ignored.
+// ones that the file leaves out. Columns of other names are ignored; a heading
+// that is one of ours in part only was changed, and its values would be lost.
 func places(k Kind, headings []string) ([]int, error) {
+	for _, h := range headings {
+		if c, ok := k.changed(strings.TrimSpace(h)); ok {
+			return nil, refused(2, "the heading '%s' must be '%s'", strings.TrimSpace(h), c.heading())
+		}
+	}
 	out := make([]int, len(columns[k]))
 	for i, c := range columns[k] {
 		out[i] = slices.IndexFunc(headings, func(h string) bool { return strings.TrimSpace(h) == c.heading() })
@@ -161,6 +196,23 @@ func places(k Kind, headings []string) ([]int, error) {
 		}
 	}
 	return out, nil
+}
+
+// changed finds the column whose title or property a heading names without
+// being the heading of one.
+func (k Kind) changed(heading string) (Column, bool) {
+	if slices.ContainsFunc(columns[k], func(c Column) bool { return c.heading() == heading }) {
+		return Column{}, false
+	}
+	title, rest, _ := strings.Cut(heading, "[")
+	name, _, _ := strings.Cut(rest, "]")
+	title, name = strings.TrimSpace(title), strings.TrimSpace(name)
+	for _, c := range columns[k] {
+		if strings.EqualFold(title, c.Title) || strings.EqualFold(name, c.Property) {
+			return c, true
+		}
+	}
+	return Column{}, false
 }
 
 func refused(row int, format string, args ...any) error {

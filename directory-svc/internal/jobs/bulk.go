@@ -7,18 +7,22 @@ import (
 
 	"entente.dev/directory-svc/internal/bulk"
 	"entente.dev/directory-svc/internal/store"
+	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/clock"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 )
 
 // Rows does the work of the rows, as the RPCs for single objects do it.
 type Rows interface {
-	// Actor is who began the operation, as they are now.
-	Actor(ctx context.Context, t tenant.ID, o *store.BulkOperation) (caller.Caller, error)
+	// Actor is who began the operation, as they are now; refusal says why they
+	// may go on no more.
+	Actor(ctx context.Context, t tenant.ID, o *store.BulkOperation) (who caller.Caller, refusal, err error)
 	// Do does one row; done belongs into the transaction of what it does. It
 	// answers the object it was about, zero when unknown.
 	Do(ctx context.Context, o *store.BulkOperation, row store.BulkRow, done func(*store.Tx) error) (uuid.UUID, error)
@@ -41,16 +45,6 @@ const (
 
 // BulkEvery is how often the queue is looked at.
 const BulkEvery = 250 * time.Millisecond
-
-// activities are the audit records of finished operations (DIR-218).
-var activities = map[bulk.Kind][2]string{
-	bulk.CreateUsers:   {"Bulk create users - finished (bulk)", "UserManagement"},
-	bulk.DeleteUsers:   {"Bulk delete users - finished (bulk)", "UserManagement"},
-	bulk.RestoreUsers:  {"Bulk restore deleted users - finished (bulk)", "UserManagement"},
-	bulk.ExportUsers:   {"Download users - finished (bulk)", "UserManagement"},
-	bulk.ImportMembers: {"Bulk import group members - finished (bulk)", "GroupManagement"},
-	bulk.RemoveMembers: {"Bulk remove group members - finished (bulk)", "GroupManagement"},
-}
 
 // RunOnce works on the operations that wait until there is none, and answers
 // how many it ended.
@@ -84,13 +78,17 @@ func (b *Bulk) operation(ctx context.Context, t tenant.ID, id uuid.UUID) error {
 	if err := b.Store.Write(ctx, t, begin); err != nil {
 		return err
 	}
-	who, refusal := b.Rows.Actor(ctx, t, o)
 	for after := 0; !o.Status.Ended(); {
+		// Rights that were taken away meanwhile stop what is left.
+		who, refusal, err := b.Rows.Actor(ctx, t, o)
+		if err != nil {
+			return err
+		}
 		if b.Clock.Now().Sub(*o.Started) > bulkTimeout {
 			return b.end(ctx, t, o, who, store.BulkTimedOut)
 		}
 		var rows []store.BulkRow
-		err := b.Store.Read(ctx, t, func(tx *store.Tx) (err error) {
+		err = b.Store.Read(ctx, t, func(tx *store.Tx) (err error) {
 			if o, err = tx.Bulk(id, false); err != nil { // it may have been canceled
 				return err
 			}
@@ -139,7 +137,7 @@ func (b *Bulk) chunk(ctx context.Context, t tenant.ID, o *store.BulkOperation, r
 		for _, out := range outcomes {
 			if out.err != nil {
 				f := fault.From(out.err)
-				tx.BulkRowFailed(o.ID, out.row.Number, f.Reason.String(), f.Message)
+				tx.BulkRowFailed(o.ID, out.row.Number, codeOf(f.Reason), f.Message)
 			} else if out.id != uuid.Nil {
 				tx.BulkRowObject(o.ID, out.row.Number, out.id)
 			}
@@ -161,8 +159,21 @@ func (b *Bulk) chunk(ctx context.Context, t tenant.ID, o *store.BulkOperation, r
 	})
 }
 
+// codeOf is the code that a Graph client is told for a reason.
+func codeOf(r errorspb.Reason) string {
+	said := func(r errorspb.Reason) string {
+		e, _ := proto.GetExtension(r.Descriptor().Values().ByNumber(r.Number()).Options(), optionspb.E_GraphError).(*optionspb.GraphError)
+		return e.GetCode()
+	}
+	if code := said(r); code != "" {
+		return code
+	}
+	return said(errorspb.Reason_INTERNAL)
+}
+
 // end closes an operation and records it for the one who began it.
 func (b *Bulk) end(ctx context.Context, t tenant.ID, o *store.BulkOperation, who caller.Caller, status store.BulkStatus) error {
+	ctx = caller.With(ctx, who)
 	return b.Store.Write(ctx, t, func(tx *store.Tx) error {
 		now, err := tx.Bulk(o.ID, true)
 		if err != nil || now.Status.Ended() {
@@ -179,8 +190,8 @@ func (b *Bulk) end(ctx context.Context, t tenant.ID, o *store.BulkOperation, who
 			now.Status = store.BulkCompletedWithErrors
 		}
 		tx.SaveBulk(now)
-		names := activities[o.Kind]
-		return audit.Write(ctx, tx.Tx, b.Clock, audit.Event{Activity: names[0], Category: names[1], OperationType: "Update", InitiatedBy: &who,
+		activity, category := o.Kind.Activity(bulk.Finished)
+		return audit.Write(ctx, tx.Tx, b.Clock, audit.Event{Activity: activity, Category: category, OperationType: "Update",
 			Targets: []audit.Target{{ID: o.ID.String(), Type: "Other"}}})
 	})
 }

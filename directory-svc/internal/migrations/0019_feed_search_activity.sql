@@ -28,3 +28,7 @@ create trigger unit_members_sleep after update on unit_members referencing old t
 	for each statement execute function tell_sleeping_links();
 create trigger object_owners_sleep after update on object_owners referencing old table as old_links new table as new_links
 	for each statement execute function tell_sleeping_links();
+
+-- The request that began a bulk operation, which its audit records name.
+
+alter table bulk_operations add column request_id text not null default '';

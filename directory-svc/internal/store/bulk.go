@@ -39,6 +39,7 @@ type BulkOperation struct {
 	Total, Success, Failure int32
 	By, AppID               uuid.UUID
 	Scopes                  []string // of a user; nil for an application
+	Request                 string   // the id of the request that began it
 	Created                 time.Time
 	Started, Completed      *time.Time
 }
@@ -53,19 +54,19 @@ type BulkRow struct {
 	ObjectID      *uuid.UUID
 }
 
-const bulkColumns = "id, kind, group_id, status, total_count, success_count, failure_count, started_by, app_id, scopes, created_at, started_at, completed_at"
+const bulkColumns = "id, kind, group_id, status, total_count, success_count, failure_count, started_by, app_id, scopes, request_id, created_at, started_at, completed_at"
 
 func scanBulk(row pgx.CollectableRow) (BulkOperation, error) {
 	var o BulkOperation
 	return o, row.Scan((*[16]byte)(&o.ID), (*string)(&o.Kind), &o.GroupID, (*int16)(&o.Status), &o.Total, &o.Success, &o.Failure, (*[16]byte)(&o.By),
-		(*[16]byte)(&o.AppID), &o.Scopes, &o.Created, &o.Started, &o.Completed)
+		(*[16]byte)(&o.AppID), &o.Scopes, &o.Request, &o.Created, &o.Started, &o.Completed)
 }
 
 // InsertBulk writes an operation with its rows and puts it into the queue.
 func (tx *Tx) InsertBulk(o BulkOperation, rows []BulkRow) error {
-	_, err := tx.Pgx().Exec(tx.Context(), `insert into bulk_operations (tenant_id, id, kind, group_id, status, total_count, started_by, app_id, scopes, created_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, [16]byte(tx.Tenant), [16]byte(o.ID), string(o.Kind), idOf(o.GroupID), int16(o.Status), o.Total,
-		[16]byte(o.By), [16]byte(o.AppID), o.Scopes, o.Created)
+	_, err := tx.Pgx().Exec(tx.Context(), `insert into bulk_operations (tenant_id, id, kind, group_id, status, total_count, started_by, app_id, scopes, request_id, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, [16]byte(tx.Tenant), [16]byte(o.ID), string(o.Kind), idOf(o.GroupID), int16(o.Status), o.Total,
+		[16]byte(o.By), [16]byte(o.AppID), o.Scopes, o.Request, o.Created)
 	if err != nil {
 		return err
 	}
