@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -288,4 +289,49 @@ func TestDynamicGroupsByExtension(t *testing.T) {
 	_, err = h.groups().CreateGroup(h.ctx, &pb.CreateGroupRequest{Group: &pb.Group{DisplayName: &bad, MailEnabled: ptr(false), MailNickname: &bad, SecurityEnabled: ptr(true),
 		GroupTypes: []string{"DynamicMembership"}, MembershipRule: ptr(strings.Replace(rule, "COSTCENTER", "other", 1))}})
 	wantReason(t, err, errorspb.Reason_PROPERTY_INVALID)
+
+	// Without the definition nobody has the value (DIR-192).
+	defined, err := h.extensions().ListExtensionProperties(h.ctx, &pb.ListExtensionPropertiesRequest{Id: app.Id})
+	h.must(err)
+	_, err = h.extensions().DeleteExtensionProperty(h.ctx, &pb.DeleteExtensionPropertyRequest{Id: app.Id, PropertyId: defined.Value[0].Id})
+	h.must(err)
+	h.becomes(g.Id)
+}
+
+func TestRulesTellNoMoreThanTheirUserMayRead(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	ann, ben, shy := h.user("ann"), h.user("ben"), h.hiddenGroup("shy")
+	h.must(h.addMember(shy.Id, ben.Id))
+	ask := func(ctx context.Context, id, rule string) error {
+		_, err := h.groups().EvaluateDynamicMembership(ctx, &pb.EvaluateDynamicMembershipRequest{MemberId: id, MembershipRule: &rule})
+		return err
+	}
+	const plain = `user.employeeId -eq "7"`
+	members := `user.memberOf -any (group.objectId -in ["` + shy.Id + `"])`
+	for _, c := range []struct {
+		scopes      []string
+		plain, self bool
+	}{
+		{[]string{"Group.Read.All"}, false, true},
+		{[]string{"Group.Read.All", "User.ReadBasic.All"}, false, true},
+		{[]string{"Group.Read.All", "User.Read.All"}, true, true},
+		{[]string{"Directory.AccessAsUser.All"}, true, true},
+	} {
+		me := h.person(ann.Id, c.scopes...)
+		if err := ask(me, ben.Id, plain); (err == nil) != c.plain {
+			t.Errorf("%v: %v", c.scopes, err)
+		}
+		if err := ask(me, ann.Id, plain); (err == nil) != c.self {
+			t.Errorf("%v, self: %v", c.scopes, err)
+		}
+		wantReason(t, ask(me, ben.Id, members), errorspb.Reason_ACCESS_DENIED)
+	}
+	h.must(ask(h.person(ben.Id), ann.Id, members)) // a member of the group sees who else is
+	h.must(ask(h.ctx, ben.Id, members))
+	closed := openLevel(defaultGuests)
+	closed.AllowedToReadOtherUsers = false
+	h.policies.set(closed)
+	eventually(t, "the policy holds", func() bool { return ask(h.person(ann.Id), ben.Id, plain) != nil })
+	wantReason(t, ask(h.person(ann.Id), ben.Id, plain), errorspb.Reason_ACCESS_DENIED)
 }

@@ -60,6 +60,12 @@ func TestAC48_ExtensionValues(t *testing.T) {
 			t.Errorf("%s: %v, %v", filter, names, err)
 		}
 	}
+	for filter, want := range map[string]int32{cost + " eq 'berlin 7'": 1, cost + " ne 'Berlin 7'": 1, cost + " eq 'x'": 0} {
+		n, err := h.users().CountUsers(h.ctx, &pb.CountUsersRequest{Query: &odatapb.Query{Filter: filter, Advanced: true}})
+		if err != nil || n.Value != want {
+			t.Errorf("%s counts %v, %v", filter, n, err)
+		}
+	}
 	h.must(h.setExtension(ann, cost, nil))
 	if got := h.extensionOf(ann, cost); got.GetKind() != nil && got.GetStringValue() != "" {
 		t.Errorf("removed value %v", got)

@@ -12,6 +12,7 @@ import (
 	"entente.dev/directory-svc/internal/rule"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
+	"entente.dev/servicekit/caller"
 	"github.com/google/uuid"
 )
 
@@ -144,6 +145,9 @@ func (s *Groups) EvaluateDynamicMembership(ctx context.Context, req *pb.Evaluate
 		if err != nil {
 			return err
 		}
+		if err := s.mayEvaluate(tx, who, t, u.ID, h.Rule.MembersOf); err != nil {
+			return err
+		}
 		groups, err := tx.GroupsHolding([]uuid.UUID{u.ID}, h.Rule.MembersOf)
 		if err != nil {
 			return err
@@ -157,6 +161,27 @@ func (s *Groups) EvaluateDynamicMembership(ctx context.Context, req *pb.Evaluate
 		return nil
 	})
 	return out, err
+}
+
+// mayEvaluate decides whether the caller may ask rules about a user: a rule
+// tells any property, so all of them must be the caller's to read, and one
+// about members tells who belongs to the groups it names.
+func (s *Groups) mayEvaluate(tx *store.Tx, who caller.Caller, t *store.Tenant, id uuid.UUID, sources []uuid.UUID) error {
+	if access.ReadUser(who, id, rights(t)) != access.Everything ||
+		who.Kind == caller.Application && !who.HasAny(append([]string{"User.Read.All", "User.ReadWrite.All"}, readAll...)...) {
+		return property.Denied()
+	}
+	if len(sources) == 0 {
+		return nil
+	}
+	if err := readsHolders(who, rights(t), store.Link{ID: id, Type: object.User}); err != nil {
+		return err
+	}
+	hiding, err := tx.Hiding(viewerOf(who, id), object.Group, sources)
+	if err == nil && len(hiding) > 0 {
+		err = property.Denied()
+	}
+	return err
 }
 
 // States of GetDynamicMembershipStatus.

@@ -6,6 +6,7 @@ import (
 	"entente.dev/directory-svc/internal/access"
 	"entente.dev/directory-svc/internal/application"
 	"entente.dev/directory-svc/internal/extension"
+	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
@@ -97,17 +98,20 @@ func (s *Extensions) GetExtensionProperty(ctx context.Context, req *pb.GetExtens
 	return out, nil
 }
 
-// DeleteExtensionProperty deletes a definition.
+// DeleteExtensionProperty deletes a definition. The feed names it, so that
+// rules that ask for it are evaluated anew (DIR-141, DIR-192).
 func (s *Extensions) DeleteExtensionProperty(ctx context.Context, req *pb.DeleteExtensionPropertyRequest) (*emptypb.Empty, error) {
 	id, err := objectID(req.PropertyId)
 	if err != nil {
 		return nil, err
 	}
 	err = s.Applications.change(ctx, req.Id, "Update application", func(tx *store.Tx, a *application.Application) error {
-		if _, err := tx.Extension(a.ID, id); err != nil {
+		d, err := tx.Extension(a.ID, id)
+		if err != nil {
 			return err
 		}
 		tx.DeleteExtension(id)
+		tx.Change(store.Change{Type: object.Application, ID: a.ID, Kind: store.Updated, Properties: []string{d.Name}})
 		return nil
 	})
 	if err != nil {

@@ -191,7 +191,11 @@ func (s *Users) CountUsers(ctx context.Context, req *pb.CountUsersRequest) (*pb.
 	if err := counting(who, req.Query); err != nil {
 		return nil, err
 	}
-	where, err := conditions(req.Query, userDescriptor, store.UserColumns, true, true)
+	columns, err := s.filterable(ctx, t.ID, req.Query.GetFilter(), "users", store.UserColumns)
+	if err != nil {
+		return nil, err
+	}
+	where, err := conditions(req.Query, userDescriptor, columns, true, true)
 	if err != nil {
 		return nil, err
 	}

@@ -87,6 +87,22 @@ func (r *rules) extensions() []string {
 	return out
 }
 
+// undefined are the directory extensions that rules ask about and whose values
+// a change of an application hid: of one definition that was deleted, or all
+// of an application that ended (DIR-192).
+func (r *rules) undefined(c store.Entry) []string {
+	if c.Kind == store.Purged {
+		return r.extensions()
+	}
+	var out []string
+	for _, p := range c.Properties {
+		if name := strings.ToLower(p); dynamic.IsExtension(name) && len(r.asking[name]) > 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // concern is why a user is to be weighed anew.
 type concern struct {
 	all        bool // everything about the user

@@ -162,6 +162,7 @@ func (s *step) follow(entries []store.Entry) error {
 		return users[id]
 	}
 	var holders, lost []uuid.UUID
+	var undefined []string
 	for _, c := range entries {
 		link := c.Kind == store.Linked || c.Kind == store.Unlinked
 		switch {
@@ -177,6 +178,8 @@ func (s *step) follow(entries []store.Entry) error {
 				of := concernOf(*c.Related)
 				of.groups = append(of.groups, c.ID)
 			}
+		case c.Type == object.Application && (c.Kind == store.Updated || c.Kind == store.Purged):
+			undefined = append(undefined, s.rules.undefined(c)...)
 		case c.Type != object.Group && c.Type != object.Unit || link:
 		default:
 			if c.Kind != store.Updated {
@@ -193,6 +196,11 @@ func (s *step) follow(entries []store.Entry) error {
 	if len(lost) > 0 {
 		s.restart(func(h *dynamic.Holder) bool {
 			return slices.Contains(lost, h.Rule.ReportsOf) || slices.ContainsFunc(h.Rule.MembersOf, func(g uuid.UUID) bool { return slices.Contains(lost, g) })
+		})
+	}
+	if len(undefined) > 0 {
+		s.restart(func(h *dynamic.Holder) bool {
+			return slices.ContainsFunc(undefined, func(name string) bool { return s.rules.asking[name][h.ID] != nil })
 		})
 	}
 	return s.weigh(users)
