@@ -405,3 +405,45 @@ func TestAC56AuditOfTypeChange(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 }
+
+func TestSearchByTokenOfOtherObjects(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	app, sp := h.application("Sales Portal")
+	g := h.group("team")
+	_, err := h.groups().UpdateGroup(h.ctx, &pb.UpdateGroupRequest{Id: g.Id, Group: &pb.Group{Description: ptr("All of the self-service Desk")},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description"}}})
+	h.must(err)
+	apps, principals := pb.NewApplicationServiceClient(h.gateway), h.principals()
+	find := func(search string) (int, int) {
+		q := &odatapb.Query{Search: search, Advanced: true}
+		a, err := apps.ListApplications(h.ctx, &pb.ListApplicationsRequest{Query: q})
+		h.must(err)
+		p, err := principals.ListServicePrincipals(h.ctx, &pb.ListServicePrincipalsRequest{Query: q})
+		h.must(err)
+		n, err := apps.CountApplications(h.ctx, &pb.CountApplicationsRequest{Query: q})
+		if err != nil || int(n.Value) != len(a.Value) {
+			t.Errorf("%s counts %v, %v", search, n, err)
+		}
+		return len(a.Value), len(p.Value)
+	}
+	for search, want := range map[string]int{"displayName:portal": 1, "displayName:PORT sal": 1, "displayName:ortal": 0, "displayName:sales portal": 1} {
+		if a, p := find(`"` + search + `"`); a != want || p != want {
+			t.Errorf("%s finds %d applications, %d service principals", search, a, p)
+		}
+	}
+	_, err = apps.UpdateApplication(h.ctx, &pb.UpdateApplicationRequest{Id: app.Id, Application: &pb.Application{DisplayName: ptr("Night Shop")}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"display_name"}}})
+	h.must(err)
+	_, err = principals.UpdateServicePrincipal(h.ctx, &pb.UpdateServicePrincipalRequest{Id: sp.Id, ServicePrincipal: &pb.ServicePrincipal{DisplayName: ptr("Night Shop")}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"display_name"}}})
+	h.must(err)
+	if a, p := find(`"displayName:shop"`); a != 1 || p != 1 {
+		t.Errorf("renamed: %d applications, %d service principals", a, p)
+	}
+	for search, want := range map[string]int{"description:desk": 1, "description:selfservice": 1, "description:esk": 0} {
+		q := &odatapb.Query{Search: `"` + search + `"`, Advanced: true}
+		l, err := h.groups().ListGroups(h.ctx, &pb.ListGroupsRequest{Query: q})
+		if err != nil || len(l.Value) != want {
+			t.Errorf("%s: %v, %v", search, l, err)
+		}
+	}
+}

@@ -32,3 +32,37 @@ create trigger object_owners_sleep after update on object_owners referencing old
 -- The request that began a bulk operation, which its audit records name.
 
 alter table bulk_operations add column request_id text not null default '';
+
+-- Tokens of what is searched by token (DIR-206), as odata.SearchTokens makes
+-- them of new values.
+
+alter table groups add column description_words text[];
+alter table applications add column display_name_words text[];
+alter table service_principals add column display_name_words text[];
+
+create function search_words(said text) returns text[] language sql immutable as $$
+	select array_agg(distinct word) from regexp_split_to_table(said, '\s+') field (said)
+		cross join lateral (
+			select regexp_replace(regexp_replace(regexp_replace(regexp_replace(field.said, '([[:lower:]])(?=[[:upper:]])', '\1 ', 'g'),
+				'([[:digit:]])(?=[[:alpha:]])', '\1 ', 'g'), '([[:alpha:]])(?=[[:digit:]])', '\1 ', 'g'), '[^[:alnum:]]+', ' ', 'g') as parts
+		) apart
+		cross join lateral (
+			select lower(part) from regexp_split_to_table(apart.parts, ' ') part
+			union
+			select lower(replace(apart.parts, ' ', ''))
+		) words (word)
+	where word <> ''
+$$;
+
+-- The owner writes rows of every tenant here, which row-level security would
+-- hide while it is forced.
+alter table groups no force row level security;
+update groups set description_words = search_words(description) where description is not null;
+alter table groups force row level security;
+alter table applications no force row level security;
+update applications set display_name_words = search_words(display_name);
+alter table applications force row level security;
+alter table service_principals no force row level security;
+update service_principals set display_name_words = search_words(display_name);
+alter table service_principals force row level security;
+drop function search_words;

@@ -8,6 +8,7 @@ import (
 	"entente.dev/directory-svc/internal/application"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/servicekit/odata"
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -18,6 +19,7 @@ type applicationRow struct {
 	ID                    uuid.UUID `gorm:"primaryKey"`
 	AppID                 uuid.UUID
 	DisplayName           string
+	DisplayNameWords      textArray
 	UniqueName            *string
 	IdentifierUris        textArray
 	ApplicationTemplateID *string
@@ -34,6 +36,7 @@ type servicePrincipalRow struct {
 	ID                        uuid.UUID `gorm:"primaryKey"`
 	AppID                     uuid.UUID
 	DisplayName               string
+	DisplayNameWords          textArray
 	ServicePrincipalType      string
 	AccountEnabled            bool
 	AppRoleAssignmentRequired bool
@@ -68,7 +71,7 @@ type credentialRow struct {
 func (credentialRow) TableName() string { return "app_credentials" }
 
 func (tx *Tx) applicationRow(a *application.Application) applicationRow {
-	return applicationRow{TenantID: tx.Tenant.UUID(), ID: a.ID, AppID: a.AppID, DisplayName: a.DisplayName, UniqueName: a.UniqueName,
+	return applicationRow{TenantID: tx.Tenant.UUID(), ID: a.ID, AppID: a.AppID, DisplayName: a.DisplayName, DisplayNameWords: odata.SearchTokens(a.DisplayName), UniqueName: a.UniqueName,
 		IdentifierUris: listOrNull(a.IdentifierURIs), ApplicationTemplateID: a.TemplateID, Document: a.Document, CreatedAt: a.Created, DeletedAt: a.Deleted, Version: 1}
 }
 
@@ -78,7 +81,7 @@ func applicationFromRow(r *applicationRow) *application.Application {
 }
 
 func (tx *Tx) servicePrincipalRow(p *application.ServicePrincipal) servicePrincipalRow {
-	return servicePrincipalRow{TenantID: tx.Tenant.UUID(), ID: p.ID, AppID: p.AppID, DisplayName: p.DisplayName, ServicePrincipalType: p.Type,
+	return servicePrincipalRow{TenantID: tx.Tenant.UUID(), ID: p.ID, AppID: p.AppID, DisplayName: p.DisplayName, DisplayNameWords: odata.SearchTokens(p.DisplayName), ServicePrincipalType: p.Type,
 		AccountEnabled: p.Enabled, AppRoleAssignmentRequired: p.AssignmentRequired, ServicePrincipalNames: listOrNull(p.Names), Tags: listOrNull(p.Tags),
 		ApplicationTemplateID: p.TemplateID, Builtin: p.Builtin, Document: p.Document, CreatedAt: p.Created, DeletedAt: p.Deleted, Version: 1}
 }
@@ -202,7 +205,7 @@ func (tx *Tx) ApplicationsByAppID(appIDs []uuid.UUID) (map[uuid.UUID]*applicatio
 func (tx *Tx) SaveApplication(a *application.Application) error {
 	row := tx.applicationRow(a)
 	err := tx.own().Model(&applicationRow{}).Where("id = ?", a.ID).Updates(map[string]any{
-		"display_name": row.DisplayName, "unique_name": row.UniqueName, "identifier_uris": row.IdentifierUris, "document": row.Document,
+		"display_name": row.DisplayName, "display_name_words": row.DisplayNameWords, "unique_name": row.UniqueName, "identifier_uris": row.IdentifierUris, "document": row.Document,
 		"deleted_at": row.DeletedAt, "version": gorm.Expr("version + 1"),
 	}).Error
 	if err != nil {
@@ -220,7 +223,7 @@ func (tx *Tx) SaveServicePrincipal(p *application.ServicePrincipal, moved bool) 
 		tx.sleep(p.ID, p.Deleted != nil)
 	}
 	return tx.own().Model(&servicePrincipalRow{}).Where("id = ?", p.ID).Updates(map[string]any{
-		"display_name": row.DisplayName, "account_enabled": row.AccountEnabled, "app_role_assignment_required": row.AppRoleAssignmentRequired,
+		"display_name": row.DisplayName, "display_name_words": row.DisplayNameWords, "account_enabled": row.AccountEnabled, "app_role_assignment_required": row.AppRoleAssignmentRequired,
 		"service_principal_names": row.ServicePrincipalNames, "tags": row.Tags, "document": row.Document, "deleted_at": row.DeletedAt,
 		"version": gorm.Expr("version + 1"),
 	}).Error

@@ -15,7 +15,7 @@ import (
 var ApplicationColumns = odata.Columns{
 	"id":              {SQL: "applications.id", Type: odata.TypeUUID, NotNull: true},
 	"appId":           {SQL: "applications.app_id", Type: odata.TypeUUID, NotNull: true},
-	"displayName":     {SQL: "applications.display_name", Key: "applications.display_name_key", NotNull: true},
+	"displayName":     {SQL: "applications.display_name", Key: "applications.display_name_key", NotNull: true, Words: wordsOf("applications.display_name")},
 	"uniqueName":      {SQL: "applications.unique_name", Key: "applications.unique_name_key"},
 	"createdDateTime": {SQL: "applications.created_at", NotNull: true},
 	"identifierUris":  {SQL: "applications.identifier_uris", Items: folded("applications.identifier_uris")},
@@ -26,7 +26,7 @@ var ApplicationColumns = odata.Columns{
 var ServicePrincipalColumns = odata.Columns{
 	"id":                    {SQL: "service_principals.id", Type: odata.TypeUUID, NotNull: true},
 	"appId":                 {SQL: "service_principals.app_id", Type: odata.TypeUUID, NotNull: true},
-	"displayName":           {SQL: "service_principals.display_name", Key: "service_principals.display_name_key", NotNull: true},
+	"displayName":           {SQL: "service_principals.display_name", Key: "service_principals.display_name_key", NotNull: true, Words: wordsOf("service_principals.display_name")},
 	"servicePrincipalType":  {SQL: "service_principals.service_principal_type", Key: "service_principals.service_principal_type_key", NotNull: true},
 	"servicePrincipalNames": {SQL: "service_principals.service_principal_names", Items: folded("service_principals.service_principal_names")},
 	"tags":                  {SQL: "service_principals.tags", Items: folded("service_principals.tags")},

@@ -22,6 +22,7 @@ type groupRow struct {
 	DisplayName                   string
 	DisplayNameWords              textArray
 	Description                   *string
+	DescriptionWords              textArray
 	MailNickname                  string
 	Mail                          *string
 	UniqueName                    *string
@@ -63,6 +64,9 @@ func (tx *Tx) groupRow(g *group.Group) groupRow {
 		ResourceProvisioningOptions: listOrNull(g.Provisioning), AllowExternalSenders: g.AllowExternalSenders, AutoSubscribeNewMembers: g.AutoSubscribeNewMembers,
 		HideFromAddressLists: g.HideFromAddressLists, HideFromOutlookClients: g.HideFromOutlookClients, CreatedAt: g.Created, RenewedAt: g.Renewed,
 		DeletedAt: g.Deleted, Version: 1}
+	if g.Description != nil {
+		r.DescriptionWords = odata.SearchTokens(*g.Description)
+	}
 	for _, p := range g.Proxies {
 		r.ProxyAddresses = append(r.ProxyAddresses, p.String())
 	}
@@ -146,10 +150,17 @@ func buildGroupQuery() odata.Columns {
 		"uniqueName": "unique_name", "membershipRuleProcessingState": "membership_rule_processing_state"} {
 		c[name] = odata.Column{SQL: "groups." + column, Key: "groups." + column + "_key", NotNull: name == "displayName" || name == "mailNickname"}
 	}
-	words := c["displayName"]
-	words.Words = &odata.Items{From: "unnest(groups.display_name_words) as word(v)", Columns: odata.Columns{"": {SQL: "word.v"}}}
-	c["displayName"] = words
+	for name, column := range map[string]string{"displayName": "display_name", "description": "description"} {
+		words := c[name]
+		words.Words = wordsOf("groups." + column)
+		c[name] = words
+	}
 	return c
+}
+
+// wordsOf are the search tokens of a column, which stand beside it.
+func wordsOf(column string) *odata.Items {
+	return &odata.Items{From: "unnest(" + column + "_words) as word(v)", Columns: odata.Columns{"": {SQL: "word.v"}}}
 }
 
 // list pages through ids with the help of src and reads the objects behind

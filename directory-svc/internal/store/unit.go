@@ -96,9 +96,8 @@ func (tx *Tx) PurgeUnit(id uuid.UUID) {
 var UnitColumns = odata.Columns{
 	"id": {SQL: "administrative_units.id", Type: odata.TypeUUID, NotNull: true},
 	"displayName": {SQL: "administrative_units.display_name", Key: "administrative_units.display_name_key", NotNull: true,
-		Words: &odata.Items{From: "unnest(administrative_units.display_name_words) as word(v)", Columns: odata.Columns{"": {SQL: "word.v"}}}},
-	"description": {SQL: "administrative_units.description",
-		Words: &odata.Items{From: "unnest(administrative_units.description_words) as word(v)", Columns: odata.Columns{"": {SQL: "word.v"}}}},
+		Words: wordsOf("administrative_units.display_name")},
+	"description": {SQL: "administrative_units.description", Words: wordsOf("administrative_units.description")},
 }
 
 const liveUnits = "administrative_units.tenant_id = ? and administrative_units.deleted_at is null"

@@ -1,0 +1,100 @@
+package store_test
+
+import (
+	"io/fs"
+	"slices"
+	"testing"
+	"testing/fstest"
+
+	"entente.dev/directory-svc/internal/migrations"
+	"entente.dev/servicekit/odata"
+	"entente.dev/servicekit/pg"
+	"entente.dev/servicekit/pg/pgtest"
+	"entente.dev/servicekit/tenant"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// before is the series of migrations up to one that is left out.
+func before(t *testing.T, first string) pg.Source {
+	t.Helper()
+	names, err := fs.Glob(migrations.Source.FS, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := make(fstest.MapFS)
+	for _, name := range names {
+		text, err := fs.ReadFile(migrations.Source.FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name < first {
+			files[name] = &fstest.MapFile{Data: text}
+		}
+	}
+	return pg.Source{Name: migrations.Source.Name, FS: files}
+}
+
+// TestOldRowsGetTheirSearchTokens brings rows of several tenants up to date:
+// they are found by the same tokens as rows that are written since.
+func TestOldRowsGetTheirSearchTokens(t *testing.T) {
+	t.Parallel()
+	service := pgtest.Services(t, pgtest.Schema{Name: "directory", Sources: []pg.Source{before(t, "0018")}})["directory"]
+	owner, err := pgx.Connect(t.Context(), service.OwnerDSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(t.Context())
+	texts := []string{"Sales Portal", "OneVideo", "Team-42b_X", " -- ", "ÄrgerÜber 7", "ACME acme", "self-service", "x1y2Z", "a.b c"}
+	run := func(query string, args ...any) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), query, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ids := make(map[uuid.UUID]string)
+	for _, text := range texts {
+		home, id := tenant.New(), uuid.New()
+		ids[id] = text
+		run("select set_config('app.tenant_id', $1, false)", home.String())
+		run(`insert into directory.groups (tenant_id, id, display_name, description, mail_nickname, unified, dynamic, mail_enabled, security_enabled, created_at)
+			values ($1, $2, 'g', $3, 'g', false, false, false, true, now())`, home.String(), id, text)
+		run("insert into directory.applications (tenant_id, id, app_id, display_name, document, created_at) values ($1, $2, $2, $3, '{}', now())", home.String(), id, text)
+		run("insert into directory.service_principals (tenant_id, id, app_id, display_name, document, created_at) values ($1, $2, $2, $3, '{}', now())", home.String(), id, text)
+	}
+	if err := pg.Migrate(t.Context(), service.OwnerDSN, service.Schema, service.Role, migrations.Source); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"groups", "applications", "service_principals"} {
+		var forced bool
+		if err := owner.QueryRow(t.Context(), "select relforcerowsecurity from pg_class where oid = ('directory.' || $1)::regclass", table).Scan(&forced); err != nil || !forced {
+			t.Errorf("%s: row-level security is not forced any more: %v", table, err)
+		}
+		run("alter table directory." + table + " no force row level security")
+		column := "display_name_words"
+		if table == "groups" {
+			column = "description_words"
+		}
+		rows, err := owner.Query(t.Context(), "select id, "+column+" from directory."+table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var id [16]byte
+		var got []string
+		n := 0
+		_, err = pgx.ForEachRow(rows, []any{&id, &got}, func() error {
+			n++
+			want := odata.SearchTokens(ids[id])
+			slices.Sort(want)
+			slices.Sort(got)
+			if !slices.Equal(want, got) {
+				t.Errorf("%s %q: %q, want %q", table, ids[id], got, want)
+			}
+			got = nil
+			return nil
+		})
+		if err != nil || n != len(texts) {
+			t.Errorf("%s: %d rows, %v", table, n, err)
+		}
+	}
+}
