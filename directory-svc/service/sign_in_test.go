@@ -161,3 +161,32 @@ func TestSignInLog(t *testing.T) {
 		t.Error("a password in the log")
 	}
 }
+
+func TestActivityOfOthersTakesARole(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	ann, ben, reader := h.user("ann"), h.user("ben"), h.user("reader")
+	h.must(h.give("5d6b6bb7-de71-4623-b4af-96380a352509", reader.Id, "/"))
+	const activity = "id,signInActivity"
+	reads := func(id string) []error {
+		me := h.person(id, "Directory.AccessAsUser.All", "AuditLog.Read.All")
+		_, one := h.users().GetUser(me, &pb.GetUserRequest{Id: ben.Id, Query: &odatapb.Query{Select: activity}})
+		_, selected := h.users().ListUsers(me, &pb.ListUsersRequest{Query: &odatapb.Query{Select: activity}})
+		_, filtered := h.users().ListUsers(me, &pb.ListUsersRequest{Query: &odatapb.Query{Filter: "signInActivity/lastSignInDateTime ge 2020-01-01T00:00:00Z"}})
+		_, counted := h.users().CountUsers(me, &pb.CountUsersRequest{Query: &odatapb.Query{Filter: "signInActivity/lastSignInDateTime ge 2020-01-01T00:00:00Z", Advanced: true}})
+		_, tracked := h.delta().ListUsersDelta(me, &pb.ListDeltaRequest{Query: &odatapb.Query{Select: activity}})
+		return []error{one, selected, filtered, counted, tracked}
+	}
+	for i, err := range reads(ann.Id) {
+		if err == nil {
+			t.Errorf("read %d is open to everybody", i)
+			continue
+		}
+		wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	}
+	for _, err := range reads(reader.Id) {
+		h.must(err)
+	}
+	_, err := h.users().GetUser(h.person(ann.Id, "User.Read", "AuditLog.Read.All"), &pb.GetUserRequest{Id: ann.Id, Query: &odatapb.Query{Select: activity}})
+	h.must(err)
+}

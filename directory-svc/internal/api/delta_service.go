@@ -150,7 +150,7 @@ func (w *window) read(q *odatapb.Query, prefer int) error {
 			return w.startOver()
 		}
 	}
-	if err := signInActivity(w.who, w.Select); err != nil {
+	if err := activityOfOthers(w.who, w.Select); err != nil {
 		return err
 	}
 	switch {

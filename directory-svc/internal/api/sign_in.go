@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/role"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
@@ -40,14 +42,34 @@ func mentionsActivity(filter string) bool {
 	return strings.Contains(strings.ToLower(filter), strings.ToLower(activityProperty))
 }
 
-// activityFilter checks a filter on sign-in activity: it needs a permission of
-// its own and stands alone (DIR-200).
+// logReaders are the roles that read sign-in logs (DIR-177).
+var logReaders = []string{role.GlobalAdministrator, role.GlobalReader, role.ReportsReader, role.SecurityAdministrator, role.SecurityOperator, role.SecurityReader}
+
+// readsActivity decides whether the caller may know when others signed in: by
+// a permission of its own, and as a user by a role that reads logs (DIR-175).
+func readsActivity(who caller.Caller) error {
+	if !who.Has("AuditLog.Read.All") || who.Kind == caller.User && !who.HasRole(logReaders...) {
+		return property.Denied()
+	}
+	return nil
+}
+
+// activityOfOthers decides the same about what a list shows.
+func activityOfOthers(who caller.Caller, selected []string) error {
+	if slices.Contains(selected, activityProperty) {
+		return readsActivity(who)
+	}
+	return nil
+}
+
+// activityFilter checks a filter on sign-in activity: it needs rights of its
+// own and stands alone (DIR-200).
 func activityFilter(who caller.Caller, filter string) error {
 	if !mentionsActivity(filter) {
 		return nil
 	}
-	if !who.Has("AuditLog.Read.All") {
-		return property.Denied()
+	if err := readsActivity(who); err != nil {
+		return err
 	}
 	e, err := odata.ParseFilter(filter)
 	if err != nil {
@@ -61,17 +83,42 @@ func activityFilter(who caller.Caller, filter string) error {
 	return nil
 }
 
+// byActivity puts a checked filter on sign-in activity, the first of the
+// conditions, into a form that goes by the index on the time. One that holds
+// of users who never signed in stays as it is: it has to look at all.
+func byActivity(filter string, where []odata.SQL) error {
+	if !mentionsActivity(filter) {
+		return nil
+	}
+	e, err := odata.ParseFilter(filter)
+	if err != nil {
+		return err
+	}
+	for _, part := range odata.Conjuncts(e) {
+		if c, ok := part.(odata.Compare); ok && c.Op == odata.Ne {
+			return nil
+		}
+	}
+	active, err := odata.Compile(userDescriptor, store.ActivityColumns, e, true)
+	if err == nil {
+		where[0] = store.ActiveUsers(active)
+	}
+	return err
+}
+
 // maxActivityPage bounds a page of users with their sign-in activity.
 const maxActivityPage = 500
 
 // withActivity puts the latest sign-ins into users where they were asked for.
+// The own ones are everybody's to see.
 func (c *Core) withActivity(ctx context.Context, t tenant.ID, selected []string, users []*pb.User) error {
-	asked := false
-	for _, name := range selected {
-		asked = asked || name == activityProperty
-	}
-	if !asked || len(users) == 0 {
+	if !slices.Contains(selected, activityProperty) || len(users) == 0 {
 		return nil
+	}
+	if who := caller.From(ctx); len(users) > 1 || who.Kind != caller.User || users[0].Id != who.ObjectID.String() {
+		if err := readsActivity(who); err != nil {
+			return err
+		}
 	}
 	ids := make([]uuid.UUID, len(users))
 	for i, u := range users {

@@ -40,7 +40,7 @@ func (s *Users) ListUsers(ctx context.Context, req *pb.ListUsersRequest) (*pb.Li
 	if err != nil {
 		return nil, err
 	}
-	if err := signInActivity(who, properties); err != nil {
+	if err := activityOfOthers(who, properties); err != nil {
 		return nil, err
 	}
 	columns, err := s.filterable(ctx, t.ID, req.Query.GetFilter(), "users", store.UserColumns)
@@ -52,6 +52,9 @@ func (s *Users) ListUsers(ctx context.Context, req *pb.ListUsersRequest) (*pb.Li
 	}
 	listing, page, err := s.listing(who, route, req.Query, userDescriptor, columns)
 	if err != nil {
+		return nil, err
+	}
+	if err := byActivity(req.Query.GetFilter(), listing.Where); err != nil {
 		return nil, err
 	}
 	if slices.Contains(properties, activityProperty) || mentionsActivity(req.Query.GetFilter()) {
@@ -197,6 +200,9 @@ func (s *Users) CountUsers(ctx context.Context, req *pb.CountUsersRequest) (*pb.
 	}
 	where, err := conditions(req.Query, userDescriptor, columns, true, true)
 	if err != nil {
+		return nil, err
+	}
+	if err := byActivity(req.Query.GetFilter(), where); err != nil {
 		return nil, err
 	}
 	n, err := s.Store.CountUsers(ctx, t.ID, where)

@@ -27,6 +27,9 @@ const (
 	PrivilegedAuthenticationAdministrator = "Privileged Authentication Administrator"
 	PrivilegedRoleAdministrator           = "Privileged Role Administrator"
 	ReportsReader                         = "Reports Reader"
+	SecurityAdministrator                 = "Security Administrator"
+	SecurityOperator                      = "Security Operator"
+	SecurityReader                        = "Security Reader"
 	UsageSummaryReportsReader             = "Usage Summary Reports Reader"
 	UserAdministrator                     = "User Administrator"
 )

@@ -64,7 +64,7 @@ func TestActivityPlansReadFewPages(t *testing.T) {
 				correlation_id, is_interactive, error_code)
 			select $1, gen_random_uuid(), 'e' || n, now() - n * interval '1 second', u.id, u.user_principal_name, u.user_principal_name_key, u.display_name, u.display_name_key,
 				'c' || n, true, 0 from (select *, row_number() over (order by user_principal_name_key) as n from users where tenant_id = $1) u`, [16]byte(id))
-		tx.Queue("insert into sign_in_activity (tenant_id, user_id, interactive_at) select $1, id, now() from users where tenant_id = $1", [16]byte(id))
+		tx.Queue("insert into sign_in_activity (tenant_id, user_id, interactive_at) select $1, id, now() - (row_number() over ()) * interval '1 minute' from users where tenant_id = $1", [16]byte(id))
 		tx.Queue(`insert into groups (tenant_id, id, display_name, mail_nickname, unified, dynamic, mail_enabled, security_enabled, membership_rule, created_at)
 			values ($1, $2, 'g', 'g', false, true, false, true, 'user.objectId -ne null', now())`, [16]byte(id), [16]byte(group))
 		tx.Queue("select set_config('app.evaluator', 'on', true)")
@@ -118,6 +118,28 @@ func TestActivityPlansReadFewPages(t *testing.T) {
 		plan := explainInOrder(t, s, id, q)
 		if n := pagesRead(t, plan); n > 400 || strings.Contains(plan, "Seq Scan on") {
 			t.Errorf("sign-ins where %s: %d pages\n%.4000s", filter, n, plan)
+		}
+	}
+
+	// Users by their latest sign-in go by the index on its time where few match.
+	ago := func(minutes int) string {
+		return time.Now().Add(-time.Duration(minutes) * time.Minute).UTC().Format(time.RFC3339)
+	}
+	for filter, most := range map[string]int{"ge " + ago(50): 1500, "le " + ago(volume-50): 1500, "ge " + ago(-60): 60} {
+		e, err := odata.ParseFilter("signInActivity/lastSignInDateTime " + filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		where, err := odata.Compile(userMessage, ActivityColumns, e, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := listing(t, "", "")
+		l.Where = []odata.SQL{ActiveUsers(where)}
+		q, _ := userProperties(nil).source(liveUsers).statements(id, l)
+		plan := explainBy(t, s, id, "explain (analyze, buffers) ", q)
+		if n := pagesRead(t, plan); n > most || strings.Contains(plan, "Seq Scan on") || strings.Contains(plan, "SubPlan") || !strings.Contains(plan, "sign_in_activity_interactive") {
+			t.Errorf("users active %s: %d pages\n%.4000s", filter, n, plan)
 		}
 	}
 }

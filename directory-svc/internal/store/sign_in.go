@@ -165,6 +165,15 @@ type Activity struct {
 	InteractiveID, NonInteractiveID, SuccessfulID *string
 }
 
+// ActivityColumns say where the activity of a user is stored, for ActiveUsers.
+var ActivityColumns = odata.Columns{"signInActivity/lastSignInDateTime": {SQL: "active.interactive_at", Support: UserColumns["signInActivity/lastSignInDateTime"].Support}}
+
+// ActiveUsers is the condition on users that they have activity of which a
+// condition over ActivityColumns holds.
+func ActiveUsers(where odata.SQL) odata.SQL {
+	return odata.SQL{Text: "exists (select from sign_in_activity active where active.tenant_id = users.tenant_id and active.user_id = users.id and " + where.Text + ")", Args: where.Args}
+}
+
 const activitiesOf = `select found.* from unnest($2::uuid[]) wanted (id)
 	cross join lateral (select user_id, interactive_at, interactive_id, non_interactive_at, non_interactive_id, successful_at, successful_id from sign_in_activity a
 		where tenant_id = $1 and a.user_id >= wanted.id and a.user_id <= wanted.id order by a.user_id limit 1) found`
