@@ -2,6 +2,7 @@ package address
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"entente.dev/directory-svc/internal/property"
@@ -107,13 +108,24 @@ func HasPrimary(list []Proxy) bool {
 	return slices.ContainsFunc(list, func(p Proxy) bool { return p.Kind == "smtp" && p.Primary })
 }
 
-// Move puts the addresses of a domain under another one.
-func Move(list []Proxy, from, to string) []Proxy {
+// Move puts the addresses of a domain under another one, with a number where
+// attempts before found them taken.
+func Move(list []Proxy, from, to string, attempt int) []Proxy {
 	out := slices.Clone(list)
-	for i, p := range out {
-		if local, domain, ok := Split(p.Address); ok && Fold(domain) == Fold(from) {
-			out[i].Address = local + "@" + to
-		}
+	for i := range out {
+		out[i].Address = Moved(out[i].Address, from, to, attempt)
 	}
 	return out
+}
+
+// Moved is Move for one address.
+func Moved(text, from, to string, attempt int) string {
+	local, domain, ok := Split(text)
+	if !ok || Fold(domain) != Fold(from) {
+		return text
+	}
+	if attempt > 0 {
+		local += strconv.Itoa(attempt)
+	}
+	return local + "@" + to
 }

@@ -10,7 +10,6 @@ import (
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/property"
-	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
@@ -47,24 +46,28 @@ func (s *Organizations) CreateDomain(ctx context.Context, req *pb.CreateDomainRe
 			}
 		}
 	}
+	ev := record("Add unverified domain", directoryManagement, "Add", domainTarget(clip(req.Domain.GetId())))
 	d, err := t.NewDomain(req.Domain.GetId(), s.Suffix)
 	if err != nil {
-		return nil, err
+		return nil, s.failed(ctx, t.ID, ev, err)
 	}
-	if err := s.elsewhere(ctx, t.ID, d.Name); err != nil {
-		return nil, err
-	}
-	d.Created = s.now()
-	ev := record("Add unverified domain", directoryManagement, "Add", domainTarget(d.Name))
+	ev.Targets[0] = domainTarget(d.Name)
 	if d.Verified {
 		ev.Activity = "Add verified domain"
 	}
+	if err := s.elsewhere(ctx, t.ID, d.Name); err != nil {
+		return nil, s.taken(ctx, t.ID, ev, err)
+	}
+	if err := t.CheckRoom(); err != nil {
+		return nil, s.taken(ctx, t.ID, ev, err)
+	}
+	d.Created = s.now()
 	err = s.write(ctx, who.Tenant, ev, func(tx *store.Tx) error {
 		t, err := tx.LockTenant()
 		if err != nil {
 			return err
 		}
-		if err := t.Limits.Fits(quota.Domains, len(t.Domains)+1); err != nil {
+		if err := t.CheckRoom(); err != nil { // others may have been added meanwhile
 			return err
 		}
 		if _, ok := t.Domain(d.Name); ok {
@@ -79,6 +82,18 @@ func (s *Organizations) CreateDomain(ctx context.Context, req *pb.CreateDomainRe
 		return nil, err
 	}
 	return domainToProto(d), nil
+}
+
+// taken records a conflict or a quota of domains, whose answer is that of an
+// invalid value (DIR-14, DIR-27).
+func (c *Core) taken(ctx context.Context, t tenant.ID, ev audit.Event, refusal error) error {
+	if !fault.Is(refusal, errorspb.Reason_PROPERTY_INVALID) {
+		return c.failed(ctx, t, ev, refusal)
+	}
+	if err := audit.WriteFailure(ctx, c.Store.DB(), t, c.Clock, ev, refusal); err != nil {
+		return err
+	}
+	return refusal
 }
 
 // elsewhere refuses a name that another tenant has verified, or a child of
@@ -135,7 +150,10 @@ func (s *Organizations) UpdateDomain(ctx context.Context, req *pb.UpdateDomainRe
 		for _, path := range paths {
 			switch path {
 			case "is_default":
-				d.Default = in.GetIsDefault()
+				if !in.GetIsDefault() {
+					return property.Refused("isDefault", "Another domain must be made the default instead.")
+				}
+				d.Default = true
 			case "supported_services":
 				d.Services = in.SupportedServices
 			case "password_validity_period_in_days":
@@ -164,11 +182,11 @@ func (s *Organizations) UpdateDomain(ctx context.Context, req *pb.UpdateDomainRe
 func (s *Organizations) DeleteDomain(ctx context.Context, req *pb.DeleteDomainRequest) (*emptypb.Empty, error) {
 	ev := record("Remove unverified domain", directoryManagement, "Delete")
 	return s.domain(ctx, req.Id, &ev, func(tx *store.Tx, _ *store.Tenant, d organization.Domain) error {
-		if err := organization.RemoveDomain(d); err != nil {
-			return err
-		}
 		if d.Verified {
 			ev.Activity = "Remove verified domain"
+		}
+		if err := organization.RemoveDomain(d); err != nil {
+			return err
 		}
 		uses, err := tx.DomainUses(d.Name, uuid.Nil, 1)
 		if err != nil {
@@ -220,10 +238,10 @@ func (s *Organizations) VerifyDomainOwnership(ctx context.Context, req *pb.Verif
 	if err := s.proved(ctx, t, d.Name); err != nil {
 		return nil, err
 	}
+	ev := record("Verify domain", directoryManagement, "Update", domainTarget(d.Name))
 	if err := s.elsewhere(ctx, t.ID, d.Name); err != nil {
-		return nil, err
+		return nil, s.taken(ctx, t.ID, ev, err)
 	}
-	ev := record("Verify domain", directoryManagement, "Update")
 	_, err = s.domain(ctx, d.Name, &ev, func(tx *store.Tx, _ *store.Tenant, now organization.Domain) error {
 		d = now
 		d.Verified = true
@@ -304,8 +322,11 @@ const mostMoved = 1000
 // ForceDeleteDomain moves what uses a domain to the initial one and removes it
 // (DIR-32).
 func (s *Organizations) ForceDeleteDomain(ctx context.Context, req *pb.ForceDeleteDomainRequest) (*emptypb.Empty, error) {
-	ev := record("Remove verified domain", directoryManagement, "Delete")
+	ev := record("Remove unverified domain", directoryManagement, "Delete")
 	return s.domain(ctx, req.Id, &ev, func(tx *store.Tx, t *store.Tenant, d organization.Domain) error {
+		if d.Verified {
+			ev.Activity = "Remove verified domain"
+		}
 		if err := organization.RemoveDomain(d); err != nil {
 			return err
 		}
@@ -316,9 +337,8 @@ func (s *Organizations) ForceDeleteDomain(ctx context.Context, req *pb.ForceDele
 		if len(uses) > mostMoved {
 			return property.Refused("id", "The domain '%s' is referenced by more than %d objects.", d.Name, mostMoved)
 		}
-		disable := req.DisableUserAccounts == nil || *req.DisableUserAccounts
 		for _, l := range uses {
-			if err := s.move(ctx, tx, t, l, d.Name, disable); err != nil {
+			if err := s.move(ctx, tx, t, l, d.Name, req.GetDisableUserAccounts()); err != nil {
 				return err
 			}
 		}
@@ -326,61 +346,99 @@ func (s *Organizations) ForceDeleteDomain(ctx context.Context, req *pb.ForceDele
 	})
 }
 
+// mostAttempts is how many numbers are tried where a name is taken.
+const mostAttempts = 100
+
 // move takes one object off a domain.
 func (s *Organizations) move(ctx context.Context, tx *store.Tx, t *store.Tenant, l store.Link, domain string, disable bool) error {
+	moveAt := s.moveUser(ctx, tx, t, l.ID, domain, disable)
 	switch l.Type {
 	case object.User:
-		old, err := tx.LockUser(store.UserID(l.ID))
-		if err != nil {
-			return err
-		}
-		for attempt := range 100 {
-			u := user.Move(*old, domain, t.InitialDomain, attempt, disable, s.now())
-			free, err := tx.NameFree(u.UserPrincipalName, u.ID)
-			if err != nil {
-				return err
-			}
-			taken, err := tx.TakenAddresses(u.Proxies, u.ID)
-			if err != nil {
-				return err
-			}
-			if !free || len(taken) > 0 {
-				continue
-			}
-			d := store.Differ(old, &u)
-			tx.SaveUser(old, &u, d)
-			tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Updated, Properties: d.Properties})
-			ev := record("Update user", userManagement, "Update", userTarget(&u))
-			ev.Targets[0].Modified = modified(userToProto(old, t.InitialDomain), userToProto(&u, t.InitialDomain), d.Properties)
-			return s.audit(ctx, tx, ev)
-		}
 	case object.Group:
-		old, err := tx.Group(l.ID, store.Live, true)
+		moveAt = s.moveGroup(ctx, tx, t, l.ID, domain)
+	case object.Contact:
+		moveAt = s.moveContact(ctx, tx, t, l.ID, domain)
+	default:
+		names, err := tx.Names([]uuid.UUID{l.ID})
 		if err != nil {
 			return err
+		}
+		return property.Refused("id", "The %s '%s' (%s) uses the domain in its identifierUris and cannot be moved; change it first.", l.Type, names[l.ID].Text, l.ID)
+	}
+	for attempt := range mostAttempts {
+		if done, err := moveAt(attempt); err != nil || done {
+			return err
+		}
+	}
+	return property.Refused("id", "The object '%s' uses the domain and all names it could move to are taken; change it first.", l.ID)
+}
+
+// mover moves an object to a name with a number, and answers whether that was
+// free.
+type mover func(attempt int) (done bool, err error)
+
+func (s *Organizations) moveUser(ctx context.Context, tx *store.Tx, t *store.Tenant, id uuid.UUID, domain string, disable bool) mover {
+	return func(attempt int) (bool, error) {
+		old, err := tx.LockUser(store.UserID(id))
+		if err != nil {
+			return false, err
+		}
+		u := user.Move(*old, domain, t.InitialDomain, attempt, disable, s.now())
+		free, err := tx.NameFree(u.UserPrincipalName, u.ID)
+		if err != nil || !free {
+			return false, err
+		}
+		taken, err := tx.TakenAddresses(u.Proxies, u.ID)
+		if err != nil || len(taken) > 0 {
+			return false, err
+		}
+		d := store.Differ(old, &u)
+		tx.SaveUser(old, &u, d)
+		tx.Change(store.Change{Type: object.User, ID: u.ID, Kind: store.Updated, Properties: d.Properties})
+		ev := record("Update user", userManagement, "Update", userTarget(&u))
+		ev.Targets[0].Modified = modified(userToProto(old, t.InitialDomain), userToProto(&u, t.InitialDomain), d.Properties)
+		return true, s.audit(ctx, tx, ev)
+	}
+}
+
+func (s *Organizations) moveGroup(ctx context.Context, tx *store.Tx, t *store.Tenant, id uuid.UUID, domain string) mover {
+	return func(attempt int) (bool, error) {
+		old, err := tx.Group(id, store.Live, true)
+		if err != nil {
+			return false, err
 		}
 		g := *old
-		g.Proxies = address.Move(old.Proxies, domain, t.InitialDomain)
+		g.Proxies = address.Move(old.Proxies, domain, t.InitialDomain, attempt)
 		g.Mail = address.MailOf(g.Proxies)
+		taken, err := tx.TakenAddresses(g.Proxies, g.ID)
+		if err != nil || len(taken) > 0 {
+			return false, err
+		}
 		if err := tx.SaveGroup(old, &g); err != nil {
-			return err
+			return false, err
 		}
 		tx.Change(store.Change{Type: object.Group, ID: g.ID, Kind: store.Updated, Properties: addressProperties})
-		return s.audit(ctx, tx, record("Update group", groupManagement, "Update", groupTarget(&g)))
-	case object.Contact:
-		c, err := tx.Contact(l.ID, true)
+		return true, s.audit(ctx, tx, record("Update group", groupManagement, "Update", groupTarget(&g)))
+	}
+}
+
+func (s *Organizations) moveContact(ctx context.Context, tx *store.Tx, t *store.Tenant, id uuid.UUID, domain string) mover {
+	return func(attempt int) (bool, error) {
+		c, err := tx.Contact(id, true)
 		if err != nil {
-			return err
+			return false, err
 		}
-		local, _, _ := address.Split(c.Mail)
-		c.Mail = local + "@" + t.InitialDomain
+		c.Mail = address.Moved(c.Mail, domain, t.InitialDomain, attempt)
+		taken, err := tx.TakenAddresses(c.Proxies(), c.ID)
+		if err != nil || len(taken) > 0 {
+			return false, err
+		}
 		if err := tx.SaveContact(c); err != nil {
-			return err
+			return false, err
 		}
 		tx.Change(store.Change{Type: object.Contact, ID: c.ID, Kind: store.Updated, Properties: addressProperties})
-		return s.audit(ctx, tx, record("Update contact", contactCategory, "Update", contactTarget(c)))
+		return true, s.audit(ctx, tx, record("Update contact", contactCategory, "Update", contactTarget(c)))
 	}
-	return property.Refused("id", "The object '%s' uses the domain and cannot be moved; change it first.", l.ID)
 }
 
 // GetVerificationDnsRecord returns the record that proves ownership.

@@ -7,6 +7,7 @@ import (
 
 	"entente.dev/directory-svc/internal/address"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 )
 
 // Values of supportedServices (DIR-30).
@@ -32,6 +33,11 @@ func (t *Tenant) NewDomain(name, installationSuffix string) (Domain, error) {
 		}
 	}
 	return d, nil
+}
+
+// CheckRoom refuses one more domain than a tenant may have (DIR-27).
+func (t *Tenant) CheckRoom() error {
+	return t.Limits.Fits(quota.Domains, len(t.Domains)+1)
 }
 
 // Domain finds a domain of the tenant by its name in any case.

@@ -1805,7 +1805,7 @@ type ForceDeleteDomainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the domain.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Disable the users that are moved; default true.
+	// Disable the users that are moved; default false.
 	DisableUserAccounts *bool `protobuf:"varint,2,opt,name=disable_user_accounts,json=disableUserAccounts,proto3,oneof" json:"disable_user_accounts,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -2120,7 +2120,7 @@ const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\x16_disable_user_accounts\"X\n" +
 	"\x1fGetVerificationDnsRecordRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12 \n" +
-	"\trecord_id\x18\x02 \x01(\tB\x03\xe0A\x02R\brecordId2\xe1$\n" +
+	"\trecord_id\x18\x02 \x01(\tB\x03\xe0A\x02R\brecordId2\x93%\n" +
 	"\x13OrganizationService\x12\xff\x02\n" +
 	"\x11ListOrganizations\x12..entente.directory.v1.ListOrganizationsRequest\x1a/.entente.directory.v1.ListOrganizationsResponse\"\x88\x02\x8a\xb2\x19\xe9\x01\n" +
 	"\x15Organization.Read.All\n" +
@@ -2158,10 +2158,10 @@ const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\x14Domain.ReadWrite.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1.0/domains/{id}/verify\x12\xe5\x02\n" +
 	"\x1aListVerificationDnsRecords\x127.entente.directory.v1.ListVerificationDnsRecordsRequest\x1a8.entente.directory.v1.ListVerificationDnsRecordsResponse\"\xd3\x01\x8a\xb2\x19\x9d\x01\n" +
 	"\x0fDomain.Read.All\n" +
-	"\x14Domain.ReadWrite.All\x12\x0fDomain.Read.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x82\xd3\xe4\x93\x02+\x12)/v1.0/domains/{id}/verificationDnsRecords\x12\xa7\x02\n" +
-	"\x18ListDomainNameReferences\x125.entente.directory.v1.ListDomainNameReferencesRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\x9f\x01\x8a\xb2\x19l\n" +
+	"\x14Domain.ReadWrite.All\x12\x0fDomain.Read.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x82\xd3\xe4\x93\x02+\x12)/v1.0/domains/{id}/verificationDnsRecords\x12\xd9\x02\n" +
+	"\x18ListDomainNameReferences\x125.entente.directory.v1.ListDomainNameReferencesRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xd1\x01\x8a\xb2\x19\x9d\x01\n" +
 	"\x0fDomain.Read.All\n" +
-	"\x14Domain.ReadWrite.All\x12\x0fDomain.Read.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02)\x12'/v1.0/domains/{id}/domainNameReferences\x12\xeb\x01\n" +
+	"\x14Domain.ReadWrite.All\x12\x0fDomain.Read.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Domain Name Administrator(\x01\x82\xd3\xe4\x93\x02)\x12'/v1.0/domains/{id}/domainNameReferences\x12\xeb\x01\n" +
 	"\x11ForceDeleteDomain\x12..entente.directory.v1.ForceDeleteDomainRequest\x1a\x16.google.protobuf.Empty\"\x8d\x01\x8a\xb2\x19`\n" +
 	"\x14Domain.ReadWrite.All\x12\x14Domain.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator(\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1.0/domains/{id}/forceDelete\x12\xdd\x02\n" +
 	"\x18GetVerificationDnsRecord\x125.entente.directory.v1.GetVerificationDnsRecordRequest\x1a(.entente.directory.v1.DomainDnsTxtRecord\"\xdf\x01\x8a\xb2\x19\x9d\x01\n" +
