@@ -3,11 +3,17 @@ package service_test
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"entente.dev/directory-svc/internal/jobs"
+	"entente.dev/directory-svc/internal/store"
+	"entente.dev/directory-svc/service"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
+	"entente.dev/servicekit/clock/clocktest"
 	"entente.dev/servicekit/fault"
+	"entente.dev/servicekit/pg/pgtest"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
@@ -202,17 +208,40 @@ func TestAC32RestoreConflicts(t *testing.T) {
 
 func TestAC33PurgeAfterThirtyDays(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	db := pgtest.Services(t, pgtest.Schema{Name: service.Schema, Sources: service.Sources()})[service.Schema]
+	fake := clocktest.New(time.Now().UTC().Truncate(time.Second))
+	s := startOn(t, db.DSN, fake, fake)
 	h := s.tenant("contoso", pb.Tenant_workforce)
-	objects := pb.NewDirectoryObjectServiceClient(h.gateway)
-	u := h.user("alice")
-	if _, err := h.users().DeleteUser(h.ctx, &pb.DeleteUserRequest{Id: u.Id}); err != nil {
-		t.Fatal(err)
+	alice, ben := h.user("alice"), h.user("ben")
+	for _, u := range []*pb.User{alice, ben} {
+		_, err := h.users().DeleteUser(h.ctx, &pb.DeleteUserRequest{Id: u.Id})
+		h.must(err)
 	}
-	s.clock.Advance(30 * 24 * 3600e9)
-	h.ctx = s.as(h.token(h.app.AppId, h.app.ClientSecret))
-	_, err := objects.RestoreDeletedItem(h.ctx, &pb.RestoreDeletedItemRequest{Id: u.Id})
+	later := func(d time.Duration) {
+		s.clock.Advance(d)
+		h.ctx = s.as(h.token(h.app.AppId, h.app.ClientSecret))
+	}
+	restore := func(u *pb.User) error {
+		_, err := h.objects().RestoreDeletedItem(h.ctx, &pb.RestoreDeletedItemRequest{Id: u.Id})
+		return err
+	}
+	const retention = 30 * 24 * time.Hour
+	later(retention - time.Second)
+	_, token := h.follow(h.userDelta, &pb.ListDeltaRequest{Query: &odatapb.Query{Deltatoken: "latest"}})
+	h.must(restore(alice))
+	later(time.Second)
+	wantReason(t, restore(ben), errorspb.Reason_NOT_FOUND) // the job has not run
+	_, err := h.objects().GetDeletedItem(h.ctx, &pb.GetDeletedItemRequest{Id: ben.Id})
 	wantReason(t, err, errorspb.Reason_NOT_FOUND)
+	purger := &jobs.Purger{Store: store.New(pgtest.OpenService(t, db), s.clock), Clock: s.clock}
+	if n, err := purger.RunOnce(t.Context()); err != nil || n != 1 {
+		t.Fatalf("%d purged, %v", n, err)
+	}
+	if e := h.told(h.userDelta, &token, ben.Id); e.RemovedReason != "deleted" {
+		t.Errorf("%v", e)
+	}
+	_, err = h.users().GetUser(h.ctx, &pb.GetUserRequest{Id: alice.Id})
+	h.must(err)
 }
 
 func TestApplicationsAndAssignments(t *testing.T) {
