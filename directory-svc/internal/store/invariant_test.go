@@ -123,7 +123,7 @@ func TestChangesAreRecordedWithTheirRows(t *testing.T) {
 	s := store.New(pgtest.OpenService(t, storetest.Services(t)), clock)
 	home := newTenant(t, s, "contoso")
 	for what, c := range map[string]struct{ fed, audited bool }{"neither": {}, "the feed": {fed: true}, "the log": {audited: true}, "both": {true, true}} {
-		u := member(home.InitialDomain, "u")
+		u := member(home.InitialDomain, uuid.NewString())
 		err := s.Write(t.Context(), home.ID, func(tx *store.Tx) error {
 			tx.InsertUser(u, secret)
 			if c.fed {

@@ -7,6 +7,7 @@ import (
 	"testing/fstest"
 
 	"entente.dev/directory-svc/internal/migrations"
+	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/pg"
 	"entente.dev/servicekit/pg/pgtest"
@@ -39,7 +40,7 @@ func before(t *testing.T, first string) pg.Source {
 // they are found by the same tokens as rows that are written since.
 func TestOldRowsGetTheirSearchTokens(t *testing.T) {
 	t.Parallel()
-	service := pgtest.Services(t, pgtest.Schema{Name: "directory", Sources: []pg.Source{before(t, "0018")}})["directory"]
+	service := pgtest.Services(t, pgtest.Schema{Name: "directory", Sources: []pg.Source{audit.Migrations, before(t, "0019")}})["directory"]
 	owner, err := pgx.Connect(t.Context(), service.OwnerDSN)
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +53,7 @@ func TestOldRowsGetTheirSearchTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	run("select set_config('search_path', 'directory', false), set_config('app.fed', 'on', false), set_config('app.audited', 'on', false)")
 	ids := make(map[uuid.UUID]string)
 	for _, text := range texts {
 		home, id := tenant.New(), uuid.New()
