@@ -399,6 +399,51 @@ func TestTheLaterInvitationOwnsTheUser(t *testing.T) {
 	wantReason(t, err, errorspb.Reason_NOT_FOUND)
 }
 
+// TestAnInvitationTakesBackNobodyElse: with an invitation that is revoked goes
+// only the user that still waits for that very invitation (INV-35).
+func TestAnInvitationTakesBackNobodyElse(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	first, second := uuid.NewString(), uuid.NewString()
+	made, err := h.external().CreateExternalUser(t.Context(), &pb.CreateExternalUserRequest{TenantId: h.id, InvitationId: first, Email: "a@fabrikam.com", UserType: pb.User_Guest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := made.User.Id
+	revoke := func(invitation string) error {
+		_, err := h.external().SoftDeleteExternalUser(t.Context(), &pb.SoftDeleteExternalUserRequest{TenantId: h.id, UserId: id, Reason: "revoke", InvitationId: invitation})
+		return err
+	}
+	wantReason(t, revoke(""), errorspb.Reason_ACCESS_DENIED)
+	wantReason(t, revoke(second), errorspb.Reason_ACCESS_DENIED)
+	if _, err := h.external().ClaimExternalUser(t.Context(), &pb.ClaimExternalUserRequest{TenantId: h.id, UserId: id, InvitationId: second}); err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, revoke(first), errorspb.Reason_ACCESS_DENIED)
+	_, err = h.external().BindExternalIdentity(t.Context(), &pb.BindExternalIdentityRequest{TenantId: h.id, UserId: id, RedemptionId: uuid.NewString(),
+		Method: "oneTimePasscode", HomeKey: &pb.HomeKey{Issuer: "mail", Subject: "a@fabrikam.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, revoke(second), errorspb.Reason_ACCESS_DENIED)
+	events, err := auditpb.NewAuditServiceClient(h.gateway).ListAuditEvents(h.ctx, &auditpb.ListAuditEventsRequest{
+		Query: &odatapb.Query{Filter: "activityDisplayName eq 'Delete external user' and result eq 'failure'"}})
+	if err != nil || len(events.Value) != 4 {
+		t.Errorf("refusals recorded: %v, %v", events, err)
+	}
+	if _, err := h.external().ResetExternalIdentity(t.Context(), &pb.ResetExternalIdentityRequest{TenantId: h.id, UserId: id, Email: "a@fabrikam.com"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := revoke(second); err != nil {
+		t.Fatal(err)
+	}
+	u, err := h.external().GetExternalUser(t.Context(), &pb.GetExternalUserRequest{TenantId: h.id, UserId: id})
+	if err != nil || u.DeletedDateTime == nil {
+		t.Errorf("%v, %v", u, err)
+	}
+	wantReason(t, revoke(second), errorspb.Reason_NOT_FOUND)
+}
+
 func TestAC30MailOfAnother(t *testing.T) {
 	t.Parallel()
 	h := start(t).tenant("contoso", pb.Tenant_workforce)

@@ -332,8 +332,10 @@ func (s *ExternalUsers) ResolveHomeAccount(ctx context.Context, req *pb.ResolveH
 }
 
 // SoftDeleteExternalUser soft-deletes an external user: as the compensation
-// of a failed invitation, or because the user leaves (DIR-70). A user that is
-// gone already is no error.
+// of a failed invitation, with an invitation that is taken back (INV-35), or
+// because the user leaves (DIR-70). For a compensation, a user that is gone
+// already is no error. An invitation takes back nobody but the user that still
+// waits for it.
 func (s *ExternalUsers) SoftDeleteExternalUser(ctx context.Context, req *pb.SoftDeleteExternalUserRequest) (*emptypb.Empty, error) {
 	t, err := s.named(ctx, req.TenantId)
 	if err != nil {
@@ -355,6 +357,9 @@ func (s *ExternalUsers) SoftDeleteExternalUser(ctx context.Context, req *pb.Soft
 		}
 		if req.Reason == "compensation" && req.InvitationId != "" && (old.InvitationID == nil || *old.InvitationID != req.InvitationId) {
 			return nil // the user belongs to a later invitation
+		}
+		if req.Reason == "revoke" && (old.ExternalState != user.PendingAcceptance || old.InvitationID == nil || *old.InvitationID != req.InvitationId) {
+			return fault.Denied(errorspb.Reason_ACCESS_DENIED, "The user does not wait for this invitation and stays.")
 		}
 		if !old.External() || req.Reason == "leave" && !old.AccountEnabled {
 			return property.Denied()

@@ -139,9 +139,12 @@ func MayTouch(i Invitation, f Facts) error {
 }
 
 // MayDelete decides whether a caller may delete the pending user along with an
-// invitation: the own guest, or by the right to delete users (DIR-45).
-func MayDelete(i Invitation, by Inviter) error {
-	if by.ID != uuid.Nil && by.ID == i.Inviter.ID || by.mayDeleteUsers() {
+// invitation, of which first is the origin: the own guest, or by the right to
+// delete users (DIR-45). A guest is the own one of whoever made the user;
+// inviting somebody else's guest again gives no right to end it.
+func MayDelete(first Invitation, by Inviter) error {
+	own := first.Action == Create && by.ID != uuid.Nil && by.ID == first.Inviter.ID
+	if own || by.mayDeleteUsers() {
 		return nil
 	}
 	return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)

@@ -31,6 +31,8 @@ type Invitation struct {
 	CC          Address
 	Sponsors    []uuid.UUID
 	Inviter     Inviter // rights are not kept
+	// First is the invitation that this one sends again, uuid.Nil for none.
+	First uuid.UUID
 
 	// Home is the account that redeems by itself (INV-123), zero for none.
 	HomeTenant tenant.ID
@@ -72,11 +74,21 @@ func Make(id uuid.UUID, d Draft, by Inviter, p Plan, now time.Time, lifetime tim
 // words, mailed. It is what a resent link is (INV-35, INV-106).
 func (i Invitation) Again(id uuid.UUID, now time.Time, lifetime time.Duration) Invitation {
 	n := i
+	n.First = i.Origin()
 	n.ID, n.State, n.Action, n.SendMessage = id, Pending, Reinvite, true
 	n.CC = Address{}
 	n.CreatedAt, n.ExpiresAt = now, now.Add(Lifetime(lifetime))
 	n.CompletedAt, n.RedeemingSince, n.Redemption, n.Abandoned = time.Time{}, time.Time{}, uuid.Nil, false
 	return n
+}
+
+// Origin is the invitation that the directory holds the user by: a link that
+// is sent again is none of its own there.
+func (i Invitation) Origin() uuid.UUID {
+	if i.First != uuid.Nil {
+		return i.First
+	}
+	return i.ID
 }
 
 // At is the state at now: a link whose time is over has expired, to the

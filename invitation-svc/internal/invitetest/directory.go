@@ -35,6 +35,7 @@ type Directory struct {
 	existed map[string]bool              // by tenant and invitation
 	bound   map[string]string            // home key by tenant and id
 	by      map[string]string            // redemption by tenant and id
+	held    map[string]string            // invitation by tenant and id
 	people  map[string]*directorypb.Principal
 	Calls   map[string]int
 	// Conflicts are answered beside those that follow from the users.
@@ -47,7 +48,7 @@ type Directory struct {
 // NewDirectory is an empty one.
 func NewDirectory() *Directory {
 	return &Directory{tenants: map[string]*directorypb.TenantFacts{}, users: map[string]*directorypb.User{}, email: map[string]string{},
-		made: map[string]string{}, existed: map[string]bool{}, bound: map[string]string{}, by: map[string]string{}, people: map[string]*directorypb.Principal{},
+		made: map[string]string{}, existed: map[string]bool{}, bound: map[string]string{}, by: map[string]string{}, held: map[string]string{}, people: map[string]*directorypb.Principal{},
 		Calls: map[string]int{}, Conflicts: map[string][]*directorypb.FindInviteConflictsResponse_Conflict{}, Homes: map[string]*directorypb.HomeAccount{}, Delegations: map[string]*Delegation{}}
 }
 
@@ -206,6 +207,7 @@ func (d *Directory) CreateExternalUser(_ context.Context, r *directorypb.CreateE
 			d.bound[r.TenantId+u.Id] = homeKey(r.HomeKey)
 		}
 		d.users[r.TenantId+u.Id], d.email[r.TenantId+u.Id], d.made[r.TenantId+r.InvitationId] = u, r.Email, u.Id
+		d.held[r.TenantId+u.Id] = r.InvitationId
 		out = &directorypb.CreateExternalUserResponse{User: proto.Clone(u).(*directorypb.User)}
 		return nil
 	})
@@ -295,6 +297,9 @@ func (d *Directory) SoftDeleteExternalUser(_ context.Context, r *directorypb.Sof
 		if r.Reason == "compensation" && r.InvitationId != "" && d.made[r.TenantId+r.InvitationId] != r.UserId {
 			return nil
 		}
+		if r.Reason == "revoke" && (u.GetExternalUserState() != directorypb.User_PendingAcceptance || d.held[r.TenantId+r.UserId] != r.InvitationId) {
+			return fault.Denied(errorspb.Reason_ACCESS_DENIED, "The user does not wait for this invitation and stays.")
+		}
 		u.DeletedDateTime = timestamppb.Now()
 		delete(d.bound, r.TenantId+r.UserId)
 		return nil
@@ -314,6 +319,7 @@ func (d *Directory) ClaimExternalUser(_ context.Context, r *directorypb.ClaimExt
 			}
 		}
 		d.made[r.TenantId+r.InvitationId], d.existed[r.TenantId+r.InvitationId] = u.Id, true
+		d.held[r.TenantId+r.UserId] = r.InvitationId
 		return nil
 	})
 }

@@ -232,16 +232,11 @@ type madeUser struct {
 func (s *Saga) directoryStep(ctx context.Context, t tenant.ID, i invitation.Invitation) (madeUser, error) {
 	switch i.Action {
 	case invitation.Reinvite:
-		// The invitation that made the user may be on its way to be undone; from
-		// here on the user is this one's.
-		_, err := retry(ctx, func() (*emptypb.Empty, error) {
-			return s.Directory.ClaimExternalUser(ctx, &directorypb.ClaimExternalUserRequest{TenantId: t.String(), UserId: i.User.String(), InvitationId: i.ID.String()})
-		})
-		if fault.Is(err, errorspb.Reason_NOT_FOUND) {
-			err = fault.Aborted(errorspb.Reason_CONFLICT, "The invited user was removed meanwhile. Invite again.")
-		}
-		return madeUser{id: i.User}, err
+		return madeUser{id: i.User}, s.claim(ctx, t, i)
 	case invitation.Reset:
+		if err := s.claim(ctx, t, i); err != nil {
+			return madeUser{}, err
+		}
 		_, err := retry(ctx, func() (*directorypb.User, error) {
 			return s.Directory.ResetExternalIdentity(ctx, &directorypb.ResetExternalIdentityRequest{
 				TenantId: t.String(), UserId: i.User.String(), Email: i.Address.Mailbox()})
@@ -262,6 +257,18 @@ func (s *Saga) directoryStep(ctx context.Context, t tenant.ID, i invitation.Invi
 	}
 	language := answer.User.GetPreferredLanguage()
 	return madeUser{id: id, accepted: answer.User.GetExternalUserState() == directorypb.User_Accepted, language: &language}, nil
+}
+
+// claim has the directory hold the user by this invitation from here on: the
+// one before may be on its way to be undone or taken back with its user.
+func (s *Saga) claim(ctx context.Context, t tenant.ID, i invitation.Invitation) error {
+	_, err := retry(ctx, func() (*emptypb.Empty, error) {
+		return s.Directory.ClaimExternalUser(ctx, &directorypb.ClaimExternalUserRequest{TenantId: t.String(), UserId: i.User.String(), InvitationId: i.ID.String()})
+	})
+	if fault.Is(err, errorspb.Reason_NOT_FOUND) {
+		return fault.Aborted(errorspb.Reason_CONFLICT, "The invited user was removed meanwhile. Invite again.")
+	}
+	return err
 }
 
 func creation(t tenant.ID, i invitation.Invitation) *directorypb.CreateExternalUserRequest {

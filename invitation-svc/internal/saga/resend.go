@@ -12,6 +12,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 var errNoInvitation = fault.NotFound(errorspb.Reason_NOT_FOUND,
@@ -111,43 +112,30 @@ func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation
 
 // Revoke ends an open invitation, and with deleteUser the pending user as
 // well (INV-35), unless it was here before as an internal user, whom an
-// invitation that is taken back leaves alone (INV-34).
+// invitation that is taken back leaves alone (INV-34). Only the call that ends
+// the invitation deletes: who waits for a later invitation, or has redeemed
+// one, is not the user that this one was about any more.
 func (s *Saga) Revoke(ctx context.Context, t tenant.ID, by invitation.Inviter, id uuid.UUID, deleteUser bool) error {
 	if err := s.mayInvite(ctx, t, by, id); err != nil {
 		return err
 	}
-	if deleteUser {
-		i, err := s.read(ctx, t, id)
-		if err != nil {
-			return err
-		}
-		if err := invitation.MayDelete(i, by); err != nil {
-			return err
-		}
-	}
-	var user uuid.UUID
-	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
-		i, err := tx.LockInvitation(id)
-		if errors.Is(err, store.ErrNone) {
+	var i invitation.Invitation
+	err := s.Store.Write(ctx, t, func(tx store.Tx) (err error) {
+		if i, err = tx.LockInvitation(id); errors.Is(err, store.ErrNone) {
 			return errNoInvitation
 		}
 		if err != nil {
 			return err
 		}
-		user = i.User
 		if deleteUser {
-			internal, err := tx.Converting(user)
-			if err != nil {
+			if err := s.mayDelete(tx, i, by); err != nil {
 				return err
 			}
-			if internal {
-				return fault.Precondition(errorspb.Reason_CONFLICT, "The user is an internal user and is not deleted with the invitation.")
-			}
-		}
-		if i.State == invitation.Revoked {
-			return nil
 		}
 		from := i.State
+		if from == invitation.Revoked && !deleteUser {
+			return nil
+		}
 		if i.State, err = invitation.Next(from, invitation.Withdrawn); err != nil {
 			return err
 		}
@@ -157,12 +145,31 @@ func (s *Saga) Revoke(ctx context.Context, t tenant.ID, by invitation.Inviter, i
 		}
 		return s.Record(ctx, tx, event("Revoke external user invite", i.User, nil, detail("InvitationId", id.String())))
 	})
-	if err != nil || !deleteUser || user == uuid.Nil {
+	if err != nil || !deleteUser {
 		return err
 	}
-	_, err = s.Directory.SoftDeleteExternalUser(ctx, &directorypb.SoftDeleteExternalUserRequest{TenantId: t.String(), UserId: user.String(), Reason: "revoke"})
+	_, err = retry(ctx, func() (*emptypb.Empty, error) {
+		return s.Directory.SoftDeleteExternalUser(ctx, &directorypb.SoftDeleteExternalUserRequest{
+			TenantId: t.String(), UserId: i.User.String(), Reason: "revoke", InvitationId: i.Origin().String()})
+	})
 	if fault.Is(err, errorspb.Reason_NOT_FOUND) {
 		return nil
+	}
+	return err
+}
+
+// mayDelete decides whether the user of an invitation may be deleted with it.
+func (s *Saga) mayDelete(tx store.Tx, i invitation.Invitation, by invitation.Inviter) error {
+	first, err := tx.Invitation(i.Origin())
+	if err != nil {
+		return err
+	}
+	if err := invitation.MayDelete(first, by); err != nil {
+		return err
+	}
+	internal, err := tx.Converting(i.User)
+	if err == nil && internal {
+		err = fault.Precondition(errorspb.Reason_CONFLICT, "The user is an internal user and is not deleted with the invitation.")
 	}
 	return err
 }

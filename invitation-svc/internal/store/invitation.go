@@ -40,6 +40,7 @@ type invitationRow struct {
 	RedemptionID   *uuid.UUID
 	RedeemingSince *time.Time
 	Abandoned      bool
+	FirstID        *uuid.UUID
 }
 
 // TableName is the table of the row.
@@ -56,6 +57,7 @@ func invitationToRow(t tenant.ID, i invitation.Invitation) invitationRow {
 		HomeTenantID: i.HomeTenant, HomeObjectID: nullID(i.HomeObject),
 		CreatedAt: i.CreatedAt, ExpiresAt: i.ExpiresAt, CompletedAt: nullTime(i.CompletedAt),
 		RedemptionID: nullID(i.Redemption), RedeemingSince: nullTime(i.RedeemingSince), Abandoned: i.Abandoned,
+		FirstID: nullID(i.First),
 	}
 }
 
@@ -76,6 +78,7 @@ func invitationFromRow(r invitationRow) invitation.Invitation {
 		HomeTenant: r.HomeTenantID, HomeObject: plain(r.HomeObjectID),
 		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, CompletedAt: plain(r.CompletedAt),
 		Redemption: plain(r.RedemptionID), RedeemingSince: plain(r.RedeemingSince), Abandoned: r.Abandoned,
+		First: plain(r.FirstID),
 	}
 }
 
@@ -88,11 +91,11 @@ func (tx Tx) AddInvitation(i invitation.Invitation) {
 	r := invitationToRow(tx.Tenant, i)
 	tx.Queue(`insert into invitations (tenant_id, id, user_id, state, action, address, address_key, display_name, user_type, redirect_url,
 		send_message, language, message, cc, sponsors, inviter_kind, inviter_id, inviter_name, inviter_mail, inviter_guest,
-		home_tenant_id, home_object_id, created_at, expires_at, completed_at, redemption_id, redeeming_since, abandoned)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`,
+		home_tenant_id, home_object_id, created_at, expires_at, completed_at, redemption_id, redeeming_since, abandoned, first_id)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)`,
 		r.TenantID, r.ID, r.UserID, r.State, r.Action, r.Address, r.AddressKey, r.DisplayName, r.UserType, r.RedirectURL,
 		r.SendMessage, r.Language, r.Message, r.Cc, append([]uuid.UUID{}, i.Sponsors...), r.InviterKind, r.InviterID, r.InviterName, r.InviterMail, r.InviterGuest,
-		r.HomeTenantID, r.HomeObjectID, r.CreatedAt, r.ExpiresAt, r.CompletedAt, r.RedemptionID, r.RedeemingSince, r.Abandoned)
+		r.HomeTenantID, r.HomeObjectID, r.CreatedAt, r.ExpiresAt, r.CompletedAt, r.RedemptionID, r.RedeemingSince, r.Abandoned, r.FirstID)
 }
 
 // Invitation reads one; ErrNone when the tenant has no such id.

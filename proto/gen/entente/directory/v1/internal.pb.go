@@ -1719,7 +1719,9 @@ type SoftDeleteExternalUserRequest struct {
 	// compensation, revoke or leave.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// For a compensation: the invitation that is undone. A user that belongs to
-	// another one by now stays.
+	// another one by now stays. For a revocation: the invitation that is taken
+	// back, required; a user that does not wait for it is refused with
+	// `ACCESS_DENIED`.
 	InvitationId  string `protobuf:"bytes,4,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

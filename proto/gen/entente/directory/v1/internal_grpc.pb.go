@@ -442,7 +442,7 @@ type ExternalUserServiceClient interface {
 	FindExternalUserByEmail(ctx context.Context, in *FindExternalUserByEmailRequest, opts ...grpc.CallOption) (*User, error)
 	// Finds the one enabled internal user of a home tenant that owns an address (INV-63). NOT_FOUND for none or several.
 	ResolveHomeAccount(ctx context.Context, in *ResolveHomeAccountRequest, opts ...grpc.CallOption) (*HomeAccount, error)
-	// Soft-deletes an external user: compensation of a failed invitation, or leaving.
+	// Soft-deletes an external user: compensation of a failed invitation, an invitation taken back, or leaving.
 	SoftDeleteExternalUser(ctx context.Context, in *SoftDeleteExternalUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
@@ -583,7 +583,7 @@ type ExternalUserServiceServer interface {
 	FindExternalUserByEmail(context.Context, *FindExternalUserByEmailRequest) (*User, error)
 	// Finds the one enabled internal user of a home tenant that owns an address (INV-63). NOT_FOUND for none or several.
 	ResolveHomeAccount(context.Context, *ResolveHomeAccountRequest) (*HomeAccount, error)
-	// Soft-deletes an external user: compensation of a failed invitation, or leaving.
+	// Soft-deletes an external user: compensation of a failed invitation, an invitation taken back, or leaving.
 	SoftDeleteExternalUser(context.Context, *SoftDeleteExternalUserRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedExternalUserServiceServer()
 }
