@@ -87,27 +87,43 @@ func (s *Decisions) CheckInvite(ctx context.Context, req *policypb.CheckInviteRe
 	if !home.IsZero() {
 		out.HomeTenantId = home.String()
 	}
-	out.AutomaticRedemption, _, _ = pair.Redemption()
+	if !homeless(req) {
+		out.AutomaticRedemption, _, _ = pair.Redemption()
+	}
 	return out, nil
 }
 
+// homeless reports a redemption by an identity that no tenant vouches for, as
+// a passcode. POL-52 lets such a user skip the settings of both sides; here
+// they are asked all the same when a tenant verified the domain of the invited
+// address: it is the tenant that was asked at the invitation (POL-55), the
+// address is one of its people, and a mailbox must be no way around a partner
+// that was blocked since (POL-56). As POL-52 says, nothing of such a user is
+// trusted: who it is stays unknown, and nothing is redeemed without asking.
+func homeless(req *policypb.CheckInviteRequest) bool {
+	return req.GetAtRedemption() && req.GetHomeTenantId() == ""
+}
+
 // homeOf is the home tenant of an invitation: the one that is known, or the
-// one that verified the domain of the address (POL-55). At redemption an
-// account without a home stays without one (POL-52).
+// one that verified the domain of the address (POL-55).
 func (s *Decisions) homeOf(ctx context.Context, req *policypb.CheckInviteRequest) (tenant.ID, error) {
 	if req.GetHomeTenantId() != "" {
 		return namedTenant("home_tenant_id", req.GetHomeTenantId())
 	}
 	domain := req.GetEmail()[strings.LastIndexByte(req.GetEmail(), '@')+1:]
-	if req.GetAtRedemption() || domain == "" {
+	if domain == "" {
 		return tenant.ID{}, nil
 	}
 	return s.homes.of(ctx, s.Tenants, s.Clock, domain)
 }
 
 // invited is what can be known of the user: who owns the address is looked up
-// only where a policy names users or groups (POL-55).
+// only where a policy names users or groups (POL-55). Whoever shows a mailbox
+// alone may be anybody of the home tenant (POL-50).
 func (s *Decisions) invited(ctx context.Context, pair crosstenant.Pair, home tenant.ID, req *policypb.CheckInviteRequest) (crosstenant.User, error) {
+	if homeless(req) {
+		return crosstenant.User{}, nil
+	}
 	u, err := subject(req.GetSubject())
 	if err != nil || pair.Home == nil || !pair.NeedsUser() {
 		return u, err

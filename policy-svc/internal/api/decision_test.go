@@ -70,6 +70,51 @@ func TestOutboundIsAsked(t *testing.T) {
 	decided(t, e.invite("u1@fabrikam.com", anybody), policypb.Decision_deny, "OutboundCollaboration")
 }
 
+// Whoever redeems by passcode has no home account, but the address has a home
+// tenant, whose access may have ended since the invitation.
+func TestAPasscodeIsNoWayAroundABlockedPartner(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	redeem := func(email string) *policypb.Decision {
+		t.Helper()
+		d, err := e.invitations.CheckInvite(t.Context(), &policypb.CheckInviteRequest{ResourceTenantId: contoso.String(), Email: email, AtRedemption: true, BoundDomain: "fabrikam.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	for _, tenants := range [][2]tenant.ID{{contoso, fabrikam}, {fabrikam, contoso}} {
+		e.addPartner(tenants[0], tenants[1], `{"automaticUserConsentSettings":{"inboundAllowed":true,"outboundAllowed":true}}`)
+	}
+	if d := redeem("u1@Fabrikam.com"); d.GetOutcome() != policypb.Decision_allow || d.GetAutomaticRedemption() {
+		t.Errorf("open on both sides: %v", d)
+	}
+	// Who it is of fabrikam's users is not known, and counts against them.
+	if err := e.patchDefault(fabrikam, `{"b2bCollaborationOutbound":`+onlyGroup+`}`, "b2b_collaboration_outbound"); err != nil {
+		t.Fatal(err)
+	}
+	decided(t, e.invite("u1@fabrikam.com", anybody), policypb.Decision_allow, "")
+	decided(t, redeem("u1@fabrikam.com"), policypb.Decision_deny, "OutboundCollaboration")
+	if n := e.directory.asked(); n != 1 {
+		t.Errorf("%d look-ups of groups", n)
+	}
+	if err := e.patchDefault(fabrikam, `{"b2bCollaborationOutbound":`+blockAll+`}`, "b2b_collaboration_outbound"); err != nil {
+		t.Fatal(err)
+	}
+	decided(t, redeem("u1@fabrikam.com"), policypb.Decision_deny, "OutboundCollaboration")
+	if err := e.patchDefault(contoso, `{"b2bCollaborationInbound":`+blockAll+`}`, "b2b_collaboration_inbound"); err != nil {
+		t.Fatal(err)
+	}
+	d := redeem("u1@fabrikam.com")
+	decided(t, d, policypb.Decision_deny, "InboundCollaboration")
+	if d.GetSide() != "resource" || d.GetHomeTenantId() != fabrikam.String() {
+		t.Errorf("decision %v", d)
+	}
+	// An address of no tenant, or of the own one, is no cross-tenant matter.
+	decided(t, redeem("x@unknown.example"), policypb.Decision_allow, "")
+	decided(t, redeem("x@contoso.com"), policypb.Decision_allow, "")
+}
+
 func TestUsersWithoutAHomeMeetNoCrossTenantSetting(t *testing.T) {
 	t.Parallel()
 	e := start(t)

@@ -423,6 +423,8 @@ type CheckInviteRequest struct {
 	// Repeat the checks of POL-56 only.
 	AtRedemption bool `protobuf:"varint,4,opt,name=at_redemption,json=atRedemption,proto3" json:"at_redemption,omitempty"`
 	// Home tenant when it is known; found by the domain of the address otherwise.
+	// A redemption without it is one by an account of no tenant: settings of the
+	// tenant of the address apply to it as to an unknown user.
 	HomeTenantId string `protobuf:"bytes,5,opt,name=home_tenant_id,json=homeTenantId,proto3" json:"home_tenant_id,omitempty"`
 	// The user when known.
 	Subject *Subject `protobuf:"bytes,6,opt,name=subject,proto3" json:"subject,omitempty"`
