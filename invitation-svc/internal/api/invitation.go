@@ -65,6 +65,9 @@ func (s *Invitations) InviteUser(ctx context.Context, req *pb.InviteUserRequest)
 // ListInvitations lists without links (operation O3).
 func (s *Invitations) ListInvitations(ctx context.Context, req *pb.ListInvitationsRequest) (*pb.ListInvitationsResponse, error) {
 	c := caller.From(ctx)
+	if err := s.Saga.MaySee(ctx, c.Tenant, inviter(c), uuid.Nil); err != nil {
+		return nil, err
+	}
 	page, err := s.Tokens.Page(c, routeInvitations, req.GetQuery())
 	if err != nil {
 		return nil, err
@@ -103,13 +106,17 @@ func (s *Invitations) GetInvitation(ctx context.Context, req *pb.GetInvitationRe
 	if err != nil {
 		return nil, err
 	}
+	c := caller.From(ctx)
 	var l store.Listed
-	err = s.Saga.Store.Read(ctx, caller.From(ctx).Tenant, func(tx store.Tx) (err error) {
+	err = s.Saga.Store.Read(ctx, c.Tenant, func(tx store.Tx) (err error) {
 		l, err = tx.ListedInvitation(id)
 		return err
 	})
 	if errors.Is(err, store.ErrNone) {
 		return nil, notFound(req.Id)
+	}
+	if err == nil {
+		err = s.Saga.MaySee(ctx, c.Tenant, inviter(c), l.By)
 	}
 	if err != nil {
 		return nil, err

@@ -94,6 +94,13 @@ func (d *Directory) AddTenant(id, name, domain string) {
 		VerifiedDomains: []string{domain}, HasCustomDomain: true, State: directorypb.Tenant_active, PrivacyStatementUrl: "https://" + domain + "/privacy"}
 }
 
+// Retype changes what kind of tenant one is.
+func (d *Directory) Retype(id string, kind directorypb.Tenant_TenantType) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tenants[id].TenantType = kind
+}
+
 // AddPerson makes a member known.
 func (d *Directory) AddPerson(tenant, id, name, mail string, guest bool) {
 	d.mu.Lock()

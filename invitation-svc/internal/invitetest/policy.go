@@ -25,8 +25,12 @@ type Policy struct {
 	HomeTenant    string
 	Automatic     bool
 	PasscodesOff  bool
-	Trouble       error
-	Asked         []*policypb.CheckInviteRequest
+	// GuestRole is guestUserRoleId; OthersHidden keeps members from reading
+	// other users.
+	GuestRole    string
+	OthersHidden bool
+	Trouble      error
+	Asked        []*policypb.CheckInviteRequest
 }
 
 // Set changes the policy.
@@ -75,6 +79,13 @@ func (p *Policy) mayInvite(who *policypb.Inviter) bool {
 // CheckB2B allows.
 func (p *Policy) CheckB2B(context.Context, *policypb.CheckB2BRequest, ...grpc.CallOption) (*policypb.Decision, error) {
 	return &policypb.Decision{Outcome: policypb.Decision_allow}, nil
+}
+
+// GetGuestAccessLevel answers by the fields.
+func (p *Policy) GetGuestAccessLevel(context.Context, *policypb.GetGuestAccessLevelRequest, ...grpc.CallOption) (*policypb.GuestAccessLevel, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &policypb.GuestAccessLevel{GuestUserRoleId: p.GuestRole, AllowedToReadOtherUsers: !p.OthersHidden}, p.Trouble
 }
 
 // GetRedemptionOrder is the default one.

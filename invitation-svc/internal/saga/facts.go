@@ -230,6 +230,33 @@ func (s *Saga) homeAccount(ctx context.Context, d invitation.Draft, answer *poli
 	return home, object, err
 }
 
+// guestsAsMembers is the guestUserRoleId that gives guests the rights of
+// members.
+const guestsAsMembers = "a0b1b346-4d3e-4e8b-98f8-753987be4970"
+
+// MaySee decides whether a caller may see invitations of an inviter, uuid.Nil
+// for those of anybody, as the tenant's settings are now.
+func (s *Saga) MaySee(ctx context.Context, t tenant.ID, by invitation.Inviter, inviter uuid.UUID) error {
+	if by.ReadsAll() || by.Made(inviter) {
+		return nil
+	}
+	var level *policypb.GuestAccessLevel
+	var facts *directorypb.TenantFacts
+	err := together(ctx, func(ctx context.Context) (err error) {
+		level, err = s.Policy.GetGuestAccessLevel(ctx, &policypb.GetGuestAccessLevelRequest{TenantId: t.String()})
+		return err
+	}, func(ctx context.Context) (err error) {
+		facts, err = s.Tenants.LookupTenant(ctx, &directorypb.LookupTenantRequest{TenantId: t.String()})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// The users of an external tenant are customers, who do not see each other.
+	members := level.AllowedToReadOtherUsers && facts.TenantType != directorypb.Tenant_external
+	return invitation.MaySee(by, invitation.Visibility{Guests: level.GuestUserRoleId == guestsAsMembers, Members: members})
+}
+
 // Inviter completes a caller by what the directory knows of a person.
 func (s *Saga) Inviter(ctx context.Context, t tenant.ID, by invitation.Inviter) (invitation.Inviter, error) {
 	if by.Kind != invitation.ByUser {

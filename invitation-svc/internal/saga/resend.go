@@ -34,6 +34,11 @@ func (s *Saga) mayInvite(ctx context.Context, t tenant.ID, by invitation.Inviter
 	if err != nil {
 		return err
 	}
+	if by.Guest {
+		if err := s.MaySee(ctx, t, by, i.Inviter.ID); err != nil {
+			return err
+		}
+	}
 	f := invitation.Facts{Inviter: by}
 	if _, err := s.askPolicy(ctx, t, by, ownersRight{}, invitation.Draft{Address: i.Address, UserType: i.UserType}, &f); err != nil {
 		return err

@@ -47,13 +47,16 @@ type InvitationServiceClient interface {
 	// (INV-139). When the person was invited and could not be added, the error
 	// says why and the invitation stays.
 	InviteUser(ctx context.Context, in *InviteUserRequest, opts ...grpc.CallOption) (*InvitedMember, error)
-	// Lists invitations without their links.
+	// Lists invitations without their links. People who may not list the users of
+	// the tenant, as guests without a reader role, are refused.
 	ListInvitations(ctx context.Context, in *ListInvitationsRequest, opts ...grpc.CallOption) (*ListInvitationsResponse, error)
-	// Returns one invitation without its link.
+	// Returns one invitation without its link: the own ones to everybody, those of
+	// others to whom may list them.
 	GetInvitation(ctx context.Context, in *GetInvitationRequest, opts ...grpc.CallOption) (*InvitationState, error)
-	// Sends a new link to the invited address; older links end (INV-35).
+	// Sends a new link to the invited address; older links end (INV-35). Guests
+	// need the right to read the invitation.
 	ResendInvitation(ctx context.Context, in *ResendInvitationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Ends an open invitation (INV-35).
+	// Ends an open invitation (INV-35). Guests need the right to read the invitation.
 	RevokeInvitation(ctx context.Context, in *RevokeInvitationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Returns how the tenant sets links and codes.
 	GetInvitationSettings(ctx context.Context, in *GetInvitationSettingsRequest, opts ...grpc.CallOption) (*InvitationSettings, error)
@@ -164,13 +167,16 @@ type InvitationServiceServer interface {
 	// (INV-139). When the person was invited and could not be added, the error
 	// says why and the invitation stays.
 	InviteUser(context.Context, *InviteUserRequest) (*InvitedMember, error)
-	// Lists invitations without their links.
+	// Lists invitations without their links. People who may not list the users of
+	// the tenant, as guests without a reader role, are refused.
 	ListInvitations(context.Context, *ListInvitationsRequest) (*ListInvitationsResponse, error)
-	// Returns one invitation without its link.
+	// Returns one invitation without its link: the own ones to everybody, those of
+	// others to whom may list them.
 	GetInvitation(context.Context, *GetInvitationRequest) (*InvitationState, error)
-	// Sends a new link to the invited address; older links end (INV-35).
+	// Sends a new link to the invited address; older links end (INV-35). Guests
+	// need the right to read the invitation.
 	ResendInvitation(context.Context, *ResendInvitationRequest) (*emptypb.Empty, error)
-	// Ends an open invitation (INV-35).
+	// Ends an open invitation (INV-35). Guests need the right to read the invitation.
 	RevokeInvitation(context.Context, *RevokeInvitationRequest) (*emptypb.Empty, error)
 	// Returns how the tenant sets links and codes.
 	GetInvitationSettings(context.Context, *GetInvitationSettingsRequest) (*InvitationSettings, error)

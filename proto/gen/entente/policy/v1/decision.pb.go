@@ -1617,7 +1617,7 @@ const file_entente_policy_v1_decision_proto_rawDesc = "" +
 	"!allowed_to_create_security_groups\x18\x03 \x01(\bR\x1dallowedToCreateSecurityGroups\x12<\n" +
 	"\x1ballowed_to_read_other_users\x18\x04 \x01(\bR\x17allowedToReadOtherUsers\x12,\n" +
 	"\x12allow_invites_from\x18\x05 \x01(\tR\x10allowInvitesFrom\x12J\n" +
-	"\"allow_external_identities_to_leave\x18\x06 \x01(\bR\x1eallowExternalIdentitiesToLeave2\xff\a\n" +
+	"\"allow_external_identities_to_leave\x18\x06 \x01(\bR\x1eallowExternalIdentitiesToLeave2\x8f\b\n" +
 	"\x0fDecisionService\x12i\n" +
 	"\vCheckInvite\x12%.entente.policy.v1.CheckInviteRequest\x1a\x1b.entente.policy.v1.Decision\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12{\n" +
 	"\bCheckB2B\x12\".entente.policy.v1.CheckB2BRequest\x1a\x1b.entente.policy.v1.Decision\".\x8a\xb2\x19*\"\x0einvitation-svc\"\rdirectory-svc\"\agateway(\x02\x12\x89\x01\n" +
@@ -1625,8 +1625,8 @@ const file_entente_policy_v1_decision_proto_rawDesc = "" +
 	"\x12GetRedemptionOrder\x12,.entente.policy.v1.GetRedemptionOrderRequest\x1a\".entente.policy.v1.RedemptionOrder\"\x16\x8a\xb2\x19\x12\"\x0einvitation-svc(\x02\x12h\n" +
 	"\tCheckSync\x12#.entente.policy.v1.CheckSyncRequest\x1a$.entente.policy.v1.CheckSyncResponse\"\x10\x8a\xb2\x19\f\"\bsync-svc(\x02\x12w\n" +
 	"\x0eCheckSyncUsers\x12(.entente.policy.v1.CheckSyncUsersRequest\x1a).entente.policy.v1.CheckSyncUsersResponse\"\x10\x8a\xb2\x19\f\"\bsync-svc(\x02\x12\x91\x01\n" +
-	"\x10GetPolicyVersion\x12*.entente.policy.v1.GetPolicyVersionRequest\x1a .entente.policy.v1.PolicyVersion\"/\x8a\xb2\x19+\"\rdirectory-svc\"\bsync-svc\"\x0einvitation-svc(\x02\x12\x80\x01\n" +
-	"\x13GetGuestAccessLevel\x12-.entente.policy.v1.GetGuestAccessLevelRequest\x1a#.entente.policy.v1.GuestAccessLevel\"\x15\x8a\xb2\x19\x11\"\rdirectory-svc(\x02B\xbe\x01\n" +
+	"\x10GetPolicyVersion\x12*.entente.policy.v1.GetPolicyVersionRequest\x1a .entente.policy.v1.PolicyVersion\"/\x8a\xb2\x19+\"\rdirectory-svc\"\bsync-svc\"\x0einvitation-svc(\x02\x12\x90\x01\n" +
+	"\x13GetGuestAccessLevel\x12-.entente.policy.v1.GetGuestAccessLevelRequest\x1a#.entente.policy.v1.GuestAccessLevel\"%\x8a\xb2\x19!\"\rdirectory-svc\"\x0einvitation-svc(\x02B\xbe\x01\n" +
 	"\x15com.entente.policy.v1B\rDecisionProtoP\x01Z0entente.dev/proto/gen/entente/policy/v1;policyv1\xa2\x02\x03EPX\xaa\x02\x11Entente.Policy.V1\xca\x02\x11Entente\\Policy\\V1\xe2\x02\x1dEntente\\Policy\\V1\\GPBMetadata\xea\x02\x13Entente::Policy::V1b\x06proto3"
 
 var (

@@ -52,7 +52,8 @@ type DecisionServiceClient interface {
 	CheckSyncUsers(ctx context.Context, in *CheckSyncUsersRequest, opts ...grpc.CallOption) (*CheckSyncUsersResponse, error)
 	// Returns the present version of a tenant's policies.
 	GetPolicyVersion(ctx context.Context, in *GetPolicyVersionRequest, opts ...grpc.CallOption) (*PolicyVersion, error)
-	// Returns guestUserRoleId and defaultUserRolePermissions, which directory-svc enforces (POL-74).
+	// Returns guestUserRoleId and defaultUserRolePermissions, which directory-svc enforces (POL-74),
+	// and invitation-svc for the invitations of others.
 	GetGuestAccessLevel(ctx context.Context, in *GetGuestAccessLevelRequest, opts ...grpc.CallOption) (*GuestAccessLevel, error)
 }
 
@@ -165,7 +166,8 @@ type DecisionServiceServer interface {
 	CheckSyncUsers(context.Context, *CheckSyncUsersRequest) (*CheckSyncUsersResponse, error)
 	// Returns the present version of a tenant's policies.
 	GetPolicyVersion(context.Context, *GetPolicyVersionRequest) (*PolicyVersion, error)
-	// Returns guestUserRoleId and defaultUserRolePermissions, which directory-svc enforces (POL-74).
+	// Returns guestUserRoleId and defaultUserRolePermissions, which directory-svc enforces (POL-74),
+	// and invitation-svc for the invitations of others.
 	GetGuestAccessLevel(context.Context, *GetGuestAccessLevelRequest) (*GuestAccessLevel, error)
 	mustEmbedUnimplementedDecisionServiceServer()
 }
