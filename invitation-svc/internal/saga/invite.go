@@ -59,8 +59,6 @@ func (s *Saga) invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 	i := invitation.Make(id, d, by, plan, s.Clock.Now(), settings.LinkLifetime)
 	omitted := d.Message != "" && i.Message == ""
 	switch plan.Action {
-	case invitation.Known:
-		return s.accepted(ctx, t, i)
 	case invitation.Convert:
 		i.UserType = f.Target.UserType // which does not change
 	case invitation.Create:
@@ -68,7 +66,11 @@ func (s *Saga) invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 			return Made{}, err
 		}
 	}
-	return s.begin(ctx, t, i, known{blocked: &ahead.Blocked, omitted: omitted})
+	made, err := s.begin(ctx, t, i, known{blocked: &ahead.Blocked, omitted: omitted})
+	if errors.Is(err, store.ErrSpent) {
+		return Made{}, s.refused(ctx, t, by, r, s.spent(ctx, t, limits))
+	}
+	return made, err
 }
 
 // blockKey is the address whose holder may have blocked the organization;
@@ -105,7 +107,7 @@ func (s *Saga) accepted(ctx context.Context, t tenant.ID, i invitation.Invitatio
 	i.State, i.CompletedAt, i.SendMessage = invitation.Completed, i.CreatedAt, false
 	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
 		tx.AddInvitation(i)
-		s.spend(tx, t, i)
+		s.spend(tx, t, i, false)
 		return s.recordInvite(ctx, tx, i, nil)
 	})
 	return Made{Invitation: i, RedeemURL: i.Redirect.String()}, err
@@ -114,6 +116,9 @@ func (s *Saga) accepted(ctx context.Context, t tenant.ID, i invitation.Invitatio
 // begin makes the invitation durable before anything else happens, so that
 // whatever follows is found again after a kill.
 func (s *Saga) begin(ctx context.Context, t tenant.ID, i invitation.Invitation, k known) (Made, error) {
+	if i.Action == invitation.Known {
+		return s.accepted(ctx, t, i)
+	}
 	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
 		if s.OneDatabase {
 			// The directory commits its part to the same log after this, and waits
@@ -122,7 +127,7 @@ func (s *Saga) begin(ctx context.Context, t tenant.ID, i invitation.Invitation, 
 		}
 		tx.AddInvitation(i)
 		tx.SetTimer(store.SagaTimer, i.ID, i.CreatedAt.Add(SagaGrace))
-		s.spend(tx, t, i)
+		s.spend(tx, t, i, *k.blocked)
 		return nil
 	})
 	if err != nil {
@@ -465,11 +470,6 @@ func (s *Saga) oweMails(ctx context.Context, tx store.Tx, i invitation.Invitatio
 	}
 	if err := s.OweMail(tx, kind, i.ID, uuid.Nil, language); err != nil {
 		return false, err
-	}
-	for _, l := range s.Limits.MailsTo {
-		if !l.Off() {
-			tx.Count(s.subject("mails", l, i.Address.Key()), l, s.Clock.Now())
-		}
 	}
 	if !i.CC.IsZero() {
 		return false, s.OweMail(tx, store.CopyMail, i.ID, uuid.Nil, language)

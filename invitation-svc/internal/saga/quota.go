@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"context"
 	"time"
 
 	"entente.dev/invitation-svc/internal/invitation"
@@ -33,6 +34,17 @@ func (s *Saga) perInviter(t tenant.ID, by invitation.Inviter) []store.Counted {
 	return all
 }
 
+// mailsTo are the limits that a mail to an address counts against.
+func (s *Saga) mailsTo(a invitation.Address) []store.Counted {
+	var all []store.Counted
+	for _, l := range s.Limits.MailsTo {
+		if !l.Off() {
+			all = append(all, store.Counted{Limit: l, Subject: s.subject("mails", l, a.Key())})
+		}
+	}
+	return all
+}
+
 // counted are all limits that a request counts against.
 func (s *Saga) counted(t tenant.ID, by invitation.Inviter, r invitation.Request) []store.Counted {
 	all := s.perInviter(t, by)
@@ -40,12 +52,7 @@ func (s *Saga) counted(t tenant.ID, by invitation.Inviter, r invitation.Request)
 	if !r.SendMessage || wrong != "" {
 		return all
 	}
-	for _, l := range s.Limits.MailsTo {
-		if !l.Off() {
-			all = append(all, store.Counted{Limit: l, Subject: s.subject("mails", l, address.Key())})
-		}
-	}
-	return all
+	return append(all, s.mailsTo(address)...)
 }
 
 // quota is gate G11: a fault when one more invitation would be too many.
@@ -58,12 +65,28 @@ func quota(all []store.Counted, used []throttle.Used, now time.Time) error {
 	return nil
 }
 
-// spend counts an invitation, in the last round trip of its transaction.
-func (s *Saga) spend(tx store.Tx, t tenant.ID, i invitation.Invitation) {
-	now := s.Clock.Now()
-	for _, c := range s.perInviter(t, i.Inviter) {
-		tx.Count(c.Subject, c.Limit, now)
+// spend counts an invitation and its mails, and has the transaction answer
+// store.ErrSpent when that is one too many by now: the gate was asked before,
+// and others may have invited since.
+func (s *Saga) spend(tx store.Tx, t tenant.ID, i invitation.Invitation, blocked bool) {
+	all := s.perInviter(t, i.Inviter)
+	if i.SendMessage && !blocked {
+		all = append(all, s.mailsTo(i.Address)...)
 	}
+	tx.Spend(all, s.Clock.Now())
+}
+
+// spent is the answer to an event that was one too many.
+func (s *Saga) spent(ctx context.Context, t tenant.ID, all []store.Counted) error {
+	now := s.Clock.Now()
+	ahead, err := s.Store.Before(ctx, t, "", all, now)
+	if err != nil {
+		return err
+	}
+	if err := quota(all, ahead.Used, now); err != nil {
+		return err
+	}
+	return tooMany(time.Second) // an event has left the window meanwhile
 }
 
 func tooMany(wait time.Duration) error {

@@ -24,7 +24,7 @@ func (s *Saga) Resend(ctx context.Context, t tenant.ID, by invitation.Inviter, i
 	if err := s.mayInvite(ctx, t, by, id); err != nil {
 		return err
 	}
-	return s.resend(ctx, t, id)
+	return s.resend(ctx, t, id, s.perInviter(t, by))
 }
 
 // mayInvite is the right to invite the target of an invitation, which is what
@@ -46,7 +46,9 @@ func (s *Saga) mayInvite(ctx context.Context, t tenant.ID, by invitation.Inviter
 	return invitation.MayTouch(i, f)
 }
 
-func (s *Saga) resend(ctx context.Context, t tenant.ID, id uuid.UUID) error {
+// resend counts a fresh link against limits, beside those of the user and of
+// the address.
+func (s *Saga) resend(ctx context.Context, t tenant.ID, id uuid.UUID, limits []store.Counted) error {
 	i, err := s.read(ctx, t, id)
 	if err != nil {
 		return err
@@ -61,20 +63,24 @@ func (s *Saga) resend(ctx context.Context, t tenant.ID, id uuid.UUID) error {
 	if !guest.Pending || !guest.Enabled {
 		return fault.Precondition(errorspb.Reason_CONFLICT, "The invited user is not waiting for an invitation.")
 	}
-	return s.again(ctx, t, i, guest.Language)
+	limits = append(limits, s.mailsTo(i.Address)...)
+	if err = s.again(ctx, t, i, guest.Language, limits); errors.Is(err, store.ErrSpent) {
+		return s.spent(ctx, t, limits)
+	}
+	return err
 }
 
 // Renew is Resend for whoever holds an old link: it does nothing at all when
 // the invitation is not one that can be renewed (INV-52).
 func (s *Saga) Renew(ctx context.Context, t tenant.ID, id uuid.UUID) error {
-	err := s.resend(ctx, t, id)
+	err := s.resend(ctx, t, id, nil)
 	if err != nil && refusal(err) {
 		return nil
 	}
 	return err
 }
 
-func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation, language string) error {
+func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation, language string, limits []store.Counted) error {
 	id, err := s.newID()
 	if err != nil {
 		return err
@@ -108,6 +114,7 @@ func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation
 		}
 		tx.AddInvitation(n)
 		tx.SetTimer(store.ExpiryTimer, n.ID, n.ExpiresAt)
+		tx.Spend(limits, now)
 		if _, err := s.oweMails(ctx, tx, n, nil, &language); err != nil {
 			return err
 		}

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"slices"
 	"time"
 
 	"entente.dev/invitation-svc/internal/invitation"
@@ -79,6 +82,41 @@ func (tx Tx) Used(subject [sha256.Size]byte, l throttle.Limit, now time.Time) (t
 func (tx Tx) Count(subject [sha256.Size]byte, l throttle.Limit, now time.Time) {
 	tx.Queue(`insert into counters as c (subject, bucket, events, gone_at) values ($1, $2, 1, $3)
 		on conflict (subject, bucket) do update set events = c.events + 1`, subject[:], l.Bucket(now), now.Add(2*l.Per))
+}
+
+// ErrSpent says that a subject has had all the events that its limit admits.
+var ErrSpent = errors.New("the limit is reached")
+
+// negativeRoot is how a queued event fails that is one too many; nothing else
+// takes roots.
+const negativeRoot = "2201F"
+
+// spendSQL counts an event and takes the root of how many the limit still
+// admits.
+const spendSQL = `with spent as (
+		insert into counters as c (subject, bucket, events, gone_at) values ($1, $2, 1, $3)
+		on conflict (subject, bucket) do update set events = c.events + 1 returning c.events)
+	select sqrt($5::bigint - (select events from spent) -
+		(select coalesce(sum(events), 0) from counters where subject = $1 and bucket >= $4 and bucket <> $2))`
+
+// Spend queues one event of each subject, to be sent with the commit. The
+// subjects are locked first, in an order that is the same for everybody, so
+// that parallel events are counted one after the other; when one of the
+// subjects has had its events, the transaction ends, and Write answers
+// ErrSpent.
+func (tx Tx) Spend(all []Counted, now time.Time) {
+	if len(all) == 0 {
+		return
+	}
+	all = slices.SortedFunc(slices.Values(all), func(a, b Counted) int { return bytes.Compare(a.Subject[:], b.Subject[:]) })
+	subjects := make([][]byte, len(all))
+	for i, c := range all {
+		subjects[i] = c.Subject[:]
+	}
+	tx.Queue(`select pg_advisory_xact_lock(hashtextextended(encode(s, 'hex'), 7)) from unnest($1::bytea[]) s`, subjects)
+	for _, c := range all {
+		tx.Queue(spendSQL, c.Subject[:], c.Limit.Bucket(now), now.Add(2*c.Limit.Per), c.Limit.Since(now), c.Limit.Most)
+	}
 }
 
 // SpendCounter serializes one event of a subject: it locks the subject for the

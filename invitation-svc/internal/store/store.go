@@ -45,8 +45,11 @@ func (s *Store) Write(ctx context.Context, t tenant.ID, fn func(Tx) error) error
 	const attempts = 10
 	for attempt := 1; ; attempt++ {
 		err := s.db.Write(ctx, t, func(tx *pg.Tx) error { return fn(Tx{tx}) })
-		if pg.SQLState(err) == divisionByZero {
+		switch pg.SQLState(err) {
+		case divisionByZero:
 			return ErrStale
+		case negativeRoot:
+			return ErrSpent
 		}
 		if attempt == attempts || !repeatable(err) {
 			return err
