@@ -161,7 +161,7 @@ func (m *Mailer) weigh(ctx context.Context, tx store.Tx, a *attempt, now time.Ti
 	}
 	if a.wanted && a.owed.Blocked && a.owed.Kind != store.PasscodeMail { // since it became owed
 		a.wanted, end = false, store.Withheld
-		if err := m.Saga.RecordWithheld(ctx, tx, invited); err != nil {
+		if err := m.Saga.RecordWithheld(ctx, tx, a.owed.Kind, invited); err != nil {
 			return err
 		}
 	}
@@ -217,8 +217,8 @@ func (m *Mailer) compose(ctx context.Context, t tenant.ID, a *attempt) (mail.Mes
 	}
 	i := mail.Invite{
 		ID: a.id.String(), Language: tags(invited.Language, language, preferred), Tenant: org,
-		Inviter: invited.Inviter.Name, Sender: mail.FromMember, ReplyTo: invited.Inviter.Mail, To: invited.Address.Mailbox(),
-		Message: invited.Message, Host: invited.Redirect.Host(), Block: m.Saga.BlockLink(t, invited.ID),
+		Inviter: invited.Inviter.Name, Sender: mail.FromMember, ReplyTo: invited.Inviter.Mail, To: a.owed.Reader().Mailbox(),
+		Message: invited.Message, Host: invited.Redirect.Host(), Block: m.Saga.BlockLink(t, invited.ID, kind == store.CopyMail),
 	}
 	switch {
 	case invited.Inviter.Kind != invitation.ByUser:
@@ -228,7 +228,6 @@ func (m *Mailer) compose(ctx context.Context, t tenant.ID, a *attempt) (mail.Mes
 	}
 	switch kind {
 	case store.CopyMail:
-		i.To = invited.CC.Mailbox()
 		return m.Compose.Copy(i, invited.Address.Typed())
 	case store.NoticeMail:
 		i.Link = invited.Redirect.String()

@@ -133,9 +133,9 @@ func (c *Composer) Invitation(i Invite) (Message, error) {
 }
 
 // Copy is the mail for the one who is told of the invitation. It carries no
-// link that redeems (INV-51).
+// link that redeems (INV-51); its block link is for the one who reads it.
 func (c *Composer) Copy(i Invite, invited string) (Message, error) {
-	i.Link, i.Block = "", ""
+	i.Link = ""
 	lang, values := c.begin(i)
 	values["invited"] = line(invited)
 	say := func(key string) string { return c.texts.say(lang, key, values) }

@@ -140,8 +140,17 @@ func (s *Saga) RecordMail(ctx context.Context, tx store.Tx, i invitation.Invitat
 
 // RecordWithheld leaves the record of an invitation mail that is not sent
 // because the holder of the address has blocked the organization.
-func (s *Saga) RecordWithheld(ctx context.Context, tx store.Tx, i invitation.Invitation) error {
-	return s.Record(ctx, tx, event(actNotSent, i.User, nil, detail("InvitationId", i.ID.String())))
+func (s *Saga) RecordWithheld(ctx context.Context, tx store.Tx, kind store.MailKind, i invitation.Invitation) error {
+	return s.Record(ctx, tx, aboutReader(actNotSent, kind == store.CopyMail, i))
+}
+
+// aboutReader is a record about whoever a mail goes to: the guest, or the one
+// who gets a copy, who need not be a user of the tenant.
+func aboutReader(activity string, copied bool, i invitation.Invitation) audit.Event {
+	if copied {
+		return event(activity, uuid.Nil, nil, detail("InvitationId", i.ID.String()), detail("recipient", "copy"))
+	}
+	return event(activity, i.User, nil, detail("InvitationId", i.ID.String()))
 }
 
 // RecordBadLink leaves the record of a link that was refused and why, which

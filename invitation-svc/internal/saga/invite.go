@@ -34,7 +34,7 @@ func (s *Saga) invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 		return Made{}, err
 	}
 	now, limits := s.Clock.Now(), s.counted(t, by, r)
-	ahead, err := s.Store.Before(ctx, t, blockKey(r), limits, now)
+	ahead, err := s.Store.Before(ctx, t, keys(readers(r)), limits, now)
 	if err != nil {
 		return Made{}, err
 	}
@@ -66,28 +66,18 @@ func (s *Saga) invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 			return Made{}, err
 		}
 	}
-	made, err := s.begin(ctx, t, i, known{blocked: &ahead.Blocked, omitted: omitted})
+	made, err := s.begin(ctx, t, i, known{blocked: ahead.Blocked, omitted: omitted})
 	if errors.Is(err, store.ErrSpent) {
 		return Made{}, s.refused(ctx, t, by, r, s.spent(ctx, t, limits))
 	}
 	return made, err
 }
 
-// blockKey is the address whose holder may have blocked the organization;
-// empty when no mail is asked for.
-func blockKey(r invitation.Request) string {
-	address, wrong := invitation.ParseAddress(r.Address, false)
-	if !r.SendMessage || wrong != "" {
-		return ""
-	}
-	return address.Key()
-}
-
 // known is what the handler of an invitation knows when it is finished; who
 // finishes it after a kill knows none of it.
 type known struct {
-	blocked *bool // the holder of the address wants no mail; nil where nobody has looked
-	omitted bool  // the message of the inviter is left out
+	blocked store.Blocked // who of its readers wants no mail; nil where nobody has looked
+	omitted bool          // the message of the inviter is left out
 }
 
 // refused leaves the record of a refusal (INV-25) and answers it.
@@ -107,7 +97,7 @@ func (s *Saga) accepted(ctx context.Context, t tenant.ID, i invitation.Invitatio
 	i.State, i.CompletedAt, i.SendMessage = invitation.Completed, i.CreatedAt, false
 	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
 		tx.AddInvitation(i)
-		s.spend(tx, t, i, false)
+		s.spend(tx, t, i, nil)
 		return s.recordInvite(ctx, tx, i, nil)
 	})
 	return Made{Invitation: i, RedeemURL: i.Redirect.String()}, err
@@ -127,7 +117,7 @@ func (s *Saga) begin(ctx context.Context, t tenant.ID, i invitation.Invitation, 
 		}
 		tx.AddInvitation(i)
 		tx.SetTimer(store.SagaTimer, i.ID, i.CreatedAt.Add(SagaGrace))
-		s.spend(tx, t, i, *k.blocked)
+		s.spend(tx, t, i, k.blocked)
 		return nil
 	})
 	if err != nil {
@@ -444,37 +434,43 @@ func (s *Saga) clear(ctx context.Context, t tenant.ID, k store.TimerKind, id uui
 }
 
 // oweMails queues the mails of an invitation. Somebody who has blocked the
-// organization gets none (INV-48), which is said in the answer and recorded:
-// seen is what was read of that already, language what the guest prefers, both
-// nil where nobody knows. Whoever blocks it later is found at delivery.
-func (s *Saga) oweMails(ctx context.Context, tx store.Tx, i invitation.Invitation, seen *bool, language *string) (blocked bool, err error) {
+// organization gets none (INV-48), which is recorded; blocked says that it is
+// the invited person. seen is what was read of that already, language what the
+// guest prefers, both nil where nobody knows. Whoever blocks it later is found
+// at delivery.
+func (s *Saga) oweMails(ctx context.Context, tx store.Tx, i invitation.Invitation, seen store.Blocked, language *string) (blocked bool, err error) {
 	if !i.SendMessage {
 		return false, nil
 	}
-	if seen != nil {
-		blocked = *seen
-	} else if blocked, err = tx.Blocked(i.Address.Key()); err != nil {
-		return false, err
+	if seen == nil {
+		if seen, err = tx.Blocked(i.Address.Key(), i.CC.Key()); err != nil {
+			return false, err
+		}
 	}
 	kind := store.InvitationMail
 	if i.State == invitation.Completed {
 		kind = store.NoticeMail
 	}
-	if blocked {
-		id, err := s.newID()
-		if err != nil {
-			return true, err
-		}
-		tx.AddMail(store.Mail{ID: id, Kind: kind, Invitation: i.ID, State: store.Withheld, CreatedAt: s.Clock.Now()})
-		return true, s.RecordWithheld(ctx, tx, i)
+	if seen[i.Address.Key()] {
+		return true, s.withhold(ctx, tx, kind, i)
 	}
-	if err := s.OweMail(tx, kind, i.ID, uuid.Nil, language); err != nil {
+	if err := s.OweMail(tx, kind, i.ID, uuid.Nil, language); err != nil || i.CC.IsZero() {
 		return false, err
 	}
-	if !i.CC.IsZero() {
-		return false, s.OweMail(tx, store.CopyMail, i.ID, uuid.Nil, language)
+	if seen[i.CC.Key()] {
+		return false, s.withhold(ctx, tx, store.CopyMail, i)
 	}
-	return false, nil
+	return false, s.OweMail(tx, store.CopyMail, i.ID, uuid.Nil, language)
+}
+
+// withhold keeps a mail from somebody who wants none.
+func (s *Saga) withhold(ctx context.Context, tx store.Tx, kind store.MailKind, i invitation.Invitation) error {
+	id, err := s.newID()
+	if err != nil {
+		return err
+	}
+	tx.AddMail(store.Mail{ID: id, Kind: kind, Invitation: i.ID, State: store.Withheld, CreatedAt: s.Clock.Now()})
+	return s.RecordWithheld(ctx, tx, kind, i)
 }
 
 // OweMail queues one mail with the job that delivers it. language is what its

@@ -48,11 +48,28 @@ func (s *Saga) mailsTo(a invitation.Address) []store.Counted {
 // counted are all limits that a request counts against.
 func (s *Saga) counted(t tenant.ID, by invitation.Inviter, r invitation.Request) []store.Counted {
 	all := s.perInviter(t, by)
-	address, wrong := invitation.ParseAddress(r.Address, false)
-	if !r.SendMessage || wrong != "" {
-		return all
+	for _, a := range readers(r) {
+		all = append(all, s.mailsTo(a)...)
 	}
-	return append(all, s.mailsTo(address)...)
+	return all
+}
+
+// readers are the addresses that a request wants mails to go to, as far as
+// they can be read.
+func readers(r invitation.Request) []invitation.Address {
+	if !r.SendMessage {
+		return nil
+	}
+	var all []invitation.Address
+	for _, text := range append([]string{r.Address}, r.CC...) {
+		if a, wrong := invitation.ParseAddress(text, false); wrong == "" {
+			all = append(all, a)
+		}
+		if len(all) > 1 {
+			break // there is one copy at most
+		}
+	}
+	return all
 }
 
 // quota is gate G11: a fault when one more invitation would be too many.
@@ -65,13 +82,24 @@ func quota(all []store.Counted, used []throttle.Used, now time.Time) error {
 	return nil
 }
 
+func keys(addresses []invitation.Address) []string {
+	all := make([]string, len(addresses))
+	for i, a := range addresses {
+		all[i] = a.Key()
+	}
+	return all
+}
+
 // spend counts an invitation and its mails, and has the transaction answer
 // store.ErrSpent when that is one too many by now: the gate was asked before,
 // and others may have invited since.
-func (s *Saga) spend(tx store.Tx, t tenant.ID, i invitation.Invitation, blocked bool) {
+func (s *Saga) spend(tx store.Tx, t tenant.ID, i invitation.Invitation, blocked store.Blocked) {
 	all := s.perInviter(t, i.Inviter)
-	if i.SendMessage && !blocked {
+	if i.SendMessage && !blocked[i.Address.Key()] {
 		all = append(all, s.mailsTo(i.Address)...)
+		if !i.CC.IsZero() && !blocked[i.CC.Key()] {
+			all = append(all, s.mailsTo(i.CC)...)
+		}
 	}
 	tx.Spend(all, s.Clock.Now())
 }
@@ -79,7 +107,7 @@ func (s *Saga) spend(tx store.Tx, t tenant.ID, i invitation.Invitation, blocked 
 // spent is the answer to an event that was one too many.
 func (s *Saga) spent(ctx context.Context, t tenant.ID, all []store.Counted) error {
 	now := s.Clock.Now()
-	ahead, err := s.Store.Before(ctx, t, "", all, now)
+	ahead, err := s.Store.Before(ctx, t, nil, all, now)
 	if err != nil {
 		return err
 	}

@@ -31,19 +31,19 @@ const usedAllSQL = `select u.events, u.oldest from unnest($1::bytea[], $2::times
 type Ahead struct {
 	Settings invitation.Settings
 	Used     []throttle.Used // of each limit asked for
-	Blocked  bool            // the holder of the address wants no invitations
+	Blocked  Blocked
 }
 
 // Before reads all of Ahead in one round trip.
-func (s *Store) Before(ctx context.Context, t tenant.ID, address string, all []Counted, now time.Time) (Ahead, error) {
-	a := Ahead{Used: make([]throttle.Used, 0, len(all))}
+func (s *Store) Before(ctx context.Context, t tenant.ID, addresses []string, all []Counted, now time.Time) (Ahead, error) {
+	a := Ahead{Used: make([]throttle.Used, 0, len(all)), Blocked: Blocked{}}
 	batch := &pgx.Batch{}
 	batch.Queue(settingsSQL, t).QueryRow(func(row pgx.Row) (err error) {
 		a.Settings, err = scanSettings(row)
 		return err
 	})
-	if address != "" {
-		batch.Queue(blockedSQL, t, address).QueryRow(func(row pgx.Row) error { return row.Scan(&a.Blocked) })
+	if len(addresses) > 0 {
+		batch.Queue(blockedSQL, t, addresses).Query(func(rows pgx.Rows) error { return a.Blocked.scan(rows) })
 	}
 	if len(all) > 0 {
 		subjects, since := make([][]byte, len(all)), make([]time.Time, len(all))

@@ -65,12 +65,7 @@ type Mail struct {
 type Claimed struct {
 	Mail
 	Invited invitation.Invitation
-	Blocked bool // the holder of the address has blocked the organization
-}
-
-type claimRow struct {
-	Row     invitationRow `gorm:"embedded"`
-	Blocked bool
+	Blocked bool // the one it goes to has blocked the organization
 }
 
 // AddMail queues the row of a mail that is owed.
@@ -110,21 +105,32 @@ func (tx Tx) ClaimMails(ids []uuid.UUID) ([]Claimed, error) {
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	var found []claimRow
-	err = tx.Gorm().Table("invitations").
-		Select("invitations.*, exists (select from blocked_addresses b where b.tenant_id = invitations.tenant_id and b.address_key = invitations.address_key) as blocked").
-		Where("tenant_id = ? and id in ?", tx.Tenant, invited).Find(&found).Error
-	if err != nil {
+	var found []invitationRow
+	if err := tx.invitations().Where("id in ?", invited).Find(&found).Error; err != nil {
 		return nil, fmt.Errorf("read invitations of mails: %w", err)
 	}
+	readers := make([]string, len(all))
 	for i := range all {
 		for _, row := range found {
-			if row.Row.ID == all[i].Invitation {
-				all[i].Invited, all[i].Blocked = invitationFromRow(row.Row), row.Blocked
+			if row.ID == all[i].Invitation {
+				all[i].Invited = invitationFromRow(row)
 			}
 		}
+		readers[i] = all[i].Reader().Key()
 	}
-	return all, nil
+	blocked, err := tx.Blocked(readers...)
+	for i := range all {
+		all[i].Blocked = blocked[readers[i]]
+	}
+	return all, err
+}
+
+// Reader is the address that the mail goes to.
+func (c Claimed) Reader() invitation.Address {
+	if c.Kind == CopyMail {
+		return c.Invited.CC
+	}
+	return c.Invited.Address
 }
 
 // SettleMails ends mails that are owed and answers which of them were; the
@@ -157,11 +163,27 @@ func (tx Tx) Block(address string, now time.Time) (bool, error) {
 	return tag.RowsAffected() == 1, err
 }
 
-const blockedSQL = `select exists (select from blocked_addresses where tenant_id = $1 and address_key = $2)`
+// Blocked are the keys of addresses whose holders want no invitations of the
+// tenant, of those that were asked about.
+type Blocked map[string]bool
 
-// Blocked reports whether the holder of an address wants no invitations.
-func (tx Tx) Blocked(address string) (bool, error) {
-	var blocked bool
-	err := tx.Pgx().QueryRow(tx.Context(), blockedSQL, tx.Tenant, address).Scan(&blocked)
-	return blocked, err
+const blockedSQL = `select address_key from blocked_addresses where tenant_id = $1 and address_key = any ($2)`
+
+// Blocked finds those of some addresses whose holders want no invitations.
+func (tx Tx) Blocked(addresses ...string) (Blocked, error) {
+	rows, err := tx.Pgx().Query(tx.Context(), blockedSQL, tx.Tenant, addresses)
+	if err != nil {
+		return nil, err
+	}
+	b := Blocked{}
+	return b, b.scan(rows)
+}
+
+func (b Blocked) scan(rows pgx.Rows) error {
+	var key string
+	_, err := pgx.ForEachRow(rows, []any{&key}, func() error {
+		b[key] = true
+		return nil
+	})
+	return err
 }
