@@ -183,7 +183,7 @@ func (s *Flows) begin(ctx context.Context, t tenant.ID, i invitation.Invitation,
 	if err != nil {
 		return Opened{}, false, err
 	}
-	f := store.Flow{ID: id, Invitation: i.ID, User: i.User, Verifier: v.sum(id), Language: s.language(b.Languages)}
+	f := store.Flow{ID: id, Invitation: i.ID, User: i.User, Verifier: v.sum(id), Language: s.language(b.Languages), Network: throttle.Network(b.IP)}
 	f.Flow = redemption.Open(redemption.Link(class), now)
 	if guest.Pending {
 		f.Flow, err = s.discover(ctx, t, i, f.Flow)
@@ -200,10 +200,13 @@ func (s *Flows) begin(ctx context.Context, t tenant.ID, i invitation.Invitation,
 		return Opened{}, false, err
 	}
 	err = s.Saga.Store.Write(ctx, t, func(tx store.Tx) error {
+		if most := s.Saga.Limits.IdleFlows; most > 0 {
+			tx.KeepIdleFlows(i.ID, f.Network, most-1)
+		}
 		if err := tx.AddFlow(f); err != nil {
 			return err
 		}
-		tx.SetTimer(store.FlowTimer, f.ID, now.Add(saga.FlowMemory))
+		tx.SetTimer(store.FlowTimer, f.ID, now.Add(saga.IdleMemory))
 		return nil
 	})
 	return Opened{Flow: handle(t, id), Verifier: v.text()}, false, err

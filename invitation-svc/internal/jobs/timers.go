@@ -67,11 +67,7 @@ func (s *Timers) handle(ctx context.Context, t store.Timer) error {
 	case store.ExpiryTimer:
 		return s.Saga.Expire(ctx, t.Tenant, t.ID)
 	case store.FlowTimer:
-		return s.Saga.Store.Write(ctx, t.Tenant, func(tx store.Tx) error {
-			tx.DeleteFlow(t.ID)
-			tx.ClearTimer(t.Kind, t.ID)
-			return nil
-		})
+		return s.forget(ctx, t)
 	case store.CodeTimer:
 		return s.Saga.Store.Write(ctx, t.Tenant, func(tx store.Tx) error {
 			tx.DeletePasscode(t.ID)
@@ -81,6 +77,24 @@ func (s *Timers) handle(ctx context.Context, t store.Timer) error {
 	default:
 		return fmt.Errorf("timer of unknown kind %d", t.Kind)
 	}
+}
+
+// forget deletes a flow whose time is over, which comes sooner for one in
+// which nobody has shown who they are.
+func (s *Timers) forget(ctx context.Context, t store.Timer) error {
+	return s.Saga.Store.Write(ctx, t.Tenant, func(tx store.Tx) error {
+		f, err := tx.Flow(t.ID)
+		if err != nil && !errors.Is(err, store.ErrNone) {
+			return err
+		}
+		if end := f.StartedAt.Add(saga.FlowMemory); err == nil && !f.Identity.IsZero() && s.Saga.Clock.Now().Before(end) {
+			tx.SetTimer(t.Kind, t.ID, end)
+			return nil
+		}
+		tx.DeleteFlow(t.ID)
+		tx.ClearTimer(t.Kind, t.ID)
+		return nil
+	})
 }
 
 // DropCounters forgets events that no limit looks at any more.

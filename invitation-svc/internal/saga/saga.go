@@ -26,8 +26,10 @@ const (
 	SagaGrace = 5 * time.Minute
 	// CommitGrace is the same of a commit.
 	CommitGrace = 2 * time.Minute
-	// FlowMemory is how long a finished flow is kept, CodeMemory a passcode.
+	// FlowMemory is how long a flow is kept, IdleMemory one in which nobody has
+	// shown who they are, CodeMemory a passcode.
 	FlowMemory = 30 * 24 * time.Hour
+	IdleMemory = 6 * time.Hour
 	CodeMemory = 24 * time.Hour
 )
 
@@ -44,6 +46,7 @@ type Limits struct {
 	CodesFrom   throttle.Limit   // passcodes asked for from one network
 	NewLinksOf  []throttle.Limit // fresh links to one user
 	NewLinkAsks throttle.Limit   // requests for fresh links from one network
+	IdleFlows   int              // flows of one invitation from one network that wait at their first page
 }
 
 // DefaultLimits are those of the specification.
@@ -60,6 +63,7 @@ func DefaultLimits() Limits {
 		CodesFrom:   throttle.Limit{Most: 30, Per: time.Hour},
 		NewLinksOf:  []throttle.Limit{{Most: 1, Per: 10 * time.Minute}, {Most: 5, Per: day}},
 		NewLinkAsks: throttle.Limit{Most: 10, Per: time.Minute},
+		IdleFlows:   60,
 	}
 }
 

@@ -18,6 +18,7 @@ type Flow struct {
 	User       uuid.UUID
 	Verifier   [sha256.Size]byte // digest of the cookie's secret
 	Language   string
+	Network    string // where it was opened, coarse
 }
 
 type flowRow struct {
@@ -46,6 +47,7 @@ type flowRow struct {
 	TermsDue         words `gorm:"type:text[]"`
 	Code             string
 	Language         string
+	Network          string
 	StartedAt        time.Time
 	EnteredAt        time.Time
 }
@@ -61,12 +63,12 @@ func flowToRow(t tenant.ID, f Flow) flowRow {
 		Subject: f.Identity.Subject, HomeTenantID: f.Identity.HomeTenant, HomeObjectID: nullID(f.Identity.HomeObject),
 		IdentityAddress: f.Identity.Address, Evidence: int8(f.Identity.Evidence), ListsInvited: f.Identity.ListsInvited,
 		Proven: f.Proven, Waived: f.Waived, Consented: f.Consented, TermsDue: append(words{}, f.TermsDue...),
-		Code: f.Code, Language: f.Language, StartedAt: f.StartedAt, EnteredAt: f.EnteredAt,
+		Code: f.Code, Language: f.Language, Network: f.Network, StartedAt: f.StartedAt, EnteredAt: f.EnteredAt,
 	}
 }
 
 func flowFromRow(r flowRow) Flow {
-	f := Flow{ID: r.ID, Invitation: r.InvitationID, User: r.UserID, Language: r.Language}
+	f := Flow{ID: r.ID, Invitation: r.InvitationID, User: r.UserID, Language: r.Language, Network: r.Network}
 	copy(f.Verifier[:], r.VerifierSum)
 	f.Flow = redemption.Flow{
 		State: redemption.State(r.State), Version: r.Version, Link: redemption.Link(r.Link), Candidates: r.Candidates,
@@ -85,6 +87,18 @@ func flowFromRow(r flowRow) Flow {
 func (tx Tx) AddFlow(f Flow) error {
 	row := flowToRow(tx.Tenant, f)
 	return tx.QueueCreate(&row)
+}
+
+// KeepIdleFlows queues the end of all but the youngest flows of an invitation
+// and a network that never went further than their first page: nobody has
+// shown who they are, nor asked for a code.
+func (tx Tx) KeepIdleFlows(invited uuid.UUID, network string, most int) {
+	tx.Queue(`with gone as (delete from flows where tenant_id = $1 and id in (
+			select f.id from flows f where f.tenant_id = $1 and f.invitation_id = $2 and f.network = $3 and f.identity_provider = ''
+				and not exists (select from passcodes p where p.tenant_id = $1 and p.flow_id = f.id)
+			order by f.started_at desc, f.id desc offset $4) returning id)
+		delete from timers where kind = $5 and tenant_id = $1 and id in (select id from gone)`,
+		tx.Tenant, invited, network, most, int8(FlowTimer))
 }
 
 // Flow reads one; ErrNone when the tenant has no such id.
