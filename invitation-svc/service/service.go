@@ -128,6 +128,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 		Tenants:   directorypb.NewTenantDirectoryServiceClient(deps.Directory),
 		People:    directorypb.NewPrincipalServiceClient(deps.Directory),
 		Apps:      directorypb.NewServicePrincipalServiceClient(deps.Directory),
+		SignIns:   directorypb.NewSignInServiceClient(deps.Directory),
 		Policy:    policypb.NewDecisionServiceClient(deps.Policy),
 	}
 	mailer := &worker.Mailer{Saga: acts, Compose: compose, Relay: relay, Log: deps.Log}
@@ -136,6 +137,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 	river.AddWorker(workers, &worker.Linker{Saga: acts})
 	river.AddWorker(workers, &worker.Recorder{Saga: acts})
 	river.AddWorker(workers, &worker.HomeRecorder{Saga: acts})
+	river.AddWorker(workers, &worker.SignInRecorder{Saga: acts})
 	var err error
 	// Many workers, as mails of a tenant share transactions and the relay a few
 	// connections: a burst takes little from the callers who make it.

@@ -9,6 +9,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // Delegation is an application whose owner manages who uses it.
@@ -76,4 +77,17 @@ func (d *Directory) BeginExternalConversion(_ context.Context, r *directorypb.Be
 		return nil
 	})
 	return out, err
+}
+
+// RecordSignIn logs each event once, of users who exist.
+func (d *Directory) RecordSignIn(_ context.Context, r *directorypb.RecordSignInRequest, _ ...grpc.CallOption) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, d.act("RecordSignIn", func() error {
+		if d.users[r.TenantId+r.UserId] == nil {
+			return notFound()
+		}
+		if key := r.TenantId + r.EventId; d.SignIns[key] == nil {
+			d.SignIns[key] = r
+		}
+		return nil
+	})
 }

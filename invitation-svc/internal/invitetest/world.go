@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -94,7 +95,7 @@ func (w *World) Restart(clk clock.Clock) {
 	must(err)
 	w.Saga = &saga.Saga{
 		Config: saga.Config{LoginOrigin: "https://login.entente.example", PanelURL: "https://apps.entente.example/", Limits: saga.DefaultLimits()},
-		Store:  store.New(w.DB), Directory: w.Directory, Tenants: w.Directory, People: w.Directory, Apps: w.Directory, Policy: w.Policy,
+		Store:  store.New(w.DB), Directory: w.Directory, Tenants: w.Directory, People: w.Directory, Apps: w.Directory, SignIns: w.Directory, Policy: w.Policy,
 		Jobs: q, Clock: clk, Random: rand.Reader, Keys: keys,
 	}
 	compose, err := mail.New("Entente", "invites@mail.entente.example")
@@ -176,6 +177,18 @@ func (w *World) RunHomeRecords() {
 			w.T.Fatal(err)
 		}
 	}
+}
+
+// RunSignIns has the redemptions logged that wait, twice, as a queue may.
+func (w *World) RunSignIns() error {
+	w.T.Helper()
+	var errs []error
+	for _, job := range take[saga.SignInJob](w) {
+		for range 2 {
+			errs = append(errs, w.Saga.RecordSignIn(w.T.Context(), tenant.MustParse(job.Tenant), job))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // take takes the waiting jobs of one kind out of the queue.

@@ -75,3 +75,18 @@ func (r *HomeRecorder) Work(ctx context.Context, job *river.Job[saga.HomeJob]) e
 	}
 	return r.Saga.RecordHome(asService(ctx, home), home, job.Args)
 }
+
+// SignInRecorder tells the directory of redemptions, which are sign-ins.
+type SignInRecorder struct {
+	river.WorkerDefaults[saga.SignInJob]
+	Saga *saga.Saga
+}
+
+// Work has the sign-in logged.
+func (r *SignInRecorder) Work(ctx context.Context, job *river.Job[saga.SignInJob]) error {
+	t, err := tenant.Parse(job.Args.Tenant)
+	if err != nil {
+		return river.JobCancel(err)
+	}
+	return r.Saga.RecordSignIn(asService(ctx, t), t, job.Args)
+}

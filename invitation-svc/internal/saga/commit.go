@@ -209,6 +209,11 @@ func (s *Saga) conclude(ctx context.Context, tx store.Tx, i invitation.Invitatio
 			return err
 		}
 	}
+	if bindErr == nil {
+		if err := s.oweSignIn(ctx, tx, f); err != nil {
+			return err
+		}
+	}
 	return s.recordRedeem(ctx, tx, i, landed, bindErr)
 }
 

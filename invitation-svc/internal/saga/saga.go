@@ -87,6 +87,7 @@ type Saga struct {
 	Tenants   directorypb.TenantDirectoryServiceClient
 	People    directorypb.PrincipalServiceClient
 	Apps      directorypb.ServicePrincipalServiceClient
+	SignIns   directorypb.SignInServiceClient
 	Policy    policypb.DecisionServiceClient
 	Jobs      *jobs.Client
 	Clock     clock.Clock

@@ -146,6 +146,13 @@ func (tx Tx) AddConsent(flow uuid.UUID, c Consent) {
 		tx.Tenant, flow, c.User, c.Invitation, c.At, c.IP, c.UserAgent, c.TextSum[:], c.Language, c.PrivacyURL)
 }
 
+// ConsentOrigin is the client from which the consent of a flow came; ErrNone
+// when it gave none.
+func (tx Tx) ConsentOrigin(flow uuid.UUID) (ip, userAgent string, err error) {
+	err = tx.Pgx().QueryRow(tx.Context(), `select ip, user_agent from consents where tenant_id = $1 and id = $2`, tx.Tenant, flow).Scan(&ip, &userAgent)
+	return ip, userAgent, none(err)
+}
+
 // DeleteFlow forgets a flow, its passcodes and their mails.
 func (tx Tx) DeleteFlow(id uuid.UUID) {
 	tx.Queue(`delete from flows where tenant_id = $1 and id = $2`, tx.Tenant, id)
