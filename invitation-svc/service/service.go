@@ -128,6 +128,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 		Tenants:   directorypb.NewTenantDirectoryServiceClient(deps.Directory),
 		People:    directorypb.NewPrincipalServiceClient(deps.Directory),
 		Apps:      directorypb.NewServicePrincipalServiceClient(deps.Directory),
+		Groups:    directorypb.NewGroupServiceClient(deps.Directory),
 		SignIns:   directorypb.NewSignInServiceClient(deps.Directory),
 		Policy:    policypb.NewDecisionServiceClient(deps.Policy),
 	}

@@ -101,6 +101,14 @@ func guestMember(tx *store.Tx, by caller.Caller, g *group.Group, m store.Link) e
 	if err != nil || u.Type != user.Guest {
 		return err
 	}
+	return takesGuests(tx, by, g)
+}
+
+// takesGuests is guestMember for a guest, who need not exist yet.
+func takesGuests(tx *store.Tx, by caller.Caller, g *group.Group) error {
+	if !g.Unified || access.Administers(by) {
+		return nil
+	}
 	all, err := tx.Effective(setting.GroupUnified, nil)
 	if err != nil {
 		return err

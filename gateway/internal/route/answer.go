@@ -189,6 +189,9 @@ func writeStatus(ctx context.Context, w http.ResponseWriter, m proto.Message) er
 		w.Header()["X-Ms-Resource-Unit"] = x.units()
 	}
 	status := int(x.op.answer.GetStatus())
+	if fd := m.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(x.op.answer.GetPartial())); fd != nil && m.ProtoReflect().Has(fd) {
+		status = http.StatusMultiStatus
+	}
 	if _, ok := m.(*emptypb.Empty); ok {
 		if status == 0 {
 			status = http.StatusNoContent

@@ -14,7 +14,6 @@ import (
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -56,10 +55,20 @@ func (s *Invitations) InviteUser(ctx context.Context, req *pb.InviteUserRequest)
 	if err != nil {
 		return nil, err
 	}
-	return &pb.InvitedMember{
-		InvitedUser: &pb.InvitedUser{Id: proto.String(m.User.String())}, Status: statusToProto(m.State), Added: true,
-		GroupId: m.GroupId, AppRoleAssignmentId: m.AppRoleAssignmentId,
-	}, nil
+	return memberToProto(m), nil
+}
+
+// InviteMember invites and adds somebody for an owner of a group (operation
+// O16). The link is not answered (INV-139).
+func (s *Invitations) InviteMember(ctx context.Context, req *pb.InviteMemberRequest) (*pb.InvitedMember, error) {
+	c := caller.From(ctx)
+	m, err := s.Saga.InviteMember(ctx, c.Tenant, inviter(c), req.Id, invitation.Request{
+		Address: req.EmailAddress, DisplayName: req.GetDisplayName(), Message: req.GetMessage(), SendMessage: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return memberToProto(m), nil
 }
 
 // ListInvitations lists without links (operation O3).

@@ -20,10 +20,10 @@ type Delegation struct {
 	Members []string
 }
 
-// owned is the delegation of an application, for its owner. Like the directory
-// it knows the caller by what travels with the call.
-func (d *Directory) owned(ctx context.Context, id string) (*Delegation, error) {
-	if one := d.Delegations[id]; one != nil && one.Owner == caller.From(ctx).ObjectID.String() {
+// owned is the delegation of an application or a group, for its owner. Like the
+// directory it knows the caller by what travels with the call.
+func owned(ctx context.Context, all map[string]*Delegation, id string) (*Delegation, error) {
+	if one := all[id]; one != nil && one.Owner == caller.From(ctx).ObjectID.String() {
 		return one, nil
 	}
 	return nil, fault.Denied(errorspb.Reason_ACCESS_DENIED, "Insufficient privileges to complete the operation.")
@@ -32,7 +32,7 @@ func (d *Directory) owned(ctx context.Context, id string) (*Delegation, error) {
 // GetOwnSelfService answers owners.
 func (d *Directory) GetOwnSelfService(ctx context.Context, r *directorypb.GetSelfServiceRequest, _ ...grpc.CallOption) (out *directorypb.SelfService, err error) {
 	err = d.act("GetOwnSelfService", func() error {
-		one, err := d.owned(ctx, r.Id)
+		one, err := owned(ctx, d.Delegations, r.Id)
 		if err == nil {
 			out = &directorypb.SelfService{Enabled: true, OwnersMayInvite: one.May, GroupId: &one.Group}
 		}
@@ -44,7 +44,7 @@ func (d *Directory) GetOwnSelfService(ctx context.Context, r *directorypb.GetSel
 // AddSelfServiceMember adds for owners.
 func (d *Directory) AddSelfServiceMember(ctx context.Context, r *directorypb.AddSelfServiceMemberRequest, _ ...grpc.CallOption) (out *directorypb.SelfServiceMember, err error) {
 	err = d.act("AddSelfServiceMember", func() error {
-		one, err := d.owned(ctx, r.Id)
+		one, err := owned(ctx, d.Delegations, r.Id)
 		if err == nil {
 			one.Members = append(one.Members, r.UserId)
 			out = &directorypb.SelfServiceMember{UserId: r.UserId, GroupId: &one.Group}
@@ -89,5 +89,26 @@ func (d *Directory) RecordSignIn(_ context.Context, r *directorypb.RecordSignInR
 			d.SignIns[key] = r
 		}
 		return nil
+	})
+}
+
+// GetInvitingGroup answers owners.
+func (d *Directory) GetInvitingGroup(ctx context.Context, r *directorypb.GetInvitingGroupRequest, _ ...grpc.CallOption) (out *directorypb.InvitingGroup, err error) {
+	err = d.act("GetInvitingGroup", func() error {
+		_, err := owned(ctx, d.Groups, r.Id)
+		out = &directorypb.InvitingGroup{Id: r.Id}
+		return err
+	})
+	return out, err
+}
+
+// AddInvitedMember adds for owners.
+func (d *Directory) AddInvitedMember(ctx context.Context, r *directorypb.AddInvitedMemberRequest, _ ...grpc.CallOption) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, d.act("AddInvitedMember", func() error {
+		one, err := owned(ctx, d.Groups, r.Id)
+		if err == nil {
+			one.Members = append(one.Members, r.UserId)
+		}
+		return err
 	})
 }

@@ -26,6 +26,7 @@ type Directory struct {
 	directorypb.PrincipalServiceClient
 	directorypb.ServicePrincipalServiceClient
 	directorypb.SignInServiceClient
+	directorypb.GroupServiceClient
 
 	mu      sync.Mutex
 	trouble Trouble
@@ -44,6 +45,8 @@ type Directory struct {
 	Homes     map[string]*directorypb.HomeAccount // by address
 	// SignIns are those that were logged, by tenant and event.
 	SignIns map[string]*directorypb.RecordSignInRequest
+	// Groups are those that their owners may invite into, by id.
+	Groups map[string]*Delegation
 	// Delegations are the applications that their owners manage, by id.
 	Delegations map[string]*Delegation
 }
@@ -52,7 +55,7 @@ type Directory struct {
 func NewDirectory() *Directory {
 	return &Directory{tenants: map[string]*directorypb.TenantFacts{}, users: map[string]*directorypb.User{}, email: map[string]string{},
 		made: map[string]string{}, existed: map[string]bool{}, bound: map[string]string{}, by: map[string]string{}, held: map[string]string{}, people: map[string]*directorypb.Principal{},
-		Calls: map[string]int{}, Conflicts: map[string][]*directorypb.FindInviteConflictsResponse_Conflict{}, Homes: map[string]*directorypb.HomeAccount{}, SignIns: map[string]*directorypb.RecordSignInRequest{}, Delegations: map[string]*Delegation{}}
+		Calls: map[string]int{}, Conflicts: map[string][]*directorypb.FindInviteConflictsResponse_Conflict{}, Homes: map[string]*directorypb.HomeAccount{}, SignIns: map[string]*directorypb.RecordSignInRequest{}, Delegations: map[string]*Delegation{}, Groups: map[string]*Delegation{}}
 }
 
 // Cause has calls meet trouble from now on; nil ends it.

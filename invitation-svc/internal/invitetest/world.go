@@ -95,7 +95,7 @@ func (w *World) Restart(clk clock.Clock) {
 	must(err)
 	w.Saga = &saga.Saga{
 		Config: saga.Config{LoginOrigin: "https://login.entente.example", PanelURL: "https://apps.entente.example/", Limits: saga.DefaultLimits()},
-		Store:  store.New(w.DB), Directory: w.Directory, Tenants: w.Directory, People: w.Directory, Apps: w.Directory, SignIns: w.Directory, Policy: w.Policy,
+		Store:  store.New(w.DB), Directory: w.Directory, Tenants: w.Directory, People: w.Directory, Apps: w.Directory, Groups: w.Directory, SignIns: w.Directory, Policy: w.Policy,
 		Jobs: q, Clock: clk, Random: rand.Reader, Keys: keys,
 	}
 	compose, err := mail.New("Entente", "invites@mail.entente.example")

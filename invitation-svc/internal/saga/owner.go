@@ -19,6 +19,9 @@ type ownersRight struct {
 type Member struct {
 	Made
 	*directorypb.SelfServiceMember
+	// Failed says why the person, who is invited, could not be added; nil when
+	// they were.
+	Failed error
 }
 
 // InviteUser invites somebody to an application for one of its owners and adds
@@ -35,13 +38,29 @@ func (s *Saga) InviteUser(ctx context.Context, t tenant.ID, by invitation.Invite
 	if r.RedirectURL == "" {
 		r.RedirectURL = s.PanelURL
 	}
-	made, err := s.invite(ctx, t, by, ownersRight{owns: true, mayInvite: delegation.OwnersMayInvite}, r)
+	m := Member{}
+	if m.Made, err = s.invite(ctx, t, by, ownersRight{owns: true, mayInvite: delegation.OwnersMayInvite}, r); err != nil {
+		return Member{}, err
+	}
+	m.SelfServiceMember, m.Failed = s.Apps.AddSelfServiceMember(ctx, &directorypb.AddSelfServiceMemberRequest{Id: app, UserId: m.User.String(), AppRoleId: role})
+	return m, nil
+}
+
+// InviteMember invites somebody into a group for one of its owners and adds
+// the user (INV-138), as InviteUser does. Owning a group stands in for the
+// permission to invite, but opens no policy that is closed to the owner.
+func (s *Saga) InviteMember(ctx context.Context, t tenant.ID, by invitation.Inviter, group string, r invitation.Request) (Member, error) {
+	g, err := s.Groups.GetInvitingGroup(ctx, &directorypb.GetInvitingGroupRequest{Id: group})
 	if err != nil {
 		return Member{}, err
 	}
-	added, err := s.Apps.AddSelfServiceMember(ctx, &directorypb.AddSelfServiceMemberRequest{Id: app, UserId: made.User.String(), AppRoleId: role})
-	if err != nil {
+	r.RedirectURL = s.PanelURL
+	m := Member{}
+	if m.Made, err = s.invite(ctx, t, by, ownersRight{owns: true}, r); err != nil {
 		return Member{}, err
 	}
-	return Member{Made: made, SelfServiceMember: added}, nil
+	if _, m.Failed = s.Groups.AddInvitedMember(ctx, &directorypb.AddInvitedMemberRequest{Id: g.Id, UserId: m.User.String()}); m.Failed == nil {
+		m.SelfServiceMember = &directorypb.SelfServiceMember{GroupId: &g.Id}
+	}
+	return m, nil
 }

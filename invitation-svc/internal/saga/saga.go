@@ -87,6 +87,7 @@ type Saga struct {
 	Tenants   directorypb.TenantDirectoryServiceClient
 	People    directorypb.PrincipalServiceClient
 	Apps      directorypb.ServicePrincipalServiceClient
+	Groups    directorypb.GroupServiceClient
 	SignIns   directorypb.SignInServiceClient
 	Policy    policypb.DecisionServiceClient
 	Jobs      *jobs.Client

@@ -515,6 +515,153 @@ func (x *AddGroupReferenceRequest) GetReference() *v1.Reference {
 	return nil
 }
 
+// Request of GetInvitingGroup.
+type GetInvitingGroupRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id of the group.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetInvitingGroupRequest) Reset() {
+	*x = GetInvitingGroupRequest{}
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetInvitingGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetInvitingGroupRequest) ProtoMessage() {}
+
+func (x *GetInvitingGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetInvitingGroupRequest.ProtoReflect.Descriptor instead.
+func (*GetInvitingGroupRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetInvitingGroupRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// A group that its owner may invite into.
+type InvitingGroup struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id of the group.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InvitingGroup) Reset() {
+	*x = InvitingGroup{}
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvitingGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvitingGroup) ProtoMessage() {}
+
+func (x *InvitingGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvitingGroup.ProtoReflect.Descriptor instead.
+func (*InvitingGroup) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *InvitingGroup) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Request of AddInvitedMember.
+type AddInvitedMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id of the group.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Object id of the invited user.
+	UserId        string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddInvitedMemberRequest) Reset() {
+	*x = AddInvitedMemberRequest{}
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddInvitedMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddInvitedMemberRequest) ProtoMessage() {}
+
+func (x *AddInvitedMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddInvitedMemberRequest.ProtoReflect.Descriptor instead.
+func (*AddInvitedMemberRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AddInvitedMemberRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AddInvitedMemberRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
 // Request that removes a reference.
 type RemoveGroupReferenceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -528,7 +675,7 @@ type RemoveGroupReferenceRequest struct {
 
 func (x *RemoveGroupReferenceRequest) Reset() {
 	*x = RemoveGroupReferenceRequest{}
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[9]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +687,7 @@ func (x *RemoveGroupReferenceRequest) String() string {
 func (*RemoveGroupReferenceRequest) ProtoMessage() {}
 
 func (x *RemoveGroupReferenceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[9]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +700,7 @@ func (x *RemoveGroupReferenceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroupReferenceRequest.ProtoReflect.Descriptor instead.
 func (*RemoveGroupReferenceRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{9}
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RemoveGroupReferenceRequest) GetId() string {
@@ -585,7 +732,7 @@ type EvaluateDynamicMembershipRequest struct {
 
 func (x *EvaluateDynamicMembershipRequest) Reset() {
 	*x = EvaluateDynamicMembershipRequest{}
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[10]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +744,7 @@ func (x *EvaluateDynamicMembershipRequest) String() string {
 func (*EvaluateDynamicMembershipRequest) ProtoMessage() {}
 
 func (x *EvaluateDynamicMembershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[10]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +757,7 @@ func (x *EvaluateDynamicMembershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluateDynamicMembershipRequest.ProtoReflect.Descriptor instead.
 func (*EvaluateDynamicMembershipRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{10}
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EvaluateDynamicMembershipRequest) GetId() string {
@@ -647,7 +794,7 @@ type EvaluateDynamicMembershipResponse struct {
 
 func (x *EvaluateDynamicMembershipResponse) Reset() {
 	*x = EvaluateDynamicMembershipResponse{}
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +806,7 @@ func (x *EvaluateDynamicMembershipResponse) String() string {
 func (*EvaluateDynamicMembershipResponse) ProtoMessage() {}
 
 func (x *EvaluateDynamicMembershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +819,7 @@ func (x *EvaluateDynamicMembershipResponse) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use EvaluateDynamicMembershipResponse.ProtoReflect.Descriptor instead.
 func (*EvaluateDynamicMembershipResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{11}
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EvaluateDynamicMembershipResponse) GetMembershipRule() string {
@@ -700,7 +847,7 @@ type GetDynamicMembershipStatusRequest struct {
 
 func (x *GetDynamicMembershipStatusRequest) Reset() {
 	*x = GetDynamicMembershipStatusRequest{}
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +859,7 @@ func (x *GetDynamicMembershipStatusRequest) String() string {
 func (*GetDynamicMembershipStatusRequest) ProtoMessage() {}
 
 func (x *GetDynamicMembershipStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +872,7 @@ func (x *GetDynamicMembershipStatusRequest) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use GetDynamicMembershipStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetDynamicMembershipStatusRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{12}
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetDynamicMembershipStatusRequest) GetId() string {
@@ -754,7 +901,7 @@ type DynamicMembershipStatus struct {
 
 func (x *DynamicMembershipStatus) Reset() {
 	*x = DynamicMembershipStatus{}
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +913,7 @@ func (x *DynamicMembershipStatus) String() string {
 func (*DynamicMembershipStatus) ProtoMessage() {}
 
 func (x *DynamicMembershipStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_group_service_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_group_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +926,7 @@ func (x *DynamicMembershipStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DynamicMembershipStatus.ProtoReflect.Descriptor instead.
 func (*DynamicMembershipStatus) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{13}
+	return file_entente_directory_v1_group_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DynamicMembershipStatus) GetGroupId() string {
@@ -849,7 +996,14 @@ const file_entente_directory_v1_group_service_proto_rawDesc = "" +
 	"\x04cast\x18\x03 \x01(\tR\x04cast\"o\n" +
 	"\x18AddGroupReferenceRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12>\n" +
-	"\treference\x18\x02 \x01(\v2\x1b.entente.odata.v1.ReferenceB\x03\xe0A\x02R\treference\"T\n" +
+	"\treference\x18\x02 \x01(\v2\x1b.entente.odata.v1.ReferenceB\x03\xe0A\x02R\treference\".\n" +
+	"\x17GetInvitingGroupRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x1f\n" +
+	"\rInvitingGroup\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"L\n" +
+	"\x17AddInvitedMemberRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1c\n" +
+	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId\"T\n" +
 	"\x1bRemoveGroupReferenceRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12 \n" +
 	"\tobject_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bobjectId\"\x96\x01\n" +
@@ -869,7 +1023,7 @@ const file_entente_directory_v1_group_service_proto_rawDesc = "" +
 	"\x0fevaluated_count\x18\x03 \x01(\x05R\x0eevaluatedCount\x12\x1f\n" +
 	"\vtotal_count\x18\x04 \x01(\x05R\n" +
 	"totalCount\x12R\n" +
-	"\x17last_membership_updated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x15lastMembershipUpdated2\xaf.\n" +
+	"\x17last_membership_updated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x15lastMembershipUpdated2\xce1\n" +
 	"\fGroupService\x12\x93\x02\n" +
 	"\vCreateGroup\x12(.entente.directory.v1.CreateGroupRequest\x1a\x1b.entente.directory.v1.Group\"\xbc\x01\x8a\xb2\x19\x88\x01\n" +
 	"\fGroup.Create\n" +
@@ -912,7 +1066,9 @@ const file_entente_directory_v1_group_service_proto_rawDesc = "" +
 	"\tAddMember\x12..entente.directory.v1.AddGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\xe6\x01\x8a\xb2\x19\xb0\x01\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02+:\treference\"\x1e/v1.0/groups/{id}/members/$ref\x12\xc3\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02+:\treference\"\x1e/v1.0/groups/{id}/members/$ref\x12\xd3\x01\n" +
+	"\x10GetInvitingGroup\x12-.entente.directory.v1.GetInvitingGroupRequest\x1a#.entente.directory.v1.InvitingGroup\"k\x8a\xb2\x19g\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x12\xc6\x01\n" +
+	"\x10AddInvitedMember\x12-.entente.directory.v1.AddInvitedMemberRequest\x1a\x16.google.protobuf.Empty\"k\x8a\xb2\x19g\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x12\xc3\x02\n" +
 	"\fRemoveMember\x121.entente.directory.v1.RemoveGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\xe7\x01\x8a\xb2\x19\xb0\x01\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x13Group.ReadWrite.All\n" +
@@ -971,7 +1127,7 @@ func file_entente_directory_v1_group_service_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_group_service_proto_rawDescData
 }
 
-var file_entente_directory_v1_group_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_entente_directory_v1_group_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_entente_directory_v1_group_service_proto_goTypes = []any{
 	(*CreateGroupRequest)(nil),                // 0: entente.directory.v1.CreateGroupRequest
 	(*ListGroupsRequest)(nil),                 // 1: entente.directory.v1.ListGroupsRequest
@@ -982,31 +1138,34 @@ var file_entente_directory_v1_group_service_proto_goTypes = []any{
 	(*DeleteGroupRequest)(nil),                // 6: entente.directory.v1.DeleteGroupRequest
 	(*ListGroupRelationRequest)(nil),          // 7: entente.directory.v1.ListGroupRelationRequest
 	(*AddGroupReferenceRequest)(nil),          // 8: entente.directory.v1.AddGroupReferenceRequest
-	(*RemoveGroupReferenceRequest)(nil),       // 9: entente.directory.v1.RemoveGroupReferenceRequest
-	(*EvaluateDynamicMembershipRequest)(nil),  // 10: entente.directory.v1.EvaluateDynamicMembershipRequest
-	(*EvaluateDynamicMembershipResponse)(nil), // 11: entente.directory.v1.EvaluateDynamicMembershipResponse
-	(*GetDynamicMembershipStatusRequest)(nil), // 12: entente.directory.v1.GetDynamicMembershipStatusRequest
-	(*DynamicMembershipStatus)(nil),           // 13: entente.directory.v1.DynamicMembershipStatus
-	(*Group)(nil),                             // 14: entente.directory.v1.Group
-	(*v1.Query)(nil),                          // 15: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),             // 16: google.protobuf.FieldMask
-	(*v1.Reference)(nil),                      // 17: entente.odata.v1.Reference
-	(*timestamppb.Timestamp)(nil),             // 18: google.protobuf.Timestamp
-	(*CountResponse)(nil),                     // 19: entente.directory.v1.CountResponse
-	(*emptypb.Empty)(nil),                     // 20: google.protobuf.Empty
-	(*ListDirectoryObjectsResponse)(nil),      // 21: entente.directory.v1.ListDirectoryObjectsResponse
+	(*GetInvitingGroupRequest)(nil),           // 9: entente.directory.v1.GetInvitingGroupRequest
+	(*InvitingGroup)(nil),                     // 10: entente.directory.v1.InvitingGroup
+	(*AddInvitedMemberRequest)(nil),           // 11: entente.directory.v1.AddInvitedMemberRequest
+	(*RemoveGroupReferenceRequest)(nil),       // 12: entente.directory.v1.RemoveGroupReferenceRequest
+	(*EvaluateDynamicMembershipRequest)(nil),  // 13: entente.directory.v1.EvaluateDynamicMembershipRequest
+	(*EvaluateDynamicMembershipResponse)(nil), // 14: entente.directory.v1.EvaluateDynamicMembershipResponse
+	(*GetDynamicMembershipStatusRequest)(nil), // 15: entente.directory.v1.GetDynamicMembershipStatusRequest
+	(*DynamicMembershipStatus)(nil),           // 16: entente.directory.v1.DynamicMembershipStatus
+	(*Group)(nil),                             // 17: entente.directory.v1.Group
+	(*v1.Query)(nil),                          // 18: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),             // 19: google.protobuf.FieldMask
+	(*v1.Reference)(nil),                      // 20: entente.odata.v1.Reference
+	(*timestamppb.Timestamp)(nil),             // 21: google.protobuf.Timestamp
+	(*CountResponse)(nil),                     // 22: entente.directory.v1.CountResponse
+	(*emptypb.Empty)(nil),                     // 23: google.protobuf.Empty
+	(*ListDirectoryObjectsResponse)(nil),      // 24: entente.directory.v1.ListDirectoryObjectsResponse
 }
 var file_entente_directory_v1_group_service_proto_depIdxs = []int32{
-	14, // 0: entente.directory.v1.CreateGroupRequest.group:type_name -> entente.directory.v1.Group
-	15, // 1: entente.directory.v1.ListGroupsRequest.query:type_name -> entente.odata.v1.Query
-	14, // 2: entente.directory.v1.ListGroupsResponse.value:type_name -> entente.directory.v1.Group
-	15, // 3: entente.directory.v1.GetGroupRequest.query:type_name -> entente.odata.v1.Query
-	15, // 4: entente.directory.v1.CountGroupsRequest.query:type_name -> entente.odata.v1.Query
-	14, // 5: entente.directory.v1.UpdateGroupRequest.group:type_name -> entente.directory.v1.Group
-	16, // 6: entente.directory.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	15, // 7: entente.directory.v1.ListGroupRelationRequest.query:type_name -> entente.odata.v1.Query
-	17, // 8: entente.directory.v1.AddGroupReferenceRequest.reference:type_name -> entente.odata.v1.Reference
-	18, // 9: entente.directory.v1.DynamicMembershipStatus.last_membership_updated:type_name -> google.protobuf.Timestamp
+	17, // 0: entente.directory.v1.CreateGroupRequest.group:type_name -> entente.directory.v1.Group
+	18, // 1: entente.directory.v1.ListGroupsRequest.query:type_name -> entente.odata.v1.Query
+	17, // 2: entente.directory.v1.ListGroupsResponse.value:type_name -> entente.directory.v1.Group
+	18, // 3: entente.directory.v1.GetGroupRequest.query:type_name -> entente.odata.v1.Query
+	18, // 4: entente.directory.v1.CountGroupsRequest.query:type_name -> entente.odata.v1.Query
+	17, // 5: entente.directory.v1.UpdateGroupRequest.group:type_name -> entente.directory.v1.Group
+	19, // 6: entente.directory.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 7: entente.directory.v1.ListGroupRelationRequest.query:type_name -> entente.odata.v1.Query
+	20, // 8: entente.directory.v1.AddGroupReferenceRequest.reference:type_name -> entente.odata.v1.Reference
+	21, // 9: entente.directory.v1.DynamicMembershipStatus.last_membership_updated:type_name -> google.protobuf.Timestamp
 	0,  // 10: entente.directory.v1.GroupService.CreateGroup:input_type -> entente.directory.v1.CreateGroupRequest
 	1,  // 11: entente.directory.v1.GroupService.ListGroups:input_type -> entente.directory.v1.ListGroupsRequest
 	3,  // 12: entente.directory.v1.GroupService.GetGroup:input_type -> entente.directory.v1.GetGroupRequest
@@ -1015,32 +1174,36 @@ var file_entente_directory_v1_group_service_proto_depIdxs = []int32{
 	6,  // 15: entente.directory.v1.GroupService.DeleteGroup:input_type -> entente.directory.v1.DeleteGroupRequest
 	7,  // 16: entente.directory.v1.GroupService.ListMembers:input_type -> entente.directory.v1.ListGroupRelationRequest
 	8,  // 17: entente.directory.v1.GroupService.AddMember:input_type -> entente.directory.v1.AddGroupReferenceRequest
-	9,  // 18: entente.directory.v1.GroupService.RemoveMember:input_type -> entente.directory.v1.RemoveGroupReferenceRequest
-	7,  // 19: entente.directory.v1.GroupService.ListTransitiveMembers:input_type -> entente.directory.v1.ListGroupRelationRequest
-	7,  // 20: entente.directory.v1.GroupService.ListOwners:input_type -> entente.directory.v1.ListGroupRelationRequest
-	8,  // 21: entente.directory.v1.GroupService.AddOwner:input_type -> entente.directory.v1.AddGroupReferenceRequest
-	9,  // 22: entente.directory.v1.GroupService.RemoveOwner:input_type -> entente.directory.v1.RemoveGroupReferenceRequest
-	7,  // 23: entente.directory.v1.GroupService.ListMemberOf:input_type -> entente.directory.v1.ListGroupRelationRequest
-	10, // 24: entente.directory.v1.GroupService.EvaluateDynamicMembership:input_type -> entente.directory.v1.EvaluateDynamicMembershipRequest
-	12, // 25: entente.directory.v1.GroupService.GetDynamicMembershipStatus:input_type -> entente.directory.v1.GetDynamicMembershipStatusRequest
-	14, // 26: entente.directory.v1.GroupService.CreateGroup:output_type -> entente.directory.v1.Group
-	2,  // 27: entente.directory.v1.GroupService.ListGroups:output_type -> entente.directory.v1.ListGroupsResponse
-	14, // 28: entente.directory.v1.GroupService.GetGroup:output_type -> entente.directory.v1.Group
-	19, // 29: entente.directory.v1.GroupService.CountGroups:output_type -> entente.directory.v1.CountResponse
-	20, // 30: entente.directory.v1.GroupService.UpdateGroup:output_type -> google.protobuf.Empty
-	20, // 31: entente.directory.v1.GroupService.DeleteGroup:output_type -> google.protobuf.Empty
-	21, // 32: entente.directory.v1.GroupService.ListMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	20, // 33: entente.directory.v1.GroupService.AddMember:output_type -> google.protobuf.Empty
-	20, // 34: entente.directory.v1.GroupService.RemoveMember:output_type -> google.protobuf.Empty
-	21, // 35: entente.directory.v1.GroupService.ListTransitiveMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	21, // 36: entente.directory.v1.GroupService.ListOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	20, // 37: entente.directory.v1.GroupService.AddOwner:output_type -> google.protobuf.Empty
-	20, // 38: entente.directory.v1.GroupService.RemoveOwner:output_type -> google.protobuf.Empty
-	21, // 39: entente.directory.v1.GroupService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	11, // 40: entente.directory.v1.GroupService.EvaluateDynamicMembership:output_type -> entente.directory.v1.EvaluateDynamicMembershipResponse
-	13, // 41: entente.directory.v1.GroupService.GetDynamicMembershipStatus:output_type -> entente.directory.v1.DynamicMembershipStatus
-	26, // [26:42] is the sub-list for method output_type
-	10, // [10:26] is the sub-list for method input_type
+	9,  // 18: entente.directory.v1.GroupService.GetInvitingGroup:input_type -> entente.directory.v1.GetInvitingGroupRequest
+	11, // 19: entente.directory.v1.GroupService.AddInvitedMember:input_type -> entente.directory.v1.AddInvitedMemberRequest
+	12, // 20: entente.directory.v1.GroupService.RemoveMember:input_type -> entente.directory.v1.RemoveGroupReferenceRequest
+	7,  // 21: entente.directory.v1.GroupService.ListTransitiveMembers:input_type -> entente.directory.v1.ListGroupRelationRequest
+	7,  // 22: entente.directory.v1.GroupService.ListOwners:input_type -> entente.directory.v1.ListGroupRelationRequest
+	8,  // 23: entente.directory.v1.GroupService.AddOwner:input_type -> entente.directory.v1.AddGroupReferenceRequest
+	12, // 24: entente.directory.v1.GroupService.RemoveOwner:input_type -> entente.directory.v1.RemoveGroupReferenceRequest
+	7,  // 25: entente.directory.v1.GroupService.ListMemberOf:input_type -> entente.directory.v1.ListGroupRelationRequest
+	13, // 26: entente.directory.v1.GroupService.EvaluateDynamicMembership:input_type -> entente.directory.v1.EvaluateDynamicMembershipRequest
+	15, // 27: entente.directory.v1.GroupService.GetDynamicMembershipStatus:input_type -> entente.directory.v1.GetDynamicMembershipStatusRequest
+	17, // 28: entente.directory.v1.GroupService.CreateGroup:output_type -> entente.directory.v1.Group
+	2,  // 29: entente.directory.v1.GroupService.ListGroups:output_type -> entente.directory.v1.ListGroupsResponse
+	17, // 30: entente.directory.v1.GroupService.GetGroup:output_type -> entente.directory.v1.Group
+	22, // 31: entente.directory.v1.GroupService.CountGroups:output_type -> entente.directory.v1.CountResponse
+	23, // 32: entente.directory.v1.GroupService.UpdateGroup:output_type -> google.protobuf.Empty
+	23, // 33: entente.directory.v1.GroupService.DeleteGroup:output_type -> google.protobuf.Empty
+	24, // 34: entente.directory.v1.GroupService.ListMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	23, // 35: entente.directory.v1.GroupService.AddMember:output_type -> google.protobuf.Empty
+	10, // 36: entente.directory.v1.GroupService.GetInvitingGroup:output_type -> entente.directory.v1.InvitingGroup
+	23, // 37: entente.directory.v1.GroupService.AddInvitedMember:output_type -> google.protobuf.Empty
+	23, // 38: entente.directory.v1.GroupService.RemoveMember:output_type -> google.protobuf.Empty
+	24, // 39: entente.directory.v1.GroupService.ListTransitiveMembers:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	24, // 40: entente.directory.v1.GroupService.ListOwners:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	23, // 41: entente.directory.v1.GroupService.AddOwner:output_type -> google.protobuf.Empty
+	23, // 42: entente.directory.v1.GroupService.RemoveOwner:output_type -> google.protobuf.Empty
+	24, // 43: entente.directory.v1.GroupService.ListMemberOf:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	14, // 44: entente.directory.v1.GroupService.EvaluateDynamicMembership:output_type -> entente.directory.v1.EvaluateDynamicMembershipResponse
+	16, // 45: entente.directory.v1.GroupService.GetDynamicMembershipStatus:output_type -> entente.directory.v1.DynamicMembershipStatus
+	28, // [28:46] is the sub-list for method output_type
+	10, // [10:28] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
 	10, // [10:10] is the sub-list for extension extendee
 	0,  // [0:10] is the sub-list for field type_name
@@ -1054,14 +1217,14 @@ func file_entente_directory_v1_group_service_proto_init() {
 	file_entente_directory_v1_group_proto_init()
 	file_entente_directory_v1_object_proto_init()
 	file_entente_directory_v1_group_service_proto_msgTypes[2].OneofWrappers = []any{}
-	file_entente_directory_v1_group_service_proto_msgTypes[10].OneofWrappers = []any{}
+	file_entente_directory_v1_group_service_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_group_service_proto_rawDesc), len(file_entente_directory_v1_group_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,8 @@ const (
 	GroupService_DeleteGroup_FullMethodName                = "/entente.directory.v1.GroupService/DeleteGroup"
 	GroupService_ListMembers_FullMethodName                = "/entente.directory.v1.GroupService/ListMembers"
 	GroupService_AddMember_FullMethodName                  = "/entente.directory.v1.GroupService/AddMember"
+	GroupService_GetInvitingGroup_FullMethodName           = "/entente.directory.v1.GroupService/GetInvitingGroup"
+	GroupService_AddInvitedMember_FullMethodName           = "/entente.directory.v1.GroupService/AddInvitedMember"
 	GroupService_RemoveMember_FullMethodName               = "/entente.directory.v1.GroupService/RemoveMember"
 	GroupService_ListTransitiveMembers_FullMethodName      = "/entente.directory.v1.GroupService/ListTransitiveMembers"
 	GroupService_ListOwners_FullMethodName                 = "/entente.directory.v1.GroupService/ListOwners"
@@ -63,6 +65,15 @@ type GroupServiceClient interface {
 	ListMembers(ctx context.Context, in *ListGroupRelationRequest, opts ...grpc.CallOption) (*ListDirectoryObjectsResponse, error)
 	// Adds one of the members (DIR-128 to DIR-134).
 	AddMember(ctx context.Context, in *AddGroupReferenceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Answers an owner of the group who may invite guests into it now
+	// (INV-138): ACCESS_DENIED to everybody else, and to owners of a
+	// role-assignable group who could not manage it without owning it;
+	// DYNAMIC_MEMBERSHIP where a rule decides, and REFERENCE_INVALID where the
+	// settings of the group do not take guests (DIR-134).
+	GetInvitingGroup(ctx context.Context, in *GetInvitingGroupRequest, opts ...grpc.CallOption) (*InvitingGroup, error)
+	// Adds a user whom an owner has invited, as GetInvitingGroup and AddMember
+	// allow. `POST /entente/v1/groups/{id}/inviteMember` does both.
+	AddInvitedMember(ctx context.Context, in *AddInvitedMemberRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Removes one of the members; 404 when it is none.
 	RemoveMember(ctx context.Context, in *RemoveGroupReferenceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists the transitiveMembers of a group (DIR-136).
@@ -163,6 +174,26 @@ func (c *groupServiceClient) AddMember(ctx context.Context, in *AddGroupReferenc
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(emptypb.Empty)
 	err := c.cc.Invoke(ctx, GroupService_AddMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *groupServiceClient) GetInvitingGroup(ctx context.Context, in *GetInvitingGroupRequest, opts ...grpc.CallOption) (*InvitingGroup, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InvitingGroup)
+	err := c.cc.Invoke(ctx, GroupService_GetInvitingGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *groupServiceClient) AddInvitedMember(ctx context.Context, in *AddInvitedMemberRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, GroupService_AddInvitedMember_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -272,6 +303,15 @@ type GroupServiceServer interface {
 	ListMembers(context.Context, *ListGroupRelationRequest) (*ListDirectoryObjectsResponse, error)
 	// Adds one of the members (DIR-128 to DIR-134).
 	AddMember(context.Context, *AddGroupReferenceRequest) (*emptypb.Empty, error)
+	// Answers an owner of the group who may invite guests into it now
+	// (INV-138): ACCESS_DENIED to everybody else, and to owners of a
+	// role-assignable group who could not manage it without owning it;
+	// DYNAMIC_MEMBERSHIP where a rule decides, and REFERENCE_INVALID where the
+	// settings of the group do not take guests (DIR-134).
+	GetInvitingGroup(context.Context, *GetInvitingGroupRequest) (*InvitingGroup, error)
+	// Adds a user whom an owner has invited, as GetInvitingGroup and AddMember
+	// allow. `POST /entente/v1/groups/{id}/inviteMember` does both.
+	AddInvitedMember(context.Context, *AddInvitedMemberRequest) (*emptypb.Empty, error)
 	// Removes one of the members; 404 when it is none.
 	RemoveMember(context.Context, *RemoveGroupReferenceRequest) (*emptypb.Empty, error)
 	// Lists the transitiveMembers of a group (DIR-136).
@@ -321,6 +361,12 @@ func (UnimplementedGroupServiceServer) ListMembers(context.Context, *ListGroupRe
 }
 func (UnimplementedGroupServiceServer) AddMember(context.Context, *AddGroupReferenceRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method AddMember not implemented")
+}
+func (UnimplementedGroupServiceServer) GetInvitingGroup(context.Context, *GetInvitingGroupRequest) (*InvitingGroup, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetInvitingGroup not implemented")
+}
+func (UnimplementedGroupServiceServer) AddInvitedMember(context.Context, *AddInvitedMemberRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddInvitedMember not implemented")
 }
 func (UnimplementedGroupServiceServer) RemoveMember(context.Context, *RemoveGroupReferenceRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method RemoveMember not implemented")
@@ -511,6 +557,42 @@ func _GroupService_AddMember_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _GroupService_GetInvitingGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetInvitingGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GroupServiceServer).GetInvitingGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GroupService_GetInvitingGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GroupServiceServer).GetInvitingGroup(ctx, req.(*GetInvitingGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GroupService_AddInvitedMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddInvitedMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GroupServiceServer).AddInvitedMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GroupService_AddInvitedMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GroupServiceServer).AddInvitedMember(ctx, req.(*AddInvitedMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _GroupService_RemoveMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RemoveGroupReferenceRequest)
 	if err := dec(in); err != nil {
@@ -693,6 +775,14 @@ var GroupService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AddMember",
 			Handler:    _GroupService_AddMember_Handler,
+		},
+		{
+			MethodName: "GetInvitingGroup",
+			Handler:    _GroupService_GetInvitingGroup_Handler,
+		},
+		{
+			MethodName: "AddInvitedMember",
+			Handler:    _GroupService_AddInvitedMember_Handler,
 		},
 		{
 			MethodName: "RemoveMember",

@@ -894,26 +894,101 @@ func (x *InviteUserRequest) GetSendInvitationMessage() bool {
 	return false
 }
 
-// Somebody who was invited and added.
+// Request of InviteMember.
+type InviteMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Object id of the group.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Address to invite, 3 to 254 characters.
+	EmailAddress string `protobuf:"bytes,2,opt,name=email_address,json=emailAddress,proto3" json:"email_address,omitempty"`
+	// Name shown to people; the local part of the address when absent.
+	DisplayName *string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
+	// Plain text of the owner for the mail, at most 4000 code points.
+	Message       *string `protobuf:"bytes,4,opt,name=message,proto3,oneof" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InviteMemberRequest) Reset() {
+	*x = InviteMemberRequest{}
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InviteMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InviteMemberRequest) ProtoMessage() {}
+
+func (x *InviteMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InviteMemberRequest.ProtoReflect.Descriptor instead.
+func (*InviteMemberRequest) Descriptor() ([]byte, []int) {
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *InviteMemberRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *InviteMemberRequest) GetEmailAddress() string {
+	if x != nil {
+		return x.EmailAddress
+	}
+	return ""
+}
+
+func (x *InviteMemberRequest) GetDisplayName() string {
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
+	}
+	return ""
+}
+
+func (x *InviteMemberRequest) GetMessage() string {
+	if x != nil && x.Message != nil {
+		return *x.Message
+	}
+	return ""
+}
+
+// Somebody who was invited, and added unless an error says why not.
 type InvitedMember struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The user.
 	InvitedUser *InvitedUser `protobuf:"bytes,1,opt,name=invited_user,json=invitedUser,proto3" json:"invited_user,omitempty"`
 	// State of the invitation.
 	Status Invitation_Status `protobuf:"varint,2,opt,name=status,proto3,enum=entente.invitation.v1.Invitation_Status" json:"status,omitempty"`
-	// Always true: what could not be added is an error.
+	// The person was added.
 	Added bool `protobuf:"varint,3,opt,name=added,proto3" json:"added,omitempty"`
 	// The group joined.
 	GroupId *string `protobuf:"bytes,4,opt,name=group_id,json=groupId,proto3,oneof" json:"group_id,omitempty"`
 	// The assignment made.
 	AppRoleAssignmentId *string `protobuf:"bytes,5,opt,name=app_role_assignment_id,json=appRoleAssignmentId,proto3,oneof" json:"app_role_assignment_id,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Why the person could not be added; absent when they were.
+	Error         *PublicError `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitedMember) Reset() {
 	*x = InvitedMember{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1000,7 @@ func (x *InvitedMember) String() string {
 func (*InvitedMember) ProtoMessage() {}
 
 func (x *InvitedMember) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[11]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1013,7 @@ func (x *InvitedMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitedMember.ProtoReflect.Descriptor instead.
 func (*InvitedMember) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{11}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *InvitedMember) GetInvitedUser() *InvitedUser {
@@ -976,6 +1051,68 @@ func (x *InvitedMember) GetAppRoleAssignmentId() string {
 	return ""
 }
 
+func (x *InvitedMember) GetError() *PublicError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// An error within an answer, as the envelope of errors would say it.
+type PublicError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Code, as in `error.code`.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// What went wrong.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublicError) Reset() {
+	*x = PublicError{}
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublicError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublicError) ProtoMessage() {}
+
+func (x *PublicError) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublicError.ProtoReflect.Descriptor instead.
+func (*PublicError) Descriptor() ([]byte, []int) {
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PublicError) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *PublicError) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // Request of ListInvitations.
 type ListInvitationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -987,7 +1124,7 @@ type ListInvitationsRequest struct {
 
 func (x *ListInvitationsRequest) Reset() {
 	*x = ListInvitationsRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1136,7 @@ func (x *ListInvitationsRequest) String() string {
 func (*ListInvitationsRequest) ProtoMessage() {}
 
 func (x *ListInvitationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[12]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1149,7 @@ func (x *ListInvitationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitationsRequest.ProtoReflect.Descriptor instead.
 func (*ListInvitationsRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{12}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListInvitationsRequest) GetQuery() *v1.Query {
@@ -1037,7 +1174,7 @@ type ListInvitationsResponse struct {
 
 func (x *ListInvitationsResponse) Reset() {
 	*x = ListInvitationsResponse{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1186,7 @@ func (x *ListInvitationsResponse) String() string {
 func (*ListInvitationsResponse) ProtoMessage() {}
 
 func (x *ListInvitationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[13]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1199,7 @@ func (x *ListInvitationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitationsResponse.ProtoReflect.Descriptor instead.
 func (*ListInvitationsResponse) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{13}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListInvitationsResponse) GetValue() []*InvitationState {
@@ -1097,7 +1234,7 @@ type GetInvitationRequest struct {
 
 func (x *GetInvitationRequest) Reset() {
 	*x = GetInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1246,7 @@ func (x *GetInvitationRequest) String() string {
 func (*GetInvitationRequest) ProtoMessage() {}
 
 func (x *GetInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[14]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1259,7 @@ func (x *GetInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInvitationRequest.ProtoReflect.Descriptor instead.
 func (*GetInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{14}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetInvitationRequest) GetId() string {
@@ -1143,7 +1280,7 @@ type ResendInvitationRequest struct {
 
 func (x *ResendInvitationRequest) Reset() {
 	*x = ResendInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[15]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1292,7 @@ func (x *ResendInvitationRequest) String() string {
 func (*ResendInvitationRequest) ProtoMessage() {}
 
 func (x *ResendInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[15]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1305,7 @@ func (x *ResendInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResendInvitationRequest.ProtoReflect.Descriptor instead.
 func (*ResendInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{15}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ResendInvitationRequest) GetId() string {
@@ -1191,7 +1328,7 @@ type RevokeInvitationRequest struct {
 
 func (x *RevokeInvitationRequest) Reset() {
 	*x = RevokeInvitationRequest{}
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[16]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1340,7 @@ func (x *RevokeInvitationRequest) String() string {
 func (*RevokeInvitationRequest) ProtoMessage() {}
 
 func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[16]
+	mi := &file_entente_invitation_v1_invitation_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1353,7 @@ func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{16}
+	return file_entente_invitation_v1_invitation_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RevokeInvitationRequest) GetId() string {
@@ -1338,15 +1475,27 @@ const file_entente_invitation_v1_invitation_proto_rawDesc = "" +
 	"\x14_invite_redirect_urlB\x1c\n" +
 	"\x1a_invited_user_display_nameB\x0e\n" +
 	"\f_app_role_idB\x1a\n" +
-	"\x18_send_invitation_message\"\xb0\x02\n" +
+	"\x18_send_invitation_message\"\xb8\x01\n" +
+	"\x13InviteMemberRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12(\n" +
+	"\remail_address\x18\x02 \x01(\tB\x03\xe0A\x02R\femailAddress\x12&\n" +
+	"\fdisplay_name\x18\x03 \x01(\tH\x00R\vdisplayName\x88\x01\x01\x12\x1d\n" +
+	"\amessage\x18\x04 \x01(\tH\x01R\amessage\x88\x01\x01B\x0f\n" +
+	"\r_display_nameB\n" +
+	"\n" +
+	"\b_message\"\xf2\x02\n" +
 	"\rInvitedMember\x12E\n" +
 	"\finvited_user\x18\x01 \x01(\v2\".entente.invitation.v1.InvitedUserR\vinvitedUser\x12@\n" +
 	"\x06status\x18\x02 \x01(\x0e2(.entente.invitation.v1.Invitation.StatusR\x06status\x12\x14\n" +
 	"\x05added\x18\x03 \x01(\bR\x05added\x12\x1e\n" +
 	"\bgroup_id\x18\x04 \x01(\tH\x00R\agroupId\x88\x01\x01\x128\n" +
-	"\x16app_role_assignment_id\x18\x05 \x01(\tH\x01R\x13appRoleAssignmentId\x88\x01\x01B\v\n" +
+	"\x16app_role_assignment_id\x18\x05 \x01(\tH\x01R\x13appRoleAssignmentId\x88\x01\x01\x12@\n" +
+	"\x05error\x18\x06 \x01(\v2\".entente.invitation.v1.PublicErrorB\x06\x8a\xb2\x19\x02(\x01R\x05errorB\v\n" +
 	"\t_group_idB\x19\n" +
-	"\x17_app_role_assignment_id\"G\n" +
+	"\x17_app_role_assignment_id\";\n" +
+	"\vPublicError\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"G\n" +
 	"\x16ListInvitationsRequest\x12-\n" +
 	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query\"\xdc\x01\n" +
 	"\x17ListInvitationsResponse\x12<\n" +
@@ -1362,15 +1511,16 @@ const file_entente_invitation_v1_invitation_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12$\n" +
 	"\vdelete_user\x18\x02 \x01(\bH\x00R\n" +
 	"deleteUser\x88\x01\x01B\x0e\n" +
-	"\f_delete_user2\x96\x13\n" +
+	"\f_delete_user2\xae\x15\n" +
 	"\x11InvitationService\x12\xc5\x02\n" +
 	"\x10CreateInvitation\x12..entente.invitation.v1.CreateInvitationRequest\x1a!.entente.invitation.v1.Invitation\"\xdd\x01\x8a\xb2\x19\x9a\x01\n" +
 	"\x0fUser.Invite.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\x12\x0fUser.Invite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x15\b\xc9\x01\x12\x10invitations/{id}\x82\xd3\xe4\x93\x02\x1f:\n" +
-	"invitation\"\x11/v1.0/invitations\x12\xd7\x01\n" +
+	"invitation\"\x11/v1.0/invitations\x12\xdf\x01\n" +
 	"\n" +
-	"InviteUser\x12(.entente.invitation.v1.InviteUserRequest\x1a$.entente.invitation.v1.InvitedMember\"y\x8a\xb2\x199\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x05\b\xc9\x01 \x01\x82\xd3\xe4\x93\x02-:\x01*\"(/entente/v1/applications/{id}/inviteUser\x12\xdb\x02\n" +
+	"InviteUser\x12(.entente.invitation.v1.InviteUserRequest\x1a$.entente.invitation.v1.InvitedMember\"\x80\x01\x8a\xb2\x199\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\f\b\xc9\x01 \x01*\x05error\x82\xd3\xe4\x93\x02-:\x01*\"(/entente/v1/applications/{id}/inviteUser\x12\x8d\x02\n" +
+	"\fInviteMember\x12*.entente.invitation.v1.InviteMemberRequest\x1a$.entente.invitation.v1.InvitedMember\"\xaa\x01\x8a\xb2\x19g\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\f\b\xc9\x01 \x01*\x05error\x82\xd3\xe4\x93\x02):\x01*\"$/entente/v1/groups/{id}/inviteMember\x12\xdb\x02\n" +
 	"\x0fListInvitations\x12-.entente.invitation.v1.ListInvitationsRequest\x1a..entente.invitation.v1.ListInvitationsResponse\"\xe8\x01\x8a\xb2\x19\xbe\x01\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
@@ -1410,7 +1560,7 @@ func file_entente_invitation_v1_invitation_proto_rawDescGZIP() []byte {
 }
 
 var file_entente_invitation_v1_invitation_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_entente_invitation_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_entente_invitation_v1_invitation_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_entente_invitation_v1_invitation_proto_goTypes = []any{
 	(Invitation_Status)(0),                  // 0: entente.invitation.v1.Invitation.Status
 	(*InvitationSettings)(nil),              // 1: entente.invitation.v1.InvitationSettings
@@ -1424,57 +1574,62 @@ var file_entente_invitation_v1_invitation_proto_goTypes = []any{
 	(*InvitationState)(nil),                 // 9: entente.invitation.v1.InvitationState
 	(*CreateInvitationRequest)(nil),         // 10: entente.invitation.v1.CreateInvitationRequest
 	(*InviteUserRequest)(nil),               // 11: entente.invitation.v1.InviteUserRequest
-	(*InvitedMember)(nil),                   // 12: entente.invitation.v1.InvitedMember
-	(*ListInvitationsRequest)(nil),          // 13: entente.invitation.v1.ListInvitationsRequest
-	(*ListInvitationsResponse)(nil),         // 14: entente.invitation.v1.ListInvitationsResponse
-	(*GetInvitationRequest)(nil),            // 15: entente.invitation.v1.GetInvitationRequest
-	(*ResendInvitationRequest)(nil),         // 16: entente.invitation.v1.ResendInvitationRequest
-	(*RevokeInvitationRequest)(nil),         // 17: entente.invitation.v1.RevokeInvitationRequest
-	(*fieldmaskpb.FieldMask)(nil),           // 18: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),                 // 19: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil),           // 20: google.protobuf.Timestamp
-	(*v1.Query)(nil),                        // 21: entente.odata.v1.Query
-	(*emptypb.Empty)(nil),                   // 22: google.protobuf.Empty
+	(*InviteMemberRequest)(nil),             // 12: entente.invitation.v1.InviteMemberRequest
+	(*InvitedMember)(nil),                   // 13: entente.invitation.v1.InvitedMember
+	(*PublicError)(nil),                     // 14: entente.invitation.v1.PublicError
+	(*ListInvitationsRequest)(nil),          // 15: entente.invitation.v1.ListInvitationsRequest
+	(*ListInvitationsResponse)(nil),         // 16: entente.invitation.v1.ListInvitationsResponse
+	(*GetInvitationRequest)(nil),            // 17: entente.invitation.v1.GetInvitationRequest
+	(*ResendInvitationRequest)(nil),         // 18: entente.invitation.v1.ResendInvitationRequest
+	(*RevokeInvitationRequest)(nil),         // 19: entente.invitation.v1.RevokeInvitationRequest
+	(*fieldmaskpb.FieldMask)(nil),           // 20: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),                 // 21: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),           // 22: google.protobuf.Timestamp
+	(*v1.Query)(nil),                        // 23: entente.odata.v1.Query
+	(*emptypb.Empty)(nil),                   // 24: google.protobuf.Empty
 }
 var file_entente_invitation_v1_invitation_proto_depIdxs = []int32{
 	1,  // 0: entente.invitation.v1.UpdateInvitationSettingsRequest.settings:type_name -> entente.invitation.v1.InvitationSettings
-	18, // 1: entente.invitation.v1.UpdateInvitationSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	20, // 1: entente.invitation.v1.UpdateInvitationSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	6,  // 2: entente.invitation.v1.Invitation.invited_user_message_info:type_name -> entente.invitation.v1.InvitedUserMessageInfo
 	0,  // 3: entente.invitation.v1.Invitation.status:type_name -> entente.invitation.v1.Invitation.Status
 	5,  // 4: entente.invitation.v1.Invitation.invited_user:type_name -> entente.invitation.v1.InvitedUser
 	5,  // 5: entente.invitation.v1.Invitation.invited_user_sponsors:type_name -> entente.invitation.v1.InvitedUser
-	19, // 6: entente.invitation.v1.InvitedUser.extensions:type_name -> google.protobuf.Struct
+	21, // 6: entente.invitation.v1.InvitedUser.extensions:type_name -> google.protobuf.Struct
 	7,  // 7: entente.invitation.v1.InvitedUserMessageInfo.cc_recipients:type_name -> entente.invitation.v1.Recipient
 	8,  // 8: entente.invitation.v1.Recipient.email_address:type_name -> entente.invitation.v1.EmailAddress
-	20, // 9: entente.invitation.v1.InvitationState.created_date_time:type_name -> google.protobuf.Timestamp
-	20, // 10: entente.invitation.v1.InvitationState.expiration_date_time:type_name -> google.protobuf.Timestamp
-	20, // 11: entente.invitation.v1.InvitationState.completed_date_time:type_name -> google.protobuf.Timestamp
+	22, // 9: entente.invitation.v1.InvitationState.created_date_time:type_name -> google.protobuf.Timestamp
+	22, // 10: entente.invitation.v1.InvitationState.expiration_date_time:type_name -> google.protobuf.Timestamp
+	22, // 11: entente.invitation.v1.InvitationState.completed_date_time:type_name -> google.protobuf.Timestamp
 	4,  // 12: entente.invitation.v1.CreateInvitationRequest.invitation:type_name -> entente.invitation.v1.Invitation
 	5,  // 13: entente.invitation.v1.InvitedMember.invited_user:type_name -> entente.invitation.v1.InvitedUser
 	0,  // 14: entente.invitation.v1.InvitedMember.status:type_name -> entente.invitation.v1.Invitation.Status
-	21, // 15: entente.invitation.v1.ListInvitationsRequest.query:type_name -> entente.odata.v1.Query
-	9,  // 16: entente.invitation.v1.ListInvitationsResponse.value:type_name -> entente.invitation.v1.InvitationState
-	10, // 17: entente.invitation.v1.InvitationService.CreateInvitation:input_type -> entente.invitation.v1.CreateInvitationRequest
-	11, // 18: entente.invitation.v1.InvitationService.InviteUser:input_type -> entente.invitation.v1.InviteUserRequest
-	13, // 19: entente.invitation.v1.InvitationService.ListInvitations:input_type -> entente.invitation.v1.ListInvitationsRequest
-	15, // 20: entente.invitation.v1.InvitationService.GetInvitation:input_type -> entente.invitation.v1.GetInvitationRequest
-	16, // 21: entente.invitation.v1.InvitationService.ResendInvitation:input_type -> entente.invitation.v1.ResendInvitationRequest
-	17, // 22: entente.invitation.v1.InvitationService.RevokeInvitation:input_type -> entente.invitation.v1.RevokeInvitationRequest
-	2,  // 23: entente.invitation.v1.InvitationService.GetInvitationSettings:input_type -> entente.invitation.v1.GetInvitationSettingsRequest
-	3,  // 24: entente.invitation.v1.InvitationService.UpdateInvitationSettings:input_type -> entente.invitation.v1.UpdateInvitationSettingsRequest
-	4,  // 25: entente.invitation.v1.InvitationService.CreateInvitation:output_type -> entente.invitation.v1.Invitation
-	12, // 26: entente.invitation.v1.InvitationService.InviteUser:output_type -> entente.invitation.v1.InvitedMember
-	14, // 27: entente.invitation.v1.InvitationService.ListInvitations:output_type -> entente.invitation.v1.ListInvitationsResponse
-	9,  // 28: entente.invitation.v1.InvitationService.GetInvitation:output_type -> entente.invitation.v1.InvitationState
-	22, // 29: entente.invitation.v1.InvitationService.ResendInvitation:output_type -> google.protobuf.Empty
-	22, // 30: entente.invitation.v1.InvitationService.RevokeInvitation:output_type -> google.protobuf.Empty
-	1,  // 31: entente.invitation.v1.InvitationService.GetInvitationSettings:output_type -> entente.invitation.v1.InvitationSettings
-	22, // 32: entente.invitation.v1.InvitationService.UpdateInvitationSettings:output_type -> google.protobuf.Empty
-	25, // [25:33] is the sub-list for method output_type
-	17, // [17:25] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	14, // 15: entente.invitation.v1.InvitedMember.error:type_name -> entente.invitation.v1.PublicError
+	23, // 16: entente.invitation.v1.ListInvitationsRequest.query:type_name -> entente.odata.v1.Query
+	9,  // 17: entente.invitation.v1.ListInvitationsResponse.value:type_name -> entente.invitation.v1.InvitationState
+	10, // 18: entente.invitation.v1.InvitationService.CreateInvitation:input_type -> entente.invitation.v1.CreateInvitationRequest
+	11, // 19: entente.invitation.v1.InvitationService.InviteUser:input_type -> entente.invitation.v1.InviteUserRequest
+	12, // 20: entente.invitation.v1.InvitationService.InviteMember:input_type -> entente.invitation.v1.InviteMemberRequest
+	15, // 21: entente.invitation.v1.InvitationService.ListInvitations:input_type -> entente.invitation.v1.ListInvitationsRequest
+	17, // 22: entente.invitation.v1.InvitationService.GetInvitation:input_type -> entente.invitation.v1.GetInvitationRequest
+	18, // 23: entente.invitation.v1.InvitationService.ResendInvitation:input_type -> entente.invitation.v1.ResendInvitationRequest
+	19, // 24: entente.invitation.v1.InvitationService.RevokeInvitation:input_type -> entente.invitation.v1.RevokeInvitationRequest
+	2,  // 25: entente.invitation.v1.InvitationService.GetInvitationSettings:input_type -> entente.invitation.v1.GetInvitationSettingsRequest
+	3,  // 26: entente.invitation.v1.InvitationService.UpdateInvitationSettings:input_type -> entente.invitation.v1.UpdateInvitationSettingsRequest
+	4,  // 27: entente.invitation.v1.InvitationService.CreateInvitation:output_type -> entente.invitation.v1.Invitation
+	13, // 28: entente.invitation.v1.InvitationService.InviteUser:output_type -> entente.invitation.v1.InvitedMember
+	13, // 29: entente.invitation.v1.InvitationService.InviteMember:output_type -> entente.invitation.v1.InvitedMember
+	16, // 30: entente.invitation.v1.InvitationService.ListInvitations:output_type -> entente.invitation.v1.ListInvitationsResponse
+	9,  // 31: entente.invitation.v1.InvitationService.GetInvitation:output_type -> entente.invitation.v1.InvitationState
+	24, // 32: entente.invitation.v1.InvitationService.ResendInvitation:output_type -> google.protobuf.Empty
+	24, // 33: entente.invitation.v1.InvitationService.RevokeInvitation:output_type -> google.protobuf.Empty
+	1,  // 34: entente.invitation.v1.InvitationService.GetInvitationSettings:output_type -> entente.invitation.v1.InvitationSettings
+	24, // 35: entente.invitation.v1.InvitationService.UpdateInvitationSettings:output_type -> google.protobuf.Empty
+	27, // [27:36] is the sub-list for method output_type
+	18, // [18:27] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_entente_invitation_v1_invitation_proto_init() }
@@ -1490,15 +1645,16 @@ func file_entente_invitation_v1_invitation_proto_init() {
 	file_entente_invitation_v1_invitation_proto_msgTypes[8].OneofWrappers = []any{}
 	file_entente_invitation_v1_invitation_proto_msgTypes[10].OneofWrappers = []any{}
 	file_entente_invitation_v1_invitation_proto_msgTypes[11].OneofWrappers = []any{}
-	file_entente_invitation_v1_invitation_proto_msgTypes[13].OneofWrappers = []any{}
-	file_entente_invitation_v1_invitation_proto_msgTypes[16].OneofWrappers = []any{}
+	file_entente_invitation_v1_invitation_proto_msgTypes[12].OneofWrappers = []any{}
+	file_entente_invitation_v1_invitation_proto_msgTypes[15].OneofWrappers = []any{}
+	file_entente_invitation_v1_invitation_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_invitation_v1_invitation_proto_rawDesc), len(file_entente_invitation_v1_invitation_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

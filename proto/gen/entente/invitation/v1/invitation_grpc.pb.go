@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	InvitationService_CreateInvitation_FullMethodName         = "/entente.invitation.v1.InvitationService/CreateInvitation"
 	InvitationService_InviteUser_FullMethodName               = "/entente.invitation.v1.InvitationService/InviteUser"
+	InvitationService_InviteMember_FullMethodName             = "/entente.invitation.v1.InvitationService/InviteMember"
 	InvitationService_ListInvitations_FullMethodName          = "/entente.invitation.v1.InvitationService/ListInvitations"
 	InvitationService_GetInvitation_FullMethodName            = "/entente.invitation.v1.InvitationService/GetInvitation"
 	InvitationService_ResendInvitation_FullMethodName         = "/entente.invitation.v1.InvitationService/ResendInvitation"
@@ -44,9 +45,16 @@ type InvitationServiceClient interface {
 	// while self-service is on (DIR-189, INV-138). The gates from G3 on apply to
 	// the owner; `ownersMayInvite` opens G3 to owners who are members unless the
 	// policy is `none`. The answer has no link: the mail is the only carrier
-	// (INV-139). When the person was invited and could not be added, the error
-	// says why and the invitation stays.
+	// (INV-139). When the person was invited and could not be added, the
+	// invitation stays, and the answer is 207 with the error.
 	InviteUser(ctx context.Context, in *InviteUserRequest, opts ...grpc.CallOption) (*InvitedMember, error)
+	// Invites a person into a group and adds them, for one of its owners
+	// (INV-138). The gates from G3 on apply to the owner. Dynamic groups and
+	// those that take no guests are refused with 400, role-assignable ones with
+	// 403 to owners who could not manage them otherwise. The answer is that of
+	// InviteUser: without a link, and 207 with the error when the person was
+	// invited and could not be added.
+	InviteMember(ctx context.Context, in *InviteMemberRequest, opts ...grpc.CallOption) (*InvitedMember, error)
 	// Lists invitations without their links. People who may not list the users of
 	// the tenant, as guests without a reader role, are refused.
 	ListInvitations(ctx context.Context, in *ListInvitationsRequest, opts ...grpc.CallOption) (*ListInvitationsResponse, error)
@@ -86,6 +94,16 @@ func (c *invitationServiceClient) InviteUser(ctx context.Context, in *InviteUser
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(InvitedMember)
 	err := c.cc.Invoke(ctx, InvitationService_InviteUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *invitationServiceClient) InviteMember(ctx context.Context, in *InviteMemberRequest, opts ...grpc.CallOption) (*InvitedMember, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InvitedMember)
+	err := c.cc.Invoke(ctx, InvitationService_InviteMember_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -164,9 +182,16 @@ type InvitationServiceServer interface {
 	// while self-service is on (DIR-189, INV-138). The gates from G3 on apply to
 	// the owner; `ownersMayInvite` opens G3 to owners who are members unless the
 	// policy is `none`. The answer has no link: the mail is the only carrier
-	// (INV-139). When the person was invited and could not be added, the error
-	// says why and the invitation stays.
+	// (INV-139). When the person was invited and could not be added, the
+	// invitation stays, and the answer is 207 with the error.
 	InviteUser(context.Context, *InviteUserRequest) (*InvitedMember, error)
+	// Invites a person into a group and adds them, for one of its owners
+	// (INV-138). The gates from G3 on apply to the owner. Dynamic groups and
+	// those that take no guests are refused with 400, role-assignable ones with
+	// 403 to owners who could not manage them otherwise. The answer is that of
+	// InviteUser: without a link, and 207 with the error when the person was
+	// invited and could not be added.
+	InviteMember(context.Context, *InviteMemberRequest) (*InvitedMember, error)
 	// Lists invitations without their links. People who may not list the users of
 	// the tenant, as guests without a reader role, are refused.
 	ListInvitations(context.Context, *ListInvitationsRequest) (*ListInvitationsResponse, error)
@@ -197,6 +222,9 @@ func (UnimplementedInvitationServiceServer) CreateInvitation(context.Context, *C
 }
 func (UnimplementedInvitationServiceServer) InviteUser(context.Context, *InviteUserRequest) (*InvitedMember, error) {
 	return nil, status.Error(codes.Unimplemented, "method InviteUser not implemented")
+}
+func (UnimplementedInvitationServiceServer) InviteMember(context.Context, *InviteMemberRequest) (*InvitedMember, error) {
+	return nil, status.Error(codes.Unimplemented, "method InviteMember not implemented")
 }
 func (UnimplementedInvitationServiceServer) ListInvitations(context.Context, *ListInvitationsRequest) (*ListInvitationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListInvitations not implemented")
@@ -269,6 +297,24 @@ func _InvitationService_InviteUser_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InvitationServiceServer).InviteUser(ctx, req.(*InviteUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _InvitationService_InviteMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InviteMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InvitationServiceServer).InviteMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InvitationService_InviteMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InvitationServiceServer).InviteMember(ctx, req.(*InviteMemberRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -395,6 +441,10 @@ var InvitationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "InviteUser",
 			Handler:    _InvitationService_InviteUser_Handler,
+		},
+		{
+			MethodName: "InviteMember",
+			Handler:    _InvitationService_InviteMember_Handler,
 		},
 		{
 			MethodName: "ListInvitations",

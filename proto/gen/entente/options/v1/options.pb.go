@@ -615,7 +615,10 @@ type Answer struct {
 	// Fragment of @odata.context when it is not the resource's set.
 	Context string `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
 	// The answer carries no @odata.context (native paths).
-	Plain         bool `protobuf:"varint,4,opt,name=plain,proto3" json:"plain,omitempty"`
+	Plain bool `protobuf:"varint,4,opt,name=plain,proto3" json:"plain,omitempty"`
+	// Field of the answer that says why a part of the work was not done; when it
+	// is set, the status is 207.
+	Partial       string `protobuf:"bytes,5,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -676,6 +679,13 @@ func (x *Answer) GetPlain() bool {
 		return x.Plain
 	}
 	return false
+}
+
+func (x *Answer) GetPartial() string {
+	if x != nil {
+		return x.Partial
+	}
+	return ""
 }
 
 // How one reason is said in Graph's error envelope.
@@ -881,12 +891,13 @@ const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\n" +
 	"\x06caller\x10\x01\x12\t\n" +
 	"\x05named\x10\x02\x12\b\n" +
-	"\x04none\x10\x03\"l\n" +
+	"\x04none\x10\x03\"\x86\x01\n" +
 	"\x06Answer\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12\x1a\n" +
 	"\blocation\x18\x02 \x01(\tR\blocation\x12\x18\n" +
 	"\acontext\x18\x03 \x01(\tR\acontext\x12\x14\n" +
-	"\x05plain\x18\x04 \x01(\bR\x05plain\"P\n" +
+	"\x05plain\x18\x04 \x01(\bR\x05plain\x12\x18\n" +
+	"\apartial\x18\x05 \x01(\tR\apartial\"P\n" +
 	"\n" +
 	"GraphError\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12\x12\n" +
