@@ -12,6 +12,7 @@ import (
 	"entente.dev/servicekit/fault"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
 // team is a group whose owner is Olga, a member without any right to invite of
@@ -152,5 +153,31 @@ func TestWhoIsInvitedAndNotAdded(t *testing.T) {
 				t.Errorf("again: %v, %v", again, err)
 			}
 		})
+	}
+}
+
+// TestOwnersInviteToThePanel: the hosts that a tenant allows bind what a
+// request names, and the panel is where everybody lands anyway.
+func TestOwnersInviteToThePanel(t *testing.T) {
+	t.Parallel()
+	w := invitetest.New(t)
+	olga, group, _ := team(w)
+	_, app, _ := portal(w)
+	w.Directory.Delegations[app].Owner = olga.ObjectID.String()
+	_, err := w.Invites.UpdateInvitationSettings(w.As(w.App), &pb.UpdateInvitationSettingsRequest{
+		Settings: &pb.InvitationSettings{AllowedRedirectHosts: []string{"contoso.example"}}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"allowed_redirect_hosts"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := inviteMember(w, olga, group, "kim@partner.example"); err != nil {
+		t.Errorf("into a group: %v", err)
+	}
+	invite := &pb.InviteUserRequest{Id: app, InvitedUserEmailAddress: "lee@partner.example"}
+	if _, err := w.Invites.InviteUser(w.As(olga), invite); err != nil {
+		t.Errorf("to an application: %v", err)
+	}
+	invite.InviteRedirectUrl = proto.String("https://apps.entente.example/elsewhere")
+	if _, err := w.Invites.InviteUser(w.As(olga), invite); !fault.Is(err, errorspb.Reason_BAD_REQUEST) {
+		t.Errorf("to a host that is not allowed: %v", err)
 	}
 }

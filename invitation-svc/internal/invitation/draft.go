@@ -41,6 +41,7 @@ func (t UserType) String() string {
 type Request struct {
 	Address         string
 	RedirectURL     string
+	Panel           bool // RedirectURL is ours, where nobody asked for one
 	DisplayName     string
 	SendMessage     bool
 	Language        string
@@ -94,7 +95,7 @@ func Check(r Request, s Settings) (Draft, error) {
 	if d.Redirect, wrong = ParseRedirect(r.RedirectURL); wrong != "" {
 		return Draft{}, refuse("inviteRedirectUrl", wrong)
 	}
-	if !d.Redirect.Within(s.RedirectHosts) {
+	if !r.Panel && !d.Redirect.Within(s.RedirectHosts) {
 		return Draft{}, refuse("inviteRedirectUrl", "its host is not one that the organization allows")
 	}
 	if utf8.RuneCountInString(r.DisplayName) > maxName {

@@ -36,7 +36,7 @@ func (s *Saga) InviteUser(ctx context.Context, t tenant.ID, by invitation.Invite
 		return Member{}, err
 	}
 	if r.RedirectURL == "" {
-		r.RedirectURL = s.PanelURL
+		r.RedirectURL, r.Panel = s.PanelURL, true
 	}
 	m := Member{}
 	if m.Made, err = s.invite(ctx, t, by, ownersRight{owns: true, mayInvite: delegation.OwnersMayInvite}, r); err != nil {
@@ -54,7 +54,7 @@ func (s *Saga) InviteMember(ctx context.Context, t tenant.ID, by invitation.Invi
 	if err != nil {
 		return Member{}, err
 	}
-	r.RedirectURL = s.PanelURL
+	r.RedirectURL, r.Panel = s.PanelURL, true
 	m := Member{}
 	if m.Made, err = s.invite(ctx, t, by, ownersRight{owns: true}, r); err != nil {
 		return Member{}, err
