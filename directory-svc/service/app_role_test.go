@@ -45,9 +45,40 @@ func TestDIR10RolesOfAServicePrincipalAdmitIt(t *testing.T) {
 	_, err := h.roles().CreateRoleAssignment(admin, &pb.CreateRoleAssignmentRequest{RoleAssignment: &pb.UnifiedRoleAssignment{
 		PrincipalId: &h.admin, RoleDefinitionId: ptr(userAdministrator), DirectoryScopeId: ptr("/")}})
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
-	_, err = h.groups().ListGroups(admin, &pb.ListGroupsRequest{})
+	_, err = h.applications().ListApplications(admin, &pb.ListApplicationsRequest{})
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
 }
+
+// TestRolesOfAServicePrincipalReachObjects: what the role of a person reaches,
+// the same role of an application does, over a unit too (DIR-10, DIR-164).
+func TestRolesOfAServicePrincipalReachObjects(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	u, protected, vault, chief := h.user("u"), h.user("protected"), h.unit("Vault", true), h.user("chief")
+	h.must(h.join(vault.Id, protected.Id))
+	h.must(h.give(globalAdministrator, chief.Id, "/"))
+	over := "/administrativeUnits/" + vault.Id
+	tenantWide := h.daemon("wide", map[string]string{userAdministrator: "/"})
+	scoped := h.daemon("scoped", map[string]string{userAdministrator: over})
+	scopedReader := h.daemon("reader", map[string]string{userAdministrator: over, directoryReaders: "/"})
+	reader := h.daemon("only", map[string]string{directoryReaders: "/"})
+	h.must(h.department(tenantWide, u.Id))
+	_, err := h.users().DeleteUser(tenantWide, &pb.DeleteUserRequest{Id: chief.Id})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	wantReason(t, h.department(tenantWide, protected.Id), errorspb.Reason_ACCESS_DENIED)
+	wantReason(t, h.department(scoped, protected.Id), errorspb.Reason_ACCESS_DENIED) // it cannot read the directory (DIR-161)
+	h.must(h.department(scopedReader, protected.Id))
+	wantReason(t, h.department(scopedReader, u.Id), errorspb.Reason_ACCESS_DENIED)
+	got, err := h.users().GetUser(reader, &pb.GetUserRequest{Id: u.Id})
+	if err != nil || got.GetDisplayName() != "u" {
+		t.Errorf("%v %v", got, err)
+	}
+	wantReason(t, h.department(reader, u.Id), errorspb.Reason_ACCESS_DENIED)
+	_, err = h.groups().CreateGroup(reader, &pb.CreateGroupRequest{Group: &pb.Group{DisplayName: ptr("g"), MailNickname: ptr("g"), MailEnabled: ptr(false), SecurityEnabled: ptr(true)}})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+}
+
+const directoryReaders = "88d8e3e3-8f55-4a1e-953a-9b9898b8876b"
 
 func TestRolesForOtherObjectsReachNoDeletedGroup(t *testing.T) {
 	t.Parallel()

@@ -65,7 +65,7 @@ func Admit(a *optionspb.Access, c caller.Caller) error {
 			return nil
 		}
 	case caller.User:
-		if a.AnyCaller || c.HasAny(a.Delegated...) && (len(a.Roles) == 0 || holds(a, c)) {
+		if a.AnyCaller || c.HasAny(a.Delegated...) && (len(a.Roles) == 0 || a.UsersByObject || holds(a, c)) {
 			return nil
 		}
 	}

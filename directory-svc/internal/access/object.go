@@ -32,9 +32,11 @@ func CreateGroup(c caller.Caller, in Tenant, roleAssignable, unified bool) error
 	return property.Denied()
 }
 
-// groupPermissions are those that reach groups; which of them an act takes is
-// the RPC's to say.
-var groupPermissions = []string{"Group.ReadWrite.All", "GroupMember.ReadWrite.All", "Directory.ReadWrite.All"}
+// groupPermissions are those that change groups; which of them an act takes is
+// the RPC's to say. One alone deletes them (DIR-10).
+var groupPermissions = []string{deletesGroups, "GroupMember.ReadWrite.All", "Directory.ReadWrite.All"}
+
+const deletesGroups = "Group.ReadWrite.All"
 
 // WriteGroup decides whether the caller may change a group or its links
 // (DIR-127, DIR-128). owner tells whether the caller owns it.
@@ -48,7 +50,7 @@ func WriteGroup(c caller.Caller, owner, roleAssignable, deletes bool) error {
 		}
 	case c.HasRole(ua, groupsAdministrator), !deletes && c.HasRole(role.DirectoryWriters):
 		return nil
-	case c.Kind == caller.Application && c.HasAny(groupPermissions...):
+	case c.Kind == caller.Application && (c.Has(deletesGroups) || !deletes && c.HasAny(groupPermissions...)):
 		return nil
 	}
 	return property.Denied()
@@ -58,7 +60,7 @@ func WriteGroup(c caller.Caller, owner, roleAssignable, deletes bool) error {
 // (DIR-100): owners may not.
 func PurgeGroup(c caller.Caller, roleAssignable bool) error {
 	if c.HasRole(ga) || roleAssignable && (c.HasRole(role.PrivilegedRoleAdministrator) || c.Kind == caller.Application && c.Has("RoleManagement.ReadWrite.Directory")) ||
-		!roleAssignable && (c.HasRole(groupsAdministrator) || c.Kind == caller.Application && c.HasAny(groupPermissions...)) {
+		!roleAssignable && (c.HasRole(groupsAdministrator) || c.Kind == caller.Application && c.Has(deletesGroups)) {
 		return nil
 	}
 	return property.Denied()
@@ -182,7 +184,7 @@ func SeesHidden(c caller.Caller) bool {
 // the password rules (DIR-135).
 func WriteSettings(c caller.Caller, passwordRules bool) error {
 	switch {
-	case c.Kind == caller.Application, c.HasRole(ga):
+	case c.Kind == caller.Application && c.HasAny("GroupSettings.ReadWrite.All", "Directory.ReadWrite.All"), c.HasRole(ga):
 		return nil
 	case passwordRules && c.HasRole(aa), !passwordRules && c.HasRole(ua, role.GroupsAdministrator):
 		return nil

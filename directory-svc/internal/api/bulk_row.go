@@ -48,19 +48,25 @@ func (s *Bulk) Actor(ctx context.Context, t tenant.ID, o *store.BulkOperation) (
 	if err != nil {
 		return who, nil, err
 	}
-	who.DisplayName, who.UserPrincipalName, who.Guest = p.DisplayName, p.UserPrincipalName, p.Guest
-	if p.Type == object.User {
-		who.Kind = caller.User
-	} else {
-		who.Permissions, who.AppDisplayName = p.Permissions, p.DisplayName
-	}
-	for _, r := range p.Roles {
-		who.Roles = append(who.Roles, caller.Role{Template: r.Template.Name, TemplateID: r.Template.ID, Scope: r.Scope})
-	}
+	become(&who, p)
 	if !p.Enabled {
 		return who, property.Denied(), nil
 	}
 	return who, access.Bulk(who, o.Kind), nil
+}
+
+// become gives a caller the facts and rights that a principal has now. A user
+// keeps the scopes that are set.
+func become(who *caller.Caller, p *store.Principal) {
+	who.DisplayName, who.UserPrincipalName, who.Guest = p.DisplayName, p.UserPrincipalName, p.Guest
+	if p.Type == object.User {
+		who.Kind = caller.User
+	} else {
+		who.Kind, who.Permissions, who.AppDisplayName = caller.Application, p.Permissions, p.DisplayName
+	}
+	for _, r := range p.Roles {
+		who.Roles = append(who.Roles, caller.Role{Template: r.Template.Name, TemplateID: r.Template.ID, Scope: r.Scope})
+	}
 }
 
 // Do does one row as the RPC for a single object does it.

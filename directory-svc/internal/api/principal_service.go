@@ -54,7 +54,13 @@ func (s *Principals) GetPrincipal(ctx context.Context, req *pb.GetPrincipalReque
 	for _, r := range p.Roles {
 		out.Roles = append(out.Roles, &pb.Principal_Role{TemplateId: r.Template.ID.String(), DisplayName: r.Template.Name, Scope: r.Scope})
 	}
-	return out, nil
+	if out.Privileged = len(p.Roles) > 0; req.WithPrivileged && !out.Privileged {
+		err = s.Store.Read(ctx, id, func(tx *store.Tx) (err error) {
+			out.Privileged, err = tx.InPrivilegedGroup(object_)
+			return err
+		})
+	}
+	return out, err
 }
 
 // maxGroups is the most groups an answer may name (DIR-51).

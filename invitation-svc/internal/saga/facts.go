@@ -201,11 +201,11 @@ func (s *Saga) findTarget(ctx context.Context, t tenant.ID, id uuid.UUID) (*invi
 		return nil, err
 	}
 	e := existing(id, u)
-	p, err := s.People.GetPrincipal(ctx, &directorypb.GetPrincipalRequest{TenantId: t.String(), ObjectId: id.String()})
+	p, err := s.People.GetPrincipal(ctx, &directorypb.GetPrincipalRequest{TenantId: t.String(), ObjectId: id.String(), WithPrivileged: true})
 	if err != nil && !fault.Is(err, errorspb.Reason_NOT_FOUND) {
 		return nil, err
 	}
-	e.HasRoles = len(p.GetRoles()) > 0
+	e.HasRoles = p.GetPrivileged()
 	return &e, nil
 }
 

@@ -2175,7 +2175,7 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x17_app_role_assignment_id\"S\n" +
 	"\x1eRemoveSelfServiceMemberRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1c\n" +
-	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId2\x89\x1c\n" +
+	"\auser_id\x18\x02 \x01(\tB\x03\xe0A\x02R\x06userId2\x93 \n" +
 	"\x12ApplicationService\x12\xa1\x02\n" +
 	"\x11CreateApplication\x12..entente.directory.v1.CreateApplicationRequest\x1a!.entente.directory.v1.Application\"\xb8\x01\x8a\xb2\x19s\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
@@ -2197,31 +2197,31 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/applications/$count\x12\x81\x02\n" +
-	"\x11UpdateApplication\x12..entente.directory.v1.UpdateApplicationRequest\x1a\x16.google.protobuf.Empty\"\xa3\x01\x8a\xb2\x19s\n" +
+	"\x17Directory.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/applications/$count\x12\xd8\x02\n" +
+	"\x11UpdateApplication\x12..entente.directory.v1.UpdateApplicationRequest\x1a\x16.google.protobuf.Empty\"\xfa\x01\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02&:\vapplication2\x17/v1.0/applications/{id}\x12\xf4\x01\n" +
-	"\x11DeleteApplication\x12..entente.directory.v1.DeleteApplicationRequest\x1a\x16.google.protobuf.Empty\"\x96\x01\x8a\xb2\x19s\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x02&:\vapplication2\x17/v1.0/applications/{id}\x12\xcb\x02\n" +
+	"\x11DeleteApplication\x12..entente.directory.v1.DeleteApplicationRequest\x1a\x16.google.protobuf.Empty\"\xed\x01\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x19*\x17/v1.0/applications/{id}\x12\xc7\x02\n" +
-	"\x16AddApplicationPassword\x123.entente.directory.v1.AddApplicationPasswordRequest\x1a(.entente.directory.v1.PasswordCredential\"\xcd\x01\x8a\xb2\x19s\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x02\x19*\x17/v1.0/applications/{id}\x12\x9e\x03\n" +
+	"\x16AddApplicationPassword\x123.entente.directory.v1.AddApplicationPasswordRequest\x1a(.entente.directory.v1.PasswordCredential\"\xa4\x02\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19$\x1a\"microsoft.graph.passwordCredential\x82\xd3\xe4\x93\x02(:\x01*\"#/v1.0/applications/{id}/addPassword\x12\x96\x02\n" +
-	"\x19RemoveApplicationPassword\x126.entente.directory.v1.RemoveApplicationPasswordRequest\x1a\x16.google.protobuf.Empty\"\xa8\x01\x8a\xb2\x19s\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x92\xb2\x19$\x1a\"microsoft.graph.passwordCredential\x82\xd3\xe4\x93\x02(:\x01*\"#/v1.0/applications/{id}/addPassword\x12\xed\x02\n" +
+	"\x19RemoveApplicationPassword\x126.entente.directory.v1.RemoveApplicationPasswordRequest\x1a\x16.google.protobuf.Empty\"\xff\x01\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02+:\x01*\"&/v1.0/applications/{id}/removePassword\x12\xa6\x03\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x02+:\x01*\"&/v1.0/applications/{id}/removePassword\x12\xa6\x03\n" +
 	"\x15ListApplicationOwners\x122.entente.directory.v1.ListApplicationOwnersRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xa4\x02\x8a\xb2\x19\xf9\x01\n" +
 	"\x14Application.Read.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1.0/applications/{id}/owners\x12\x8f\x02\n" +
-	"\x13AddApplicationOwner\x120.entente.directory.v1.AddApplicationOwnerRequest\x1a\x16.google.protobuf.Empty\"\xad\x01\x8a\xb2\x19s\n" +
+	"\x17Directory.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1.0/applications/{id}/owners\x12\xe6\x02\n" +
+	"\x13AddApplicationOwner\x120.entente.directory.v1.AddApplicationOwnerRequest\x1a\x16.google.protobuf.Empty\"\x84\x02\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x020:\treference\"#/v1.0/applications/{id}/owners/$ref\x12\x96\x02\n" +
-	"\x16RemoveApplicationOwner\x123.entente.directory.v1.RemoveApplicationOwnerRequest\x1a\x16.google.protobuf.Empty\"\xae\x01\x8a\xb2\x19s\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x020:\treference\"#/v1.0/applications/{id}/owners/$ref\x12\xed\x02\n" +
+	"\x16RemoveApplicationOwner\x123.entente.directory.v1.RemoveApplicationOwnerRequest\x1a\x16.google.protobuf.Empty\"\x85\x02\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021*//v1.0/applications/{id}/owners/{object_id}/$ref2\x9fL\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x021*//v1.0/applications/{id}/owners/{object_id}/$ref2\xa9P\n" +
 	"\x17ServicePrincipalService\x12\xc0\x02\n" +
 	"\x16CreateServicePrincipal\x123.entente.directory.v1.CreateServicePrincipalRequest\x1a&.entente.directory.v1.ServicePrincipal\"\xc8\x01\x8a\xb2\x19s\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
@@ -2243,31 +2243,31 @@ const file_entente_directory_v1_application_service_proto_rawDesc = "" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1.0/servicePrincipals/$count\x12\x96\x02\n" +
-	"\x16UpdateServicePrincipal\x123.entente.directory.v1.UpdateServicePrincipalRequest\x1a\x16.google.protobuf.Empty\"\xae\x01\x8a\xb2\x19s\n" +
+	"\x17Directory.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1.0/servicePrincipals/$count\x12\xed\x02\n" +
+	"\x16UpdateServicePrincipal\x123.entente.directory.v1.UpdateServicePrincipalRequest\x1a\x16.google.protobuf.Empty\"\x85\x02\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x021:\x11service_principal2\x1c/v1.0/servicePrincipals/{id}\x12\x83\x02\n" +
-	"\x16DeleteServicePrincipal\x123.entente.directory.v1.DeleteServicePrincipalRequest\x1a\x16.google.protobuf.Empty\"\x9b\x01\x8a\xb2\x19s\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x021:\x11service_principal2\x1c/v1.0/servicePrincipals/{id}\x12\xda\x02\n" +
+	"\x16DeleteServicePrincipal\x123.entente.directory.v1.DeleteServicePrincipalRequest\x1a\x16.google.protobuf.Empty\"\xf2\x01\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1e*\x1c/v1.0/servicePrincipals/{id}\x12\xd6\x02\n" +
-	"\x1bAddServicePrincipalPassword\x128.entente.directory.v1.AddServicePrincipalPasswordRequest\x1a(.entente.directory.v1.PasswordCredential\"\xd2\x01\x8a\xb2\x19s\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x02\x1e*\x1c/v1.0/servicePrincipals/{id}\x12\xad\x03\n" +
+	"\x1bAddServicePrincipalPassword\x128.entente.directory.v1.AddServicePrincipalPasswordRequest\x1a(.entente.directory.v1.PasswordCredential\"\xa9\x02\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19$\x1a\"microsoft.graph.passwordCredential\x82\xd3\xe4\x93\x02-:\x01*\"(/v1.0/servicePrincipals/{id}/addPassword\x12\xa5\x02\n" +
-	"\x1eRemoveServicePrincipalPassword\x12;.entente.directory.v1.RemoveServicePrincipalPasswordRequest\x1a\x16.google.protobuf.Empty\"\xad\x01\x8a\xb2\x19s\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x92\xb2\x19$\x1a\"microsoft.graph.passwordCredential\x82\xd3\xe4\x93\x02-:\x01*\"(/v1.0/servicePrincipals/{id}/addPassword\x12\xfc\x02\n" +
+	"\x1eRemoveServicePrincipalPassword\x12;.entente.directory.v1.RemoveServicePrincipalPasswordRequest\x1a\x16.google.protobuf.Empty\"\x84\x02\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x020:\x01*\"+/v1.0/servicePrincipals/{id}/removePassword\x12\xb5\x03\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x020:\x01*\"+/v1.0/servicePrincipals/{id}/removePassword\x12\xb5\x03\n" +
 	"\x1aListServicePrincipalOwners\x127.entente.directory.v1.ListServicePrincipalOwnersRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xa9\x02\x8a\xb2\x19\xf9\x01\n" +
 	"\x14Application.Read.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02%\x12#/v1.0/servicePrincipals/{id}/owners\x12\x9e\x02\n" +
-	"\x18AddServicePrincipalOwner\x125.entente.directory.v1.AddServicePrincipalOwnerRequest\x1a\x16.google.protobuf.Empty\"\xb2\x01\x8a\xb2\x19s\n" +
+	"\x17Directory.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02%\x12#/v1.0/servicePrincipals/{id}/owners\x12\xf5\x02\n" +
+	"\x18AddServicePrincipalOwner\x125.entente.directory.v1.AddServicePrincipalOwnerRequest\x1a\x16.google.protobuf.Empty\"\x89\x02\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x025:\treference\"(/v1.0/servicePrincipals/{id}/owners/$ref\x12\xa5\x02\n" +
-	"\x1bRemoveServicePrincipalOwner\x128.entente.directory.v1.RemoveServicePrincipalOwnerRequest\x1a\x16.google.protobuf.Empty\"\xb3\x01\x8a\xb2\x19s\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x025:\treference\"(/v1.0/servicePrincipals/{id}/owners/$ref\x12\xfc\x02\n" +
+	"\x1bRemoveServicePrincipalOwner\x128.entente.directory.v1.RemoveServicePrincipalOwnerRequest\x1a\x16.google.protobuf.Empty\"\x8a\x02\x8a\xb2\x19\xc9\x01\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x026*4/v1.0/servicePrincipals/{id}/owners/{object_id}/$ref\x12\xc3\x02\n" +
+	"\x19Application.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x026*4/v1.0/servicePrincipals/{id}/owners/{object_id}/$ref\x12\xc3\x02\n" +
 	"\rAssignAppRole\x12*.entente.directory.v1.AssignAppRoleRequest\x1a'.entente.directory.v1.AppRoleAssignment\"\xdc\x01\x8a\xb2\x19`\n" +
 	"\x1fAppRoleAssignment.ReadWrite.All\x12\x1fAppRoleAssignment.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x192\b\xc9\x01\x12-servicePrincipals/{id}/appRoleAssignedTo/{id}\x82\xd3\xe4\x93\x02<:\n" +
 	"assignment\"./v1.0/servicePrincipals/{id}/appRoleAssignedTo\x12\xdc\x03\n" +

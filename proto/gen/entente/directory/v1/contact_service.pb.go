@@ -664,7 +664,7 @@ const file_entente_directory_v1_contact_service_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x03(\v2&.entente.directory.v1.AddressListEntryR\x05value\x120\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x06\x8a\xb2\x19\x02(\x01R\x0f@odata.nextLink\x12.\n" +
 	"\vodata_count\x18\x03 \x01(\x05B\x06\x8a\xb2\x19\x02(\x01H\x00R\f@odata.count\x88\x01\x01:\x11\x8a\xb2\x19\r\x12\vaddressListB\x0e\n" +
-	"\f_odata_count2\x9e\x1c\n" +
+	"\f_odata_count2\xa0\x1c\n" +
 	"\x0eContactService\x12\xa5\x02\n" +
 	"\fListContacts\x12).entente.directory.v1.ListContactsRequest\x1a*.entente.directory.v1.ListContactsResponse\"\xbd\x01\x8a\xb2\x19\xa2\x01\n" +
 	"\x13OrgContact.Read.All\n" +
@@ -702,10 +702,10 @@ const file_entente_directory_v1_contact_service_proto_rawDesc = "" +
 	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02$:\acontact2\x19/entente/v1/contacts/{id}\x12\xb7\x02\n" +
 	"\rDeleteContact\x12*.entente.directory.v1.DeleteContactRequest\x1a\x16.google.protobuf.Empty\"\xe1\x01\x8a\xb2\x19\xb5\x01\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02\x1b*\x19/entente/v1/contacts/{id}\x12\xc8\x02\n" +
-	"\x15ReplaceProxyAddresses\x122.entente.directory.v1.ReplaceProxyAddressesRequest\x1a\x16.google.protobuf.Empty\"\xe2\x01\x8a\xb2\x19\xa2\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02\x1b*\x19/entente/v1/contacts/{id}\x12\xca\x02\n" +
+	"\x15ReplaceProxyAddresses\x122.entente.directory.v1.ReplaceProxyAddressesRequest\x1a\x16.google.protobuf.Empty\"\xe4\x01\x8a\xb2\x19\xa4\x01\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02/:\x01*\x1a*/entente/v1/recipients/{id}/proxyAddresses\x12\xbd\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator(\x01H\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02/:\x01*\x1a*/entente/v1/recipients/{id}/proxyAddresses\x12\xbd\x02\n" +
 	"\x0fListAddressList\x12,.entente.directory.v1.ListAddressListRequest\x1a-.entente.directory.v1.ListAddressListResponse\"\xcc\x01\x8a\xb2\x19\xa2\x01\n" +
 	"\rUser.Read.All\n" +
 	"\x12Directory.Read.All\n" +

@@ -1023,77 +1023,77 @@ const file_entente_directory_v1_group_service_proto_rawDesc = "" +
 	"\x0fevaluated_count\x18\x03 \x01(\x05R\x0eevaluatedCount\x12\x1f\n" +
 	"\vtotal_count\x18\x04 \x01(\x05R\n" +
 	"totalCount\x12R\n" +
-	"\x17last_membership_updated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x15lastMembershipUpdated2\xce1\n" +
-	"\fGroupService\x12\x93\x02\n" +
-	"\vCreateGroup\x12(.entente.directory.v1.CreateGroupRequest\x1a\x1b.entente.directory.v1.Group\"\xbc\x01\x8a\xb2\x19\x88\x01\n" +
+	"\x17last_membership_updated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x15lastMembershipUpdated2\x8d<\n" +
+	"\fGroupService\x12\xe8\x02\n" +
+	"\vCreateGroup\x12(.entente.directory.v1.CreateGroupRequest\x1a\x1b.entente.directory.v1.Group\"\x91\x02\x8a\xb2\x19\xdd\x01\n" +
 	"\fGroup.Create\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x10\b\xc9\x01\x12\vgroups/{id}\x82\xd3\xe4\x93\x02\x15:\x05group\"\f/v1.0/groups\x12\x9f\x03\n" +
+	"\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x11Directory Writers(\x01P\x01\x92\xb2\x19\x10\b\xc9\x01\x12\vgroups/{id}\x82\xd3\xe4\x93\x02\x15:\x05group\"\f/v1.0/groups\x12\xb5\x04\n" +
 	"\n" +
-	"ListGroups\x12'.entente.directory.v1.ListGroupsRequest\x1a(.entente.directory.v1.ListGroupsResponse\"\xbd\x02\x8a\xb2\x19\xa4\x02\n" +
+	"ListGroups\x12'.entente.directory.v1.ListGroupsRequest\x1a(.entente.directory.v1.ListGroupsResponse\"\xd3\x03\x8a\xb2\x19\xba\x03\n" +
 	"\x14GroupMember.Read.All\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1.0/groups\x12\x93\x03\n" +
-	"\bGetGroup\x12%.entente.directory.v1.GetGroupRequest\x1a\x1b.entente.directory.v1.Group\"\xc2\x02\x8a\xb2\x19\xa4\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\rGlobal Reader\x1a\x11Directory Readers\x1a\x11Directory Writers\x1a\x14Groups Administrator\x1a\x1dPrivileged Role Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1.0/groups\x12\xa9\x04\n" +
+	"\bGetGroup\x12%.entente.directory.v1.GetGroupRequest\x1a\x1b.entente.directory.v1.Group\"\xd8\x03\x8a\xb2\x19\xba\x03\n" +
 	"\x14GroupMember.Read.All\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1.0/groups/{id}\x12\xa3\x03\n" +
-	"\vCountGroups\x12(.entente.directory.v1.CountGroupsRequest\x1a#.entente.directory.v1.CountResponse\"\xc4\x02\x8a\xb2\x19\xa4\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\rGlobal Reader\x1a\x11Directory Readers\x1a\x11Directory Writers\x1a\x14Groups Administrator\x1a\x1dPrivileged Role Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1.0/groups/{id}\x12\xb9\x04\n" +
+	"\vCountGroups\x12(.entente.directory.v1.CountGroupsRequest\x1a#.entente.directory.v1.CountResponse\"\xda\x03\x8a\xb2\x19\xba\x03\n" +
 	"\x14GroupMember.Read.All\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1.0/groups/$count\x12\xf0\x01\n" +
-	"\vUpdateGroup\x12(.entente.directory.v1.UpdateGroupRequest\x1a\x16.google.protobuf.Empty\"\x9e\x01\x8a\xb2\x19z\n" +
+	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\rGlobal Reader\x1a\x11Directory Readers\x1a\x11Directory Writers\x1a\x14Groups Administrator\x1a\x1dPrivileged Role Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1.0/groups/$count\x12\xc8\x02\n" +
+	"\vUpdateGroup\x12(.entente.directory.v1.UpdateGroupRequest\x1a\x16.google.protobuf.Empty\"\xf6\x01\x8a\xb2\x19\xd1\x01\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1a:\x05group2\x11/v1.0/groups/{id}\x12\xb6\x01\n" +
-	"\vDeleteGroup\x12(.entente.directory.v1.DeleteGroupRequest\x1a\x16.google.protobuf.Empty\"e\x8a\xb2\x19H\n" +
-	"\x13Group.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x13*\x11/v1.0/groups/{id}\x12\xbe\x03\n" +
-	"\vListMembers\x12..entente.directory.v1.ListGroupRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xca\x02\x8a\xb2\x19\xa4\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x11Directory Writers(\x01H\x01P\x01\x82\xd3\xe4\x93\x02\x1a:\x05group2\x11/v1.0/groups/{id}\x12\xfc\x01\n" +
+	"\vDeleteGroup\x12(.entente.directory.v1.DeleteGroupRequest\x1a\x16.google.protobuf.Empty\"\xaa\x01\x8a\xb2\x19\x8c\x01\n" +
+	"\x13Group.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x02\x13*\x11/v1.0/groups/{id}\x12\xd4\x04\n" +
+	"\vListMembers\x12..entente.directory.v1.ListGroupRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xe0\x03\x8a\xb2\x19\xba\x03\n" +
 	"\x14GroupMember.Read.All\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/groups/{id}/members\x12\xbc\x02\n" +
-	"\tAddMember\x12..entente.directory.v1.AddGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\xe6\x01\x8a\xb2\x19\xb0\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\rGlobal Reader\x1a\x11Directory Readers\x1a\x11Directory Writers\x1a\x14Groups Administrator\x1a\x1dPrivileged Role Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1.0/groups/{id}/members\x12\x93\x03\n" +
+	"\tAddMember\x12..entente.directory.v1.AddGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\xbd\x02\x8a\xb2\x19\x87\x02\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02+:\treference\"\x1e/v1.0/groups/{id}/members/$ref\x12\xd3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x11Directory Writers(\x01H\x01P\x01\x82\xd3\xe4\x93\x02+:\treference\"\x1e/v1.0/groups/{id}/members/$ref\x12\xd3\x01\n" +
 	"\x10GetInvitingGroup\x12-.entente.directory.v1.GetInvitingGroupRequest\x1a#.entente.directory.v1.InvitingGroup\"k\x8a\xb2\x19g\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x12\xc6\x01\n" +
-	"\x10AddInvitedMember\x12-.entente.directory.v1.AddInvitedMemberRequest\x1a\x16.google.protobuf.Empty\"k\x8a\xb2\x19g\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x12\xc3\x02\n" +
-	"\fRemoveMember\x121.entente.directory.v1.RemoveGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\xe7\x01\x8a\xb2\x19\xb0\x01\n" +
+	"\x10AddInvitedMember\x12-.entente.directory.v1.AddInvitedMemberRequest\x1a\x16.google.protobuf.Empty\"k\x8a\xb2\x19g\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x12\x9a\x03\n" +
+	"\fRemoveMember\x121.entente.directory.v1.RemoveGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\xbe\x02\x8a\xb2\x19\x87\x02\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02,**/v1.0/groups/{id}/members/{object_id}/$ref\x12\xd2\x03\n" +
+	"\x17Directory.ReadWrite.All\x12\x19GroupMember.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x11Directory Writers(\x01H\x01P\x01\x82\xd3\xe4\x93\x02,**/v1.0/groups/{id}/members/{object_id}/$ref\x12\xd2\x03\n" +
 	"\x15ListTransitiveMembers\x12..entente.directory.v1.ListGroupRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xd4\x02\x8a\xb2\x19\xa4\x02\n" +
 	"\x14GroupMember.Read.All\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02%\x12#/v1.0/groups/{id}/transitiveMembers\x12\xbc\x03\n" +
+	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02%\x12#/v1.0/groups/{id}/transitiveMembers\x12\xd2\x04\n" +
 	"\n" +
-	"ListOwners\x12..entente.directory.v1.ListGroupRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xc9\x02\x8a\xb2\x19\xa4\x02\n" +
+	"ListOwners\x12..entente.directory.v1.ListGroupRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xdf\x03\x8a\xb2\x19\xba\x03\n" +
 	"\x14GroupMember.Read.All\n" +
 	"\x19GroupMember.ReadWrite.All\n" +
 	"\x0eGroup.Read.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1.0/groups/{id}/owners\x12\x83\x02\n" +
-	"\bAddOwner\x12..entente.directory.v1.AddGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\xae\x01\x8a\xb2\x19z\n" +
+	"\x17Directory.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x19GroupMember.ReadWrite.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\rGlobal Reader\x1a\x11Directory Readers\x1a\x11Directory Writers\x1a\x14Groups Administrator\x1a\x1dPrivileged Role Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1.0/groups/{id}/owners\x12\xdb\x02\n" +
+	"\bAddOwner\x12..entente.directory.v1.AddGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\x86\x02\x8a\xb2\x19\xd1\x01\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02*:\treference\"\x1d/v1.0/groups/{id}/owners/$ref\x12\x8a\x02\n" +
-	"\vRemoveOwner\x121.entente.directory.v1.RemoveGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\xaf\x01\x8a\xb2\x19z\n" +
+	"\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x11Directory Writers(\x01H\x01P\x01\x82\xd3\xe4\x93\x02*:\treference\"\x1d/v1.0/groups/{id}/owners/$ref\x12\xe2\x02\n" +
+	"\vRemoveOwner\x121.entente.directory.v1.RemoveGroupReferenceRequest\x1a\x16.google.protobuf.Empty\"\x87\x02\x8a\xb2\x19\xd1\x01\n" +
 	"\x13Group.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02+*)/v1.0/groups/{id}/owners/{object_id}/$ref\x12\xc0\x03\n" +
+	"\x17Directory.ReadWrite.All\x12\x13Group.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x11Directory Writers(\x01H\x01P\x01\x82\xd3\xe4\x93\x02+*)/v1.0/groups/{id}/owners/{object_id}/$ref\x12\xc0\x03\n" +
 	"\fListMemberOf\x12..entente.directory.v1.ListGroupRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xcb\x02\x8a\xb2\x19\xa4\x02\n" +
 	"\x14GroupMember.Read.All\n" +
 	"\x19GroupMember.ReadWrite.All\n" +

@@ -27,6 +27,91 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What is to be done.
+type AuthorizeRequest_Action int32
+
+const (
+	// Unset; refused.
+	AuthorizeRequest_actionUnspecified AuthorizeRequest_Action = 0
+	// Read a user, in part at least.
+	AuthorizeRequest_readUser AuthorizeRequest_Action = 1
+	// Change `properties` of a user.
+	AuthorizeRequest_updateUser AuthorizeRequest_Action = 2
+	// Delete or restore a user.
+	AuthorizeRequest_deleteUser AuthorizeRequest_Action = 3
+	// Reset the password of a user.
+	AuthorizeRequest_resetPassword AuthorizeRequest_Action = 4
+	// End the sessions of a user.
+	AuthorizeRequest_revokeSessions AuthorizeRequest_Action = 5
+	// Change a group or its owners.
+	AuthorizeRequest_updateGroup AuthorizeRequest_Action = 6
+	// Change the members of a group.
+	AuthorizeRequest_changeMembers AuthorizeRequest_Action = 7
+	// Delete a group.
+	AuthorizeRequest_deleteGroup AuthorizeRequest_Action = 8
+	// Change an application or service principal.
+	AuthorizeRequest_updateApplication AuthorizeRequest_Action = 9
+	// Change who can act as an application or service principal: credentials and owners.
+	AuthorizeRequest_holdCredentials AuthorizeRequest_Action = 10
+)
+
+// Enum value maps for AuthorizeRequest_Action.
+var (
+	AuthorizeRequest_Action_name = map[int32]string{
+		0:  "actionUnspecified",
+		1:  "readUser",
+		2:  "updateUser",
+		3:  "deleteUser",
+		4:  "resetPassword",
+		5:  "revokeSessions",
+		6:  "updateGroup",
+		7:  "changeMembers",
+		8:  "deleteGroup",
+		9:  "updateApplication",
+		10: "holdCredentials",
+	}
+	AuthorizeRequest_Action_value = map[string]int32{
+		"actionUnspecified": 0,
+		"readUser":          1,
+		"updateUser":        2,
+		"deleteUser":        3,
+		"resetPassword":     4,
+		"revokeSessions":    5,
+		"updateGroup":       6,
+		"changeMembers":     7,
+		"deleteGroup":       8,
+		"updateApplication": 9,
+		"holdCredentials":   10,
+	}
+)
+
+func (x AuthorizeRequest_Action) Enum() *AuthorizeRequest_Action {
+	p := new(AuthorizeRequest_Action)
+	*p = x
+	return p
+}
+
+func (x AuthorizeRequest_Action) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AuthorizeRequest_Action) Descriptor() protoreflect.EnumDescriptor {
+	return file_entente_directory_v1_internal_proto_enumTypes[0].Descriptor()
+}
+
+func (AuthorizeRequest_Action) Type() protoreflect.EnumType {
+	return &file_entente_directory_v1_internal_proto_enumTypes[0]
+}
+
+func (x AuthorizeRequest_Action) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AuthorizeRequest_Action.Descriptor instead.
+func (AuthorizeRequest_Action) EnumDescriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // What happened.
 type Change_Kind int32
 
@@ -84,11 +169,11 @@ func (x Change_Kind) String() string {
 }
 
 func (Change_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_entente_directory_v1_internal_proto_enumTypes[0].Descriptor()
+	return file_entente_directory_v1_internal_proto_enumTypes[1].Descriptor()
 }
 
 func (Change_Kind) Type() protoreflect.EnumType {
-	return &file_entente_directory_v1_internal_proto_enumTypes[0]
+	return &file_entente_directory_v1_internal_proto_enumTypes[1]
 }
 
 func (x Change_Kind) Number() protoreflect.EnumNumber {
@@ -97,7 +182,7 @@ func (x Change_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Kind.Descriptor instead.
 func (Change_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{29, 0}
 }
 
 // What to do.
@@ -149,11 +234,11 @@ func (x ApplyExternalUsersRequest_Item_Operation) String() string {
 }
 
 func (ApplyExternalUsersRequest_Item_Operation) Descriptor() protoreflect.EnumDescriptor {
-	return file_entente_directory_v1_internal_proto_enumTypes[1].Descriptor()
+	return file_entente_directory_v1_internal_proto_enumTypes[2].Descriptor()
 }
 
 func (ApplyExternalUsersRequest_Item_Operation) Type() protoreflect.EnumType {
-	return &file_entente_directory_v1_internal_proto_enumTypes[1]
+	return &file_entente_directory_v1_internal_proto_enumTypes[2]
 }
 
 func (x ApplyExternalUsersRequest_Item_Operation) Number() protoreflect.EnumNumber {
@@ -162,7 +247,7 @@ func (x ApplyExternalUsersRequest_Item_Operation) Number() protoreflect.EnumNumb
 
 // Deprecated: Use ApplyExternalUsersRequest_Item_Operation.Descriptor instead.
 func (ApplyExternalUsersRequest_Item_Operation) EnumDescriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39, 0, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41, 0, 0}
 }
 
 // Request of GetPrincipal.
@@ -171,9 +256,11 @@ type GetPrincipalRequest struct {
 	// Tenant the call is about.
 	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// Object id of the user or service principal.
-	ObjectId      string `protobuf:"bytes,2,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ObjectId string `protobuf:"bytes,2,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	// Ask for `privileged`, which takes another query.
+	WithPrivileged bool `protobuf:"varint,3,opt,name=with_privileged,json=withPrivileged,proto3" json:"with_privileged,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *GetPrincipalRequest) Reset() {
@@ -220,6 +307,150 @@ func (x *GetPrincipalRequest) GetObjectId() string {
 	return ""
 }
 
+func (x *GetPrincipalRequest) GetWithPrivileged() bool {
+	if x != nil {
+		return x.WithPrivileged
+	}
+	return false
+}
+
+// Request of Authorize.
+type AuthorizeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant the call is about.
+	TenantId string `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
+	// Who would act: a user or service principal.
+	PrincipalId string `protobuf:"bytes,2,opt,name=principal_id,json=principalId,proto3" json:"principal_id,omitempty"`
+	// The act.
+	Action AuthorizeRequest_Action `protobuf:"varint,3,opt,name=action,proto3,enum=entente.directory.v1.AuthorizeRequest_Action" json:"action,omitempty"`
+	// What it is about.
+	ObjectId string `protobuf:"bytes,4,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	// updateUser: names of the properties, in Graph's spelling.
+	Properties    []string `protobuf:"bytes,5,rep,name=properties,proto3" json:"properties,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthorizeRequest) Reset() {
+	*x = AuthorizeRequest{}
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthorizeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthorizeRequest) ProtoMessage() {}
+
+func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthorizeRequest.ProtoReflect.Descriptor instead.
+func (*AuthorizeRequest) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AuthorizeRequest) GetTenantId() string {
+	if x != nil {
+		return x.TenantId
+	}
+	return ""
+}
+
+func (x *AuthorizeRequest) GetPrincipalId() string {
+	if x != nil {
+		return x.PrincipalId
+	}
+	return ""
+}
+
+func (x *AuthorizeRequest) GetAction() AuthorizeRequest_Action {
+	if x != nil {
+		return x.Action
+	}
+	return AuthorizeRequest_actionUnspecified
+}
+
+func (x *AuthorizeRequest) GetObjectId() string {
+	if x != nil {
+		return x.ObjectId
+	}
+	return ""
+}
+
+func (x *AuthorizeRequest) GetProperties() []string {
+	if x != nil {
+		return x.Properties
+	}
+	return nil
+}
+
+// Answer of Authorize.
+type AuthorizeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the act is allowed.
+	Allowed bool `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// Why not, as a caller would be told.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthorizeResponse) Reset() {
+	*x = AuthorizeResponse{}
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthorizeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthorizeResponse) ProtoMessage() {}
+
+func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthorizeResponse.ProtoReflect.Descriptor instead.
+func (*AuthorizeResponse) Descriptor() ([]byte, []int) {
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AuthorizeResponse) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *AuthorizeResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // State of a principal now.
 type Principal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -249,13 +480,15 @@ type Principal struct {
 	SessionsValidFrom *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=sessions_valid_from,json=sessionsValidFrom,proto3" json:"sessions_valid_from,omitempty"`
 	// Whether the tenant is one of customer accounts.
 	ExternalTenant bool `protobuf:"varint,13,opt,name=external_tenant,json=externalTenant,proto3" json:"external_tenant,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Holds a directory role, or is a member or owner of a group that roles can be given to (DIR-178).
+	Privileged    bool `protobuf:"varint,14,opt,name=privileged,proto3" json:"privileged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Principal) Reset() {
 	*x = Principal{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[1]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -267,7 +500,7 @@ func (x *Principal) String() string {
 func (*Principal) ProtoMessage() {}
 
 func (x *Principal) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[1]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -280,7 +513,7 @@ func (x *Principal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Principal.ProtoReflect.Descriptor instead.
 func (*Principal) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{1}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Principal) GetObjectId() string {
@@ -374,6 +607,13 @@ func (x *Principal) GetExternalTenant() bool {
 	return false
 }
 
+func (x *Principal) GetPrivileged() bool {
+	if x != nil {
+		return x.Privileged
+	}
+	return false
+}
+
 // Request of ListGroupIds.
 type ListGroupIdsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -387,7 +627,7 @@ type ListGroupIdsRequest struct {
 
 func (x *ListGroupIdsRequest) Reset() {
 	*x = ListGroupIdsRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[2]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -399,7 +639,7 @@ func (x *ListGroupIdsRequest) String() string {
 func (*ListGroupIdsRequest) ProtoMessage() {}
 
 func (x *ListGroupIdsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[2]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -412,7 +652,7 @@ func (x *ListGroupIdsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupIdsRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupIdsRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{2}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListGroupIdsRequest) GetTenantId() string {
@@ -440,7 +680,7 @@ type ListGroupIdsResponse struct {
 
 func (x *ListGroupIdsResponse) Reset() {
 	*x = ListGroupIdsResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[3]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +692,7 @@ func (x *ListGroupIdsResponse) String() string {
 func (*ListGroupIdsResponse) ProtoMessage() {}
 
 func (x *ListGroupIdsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[3]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +705,7 @@ func (x *ListGroupIdsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupIdsResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupIdsResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{3}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListGroupIdsResponse) GetGroupIds() []string {
@@ -486,7 +726,7 @@ type LookupTenantRequest struct {
 
 func (x *LookupTenantRequest) Reset() {
 	*x = LookupTenantRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[4]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +738,7 @@ func (x *LookupTenantRequest) String() string {
 func (*LookupTenantRequest) ProtoMessage() {}
 
 func (x *LookupTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[4]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +751,7 @@ func (x *LookupTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupTenantRequest.ProtoReflect.Descriptor instead.
 func (*LookupTenantRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{4}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LookupTenantRequest) GetTenantId() string {
@@ -532,7 +772,7 @@ type FindTenantByDomainRequest struct {
 
 func (x *FindTenantByDomainRequest) Reset() {
 	*x = FindTenantByDomainRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[5]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +784,7 @@ func (x *FindTenantByDomainRequest) String() string {
 func (*FindTenantByDomainRequest) ProtoMessage() {}
 
 func (x *FindTenantByDomainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[5]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +797,7 @@ func (x *FindTenantByDomainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindTenantByDomainRequest.ProtoReflect.Descriptor instead.
 func (*FindTenantByDomainRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{5}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FindTenantByDomainRequest) GetDomain() string {
@@ -582,7 +822,7 @@ type ListEndedTenantsRequest struct {
 
 func (x *ListEndedTenantsRequest) Reset() {
 	*x = ListEndedTenantsRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[6]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +834,7 @@ func (x *ListEndedTenantsRequest) String() string {
 func (*ListEndedTenantsRequest) ProtoMessage() {}
 
 func (x *ListEndedTenantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[6]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +847,7 @@ func (x *ListEndedTenantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndedTenantsRequest.ProtoReflect.Descriptor instead.
 func (*ListEndedTenantsRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{6}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListEndedTenantsRequest) GetSince() *timestamppb.Timestamp {
@@ -642,7 +882,7 @@ type ListEndedTenantsResponse struct {
 
 func (x *ListEndedTenantsResponse) Reset() {
 	*x = ListEndedTenantsResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[7]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +894,7 @@ func (x *ListEndedTenantsResponse) String() string {
 func (*ListEndedTenantsResponse) ProtoMessage() {}
 
 func (x *ListEndedTenantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[7]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +907,7 @@ func (x *ListEndedTenantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEndedTenantsResponse.ProtoReflect.Descriptor instead.
 func (*ListEndedTenantsResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{7}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListEndedTenantsResponse) GetTenants() []*EndedTenant {
@@ -690,7 +930,7 @@ type EndedTenant struct {
 
 func (x *EndedTenant) Reset() {
 	*x = EndedTenant{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[8]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +942,7 @@ func (x *EndedTenant) String() string {
 func (*EndedTenant) ProtoMessage() {}
 
 func (x *EndedTenant) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[8]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +955,7 @@ func (x *EndedTenant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndedTenant.ProtoReflect.Descriptor instead.
 func (*EndedTenant) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{8}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EndedTenant) GetTenantId() string {
@@ -763,7 +1003,7 @@ type TenantFacts struct {
 
 func (x *TenantFacts) Reset() {
 	*x = TenantFacts{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[9]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +1015,7 @@ func (x *TenantFacts) String() string {
 func (*TenantFacts) ProtoMessage() {}
 
 func (x *TenantFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[9]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +1028,7 @@ func (x *TenantFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantFacts.ProtoReflect.Descriptor instead.
 func (*TenantFacts) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{9}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TenantFacts) GetTenantId() string {
@@ -881,7 +1121,7 @@ type FindInviteConflictsRequest struct {
 
 func (x *FindInviteConflictsRequest) Reset() {
 	*x = FindInviteConflictsRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[10]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +1133,7 @@ func (x *FindInviteConflictsRequest) String() string {
 func (*FindInviteConflictsRequest) ProtoMessage() {}
 
 func (x *FindInviteConflictsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[10]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +1146,7 @@ func (x *FindInviteConflictsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindInviteConflictsRequest.ProtoReflect.Descriptor instead.
 func (*FindInviteConflictsRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{10}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *FindInviteConflictsRequest) GetTenantId() string {
@@ -936,7 +1176,7 @@ type FindInviteConflictsResponse struct {
 
 func (x *FindInviteConflictsResponse) Reset() {
 	*x = FindInviteConflictsResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1188,7 @@ func (x *FindInviteConflictsResponse) String() string {
 func (*FindInviteConflictsResponse) ProtoMessage() {}
 
 func (x *FindInviteConflictsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[11]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1201,7 @@ func (x *FindInviteConflictsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindInviteConflictsResponse.ProtoReflect.Descriptor instead.
 func (*FindInviteConflictsResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{11}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FindInviteConflictsResponse) GetConflicts() []*FindInviteConflictsResponse_Conflict {
@@ -996,7 +1236,7 @@ type HomeKey struct {
 
 func (x *HomeKey) Reset() {
 	*x = HomeKey{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1248,7 @@ func (x *HomeKey) String() string {
 func (*HomeKey) ProtoMessage() {}
 
 func (x *HomeKey) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[12]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1261,7 @@ func (x *HomeKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HomeKey.ProtoReflect.Descriptor instead.
 func (*HomeKey) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{12}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HomeKey) GetHomeTenantId() string {
@@ -1079,7 +1319,7 @@ type CreateExternalUserRequest struct {
 
 func (x *CreateExternalUserRequest) Reset() {
 	*x = CreateExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1331,7 @@ func (x *CreateExternalUserRequest) String() string {
 func (*CreateExternalUserRequest) ProtoMessage() {}
 
 func (x *CreateExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[13]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1344,7 @@ func (x *CreateExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*CreateExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{13}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateExternalUserRequest) GetTenantId() string {
@@ -1183,7 +1423,7 @@ type CreateExternalUserResponse struct {
 
 func (x *CreateExternalUserResponse) Reset() {
 	*x = CreateExternalUserResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1435,7 @@ func (x *CreateExternalUserResponse) String() string {
 func (*CreateExternalUserResponse) ProtoMessage() {}
 
 func (x *CreateExternalUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[14]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1448,7 @@ func (x *CreateExternalUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateExternalUserResponse.ProtoReflect.Descriptor instead.
 func (*CreateExternalUserResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{14}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateExternalUserResponse) GetUser() *User {
@@ -1250,7 +1490,7 @@ type BindExternalIdentityRequest struct {
 
 func (x *BindExternalIdentityRequest) Reset() {
 	*x = BindExternalIdentityRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1502,7 @@ func (x *BindExternalIdentityRequest) String() string {
 func (*BindExternalIdentityRequest) ProtoMessage() {}
 
 func (x *BindExternalIdentityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[15]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1515,7 @@ func (x *BindExternalIdentityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindExternalIdentityRequest.ProtoReflect.Descriptor instead.
 func (*BindExternalIdentityRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{15}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BindExternalIdentityRequest) GetTenantId() string {
@@ -1349,7 +1589,7 @@ type ResetExternalIdentityRequest struct {
 
 func (x *ResetExternalIdentityRequest) Reset() {
 	*x = ResetExternalIdentityRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +1601,7 @@ func (x *ResetExternalIdentityRequest) String() string {
 func (*ResetExternalIdentityRequest) ProtoMessage() {}
 
 func (x *ResetExternalIdentityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[16]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +1614,7 @@ func (x *ResetExternalIdentityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetExternalIdentityRequest.ProtoReflect.Descriptor instead.
 func (*ResetExternalIdentityRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{16}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ResetExternalIdentityRequest) GetTenantId() string {
@@ -1413,7 +1653,7 @@ type BeginExternalConversionRequest struct {
 
 func (x *BeginExternalConversionRequest) Reset() {
 	*x = BeginExternalConversionRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1665,7 @@ func (x *BeginExternalConversionRequest) String() string {
 func (*BeginExternalConversionRequest) ProtoMessage() {}
 
 func (x *BeginExternalConversionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[17]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1678,7 @@ func (x *BeginExternalConversionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginExternalConversionRequest.ProtoReflect.Descriptor instead.
 func (*BeginExternalConversionRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{17}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BeginExternalConversionRequest) GetTenantId() string {
@@ -1475,7 +1715,7 @@ type GetExternalUserRequest struct {
 
 func (x *GetExternalUserRequest) Reset() {
 	*x = GetExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1727,7 @@ func (x *GetExternalUserRequest) String() string {
 func (*GetExternalUserRequest) ProtoMessage() {}
 
 func (x *GetExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[18]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1740,7 @@ func (x *GetExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*GetExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{18}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetExternalUserRequest) GetTenantId() string {
@@ -1530,7 +1770,7 @@ type FindExternalUserByEmailRequest struct {
 
 func (x *FindExternalUserByEmailRequest) Reset() {
 	*x = FindExternalUserByEmailRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1782,7 @@ func (x *FindExternalUserByEmailRequest) String() string {
 func (*FindExternalUserByEmailRequest) ProtoMessage() {}
 
 func (x *FindExternalUserByEmailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[19]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1795,7 @@ func (x *FindExternalUserByEmailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindExternalUserByEmailRequest.ProtoReflect.Descriptor instead.
 func (*FindExternalUserByEmailRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{19}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FindExternalUserByEmailRequest) GetTenantId() string {
@@ -1585,7 +1825,7 @@ type ResolveHomeAccountRequest struct {
 
 func (x *ResolveHomeAccountRequest) Reset() {
 	*x = ResolveHomeAccountRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1837,7 @@ func (x *ResolveHomeAccountRequest) String() string {
 func (*ResolveHomeAccountRequest) ProtoMessage() {}
 
 func (x *ResolveHomeAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[20]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1850,7 @@ func (x *ResolveHomeAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveHomeAccountRequest.ProtoReflect.Descriptor instead.
 func (*ResolveHomeAccountRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{20}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResolveHomeAccountRequest) GetHomeTenantId() string {
@@ -1646,7 +1886,7 @@ type HomeAccount struct {
 
 func (x *HomeAccount) Reset() {
 	*x = HomeAccount{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1898,7 @@ func (x *HomeAccount) String() string {
 func (*HomeAccount) ProtoMessage() {}
 
 func (x *HomeAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[21]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1911,7 @@ func (x *HomeAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HomeAccount.ProtoReflect.Descriptor instead.
 func (*HomeAccount) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{21}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *HomeAccount) GetHomeTenantId() string {
@@ -1729,7 +1969,7 @@ type SoftDeleteExternalUserRequest struct {
 
 func (x *SoftDeleteExternalUserRequest) Reset() {
 	*x = SoftDeleteExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +1981,7 @@ func (x *SoftDeleteExternalUserRequest) String() string {
 func (*SoftDeleteExternalUserRequest) ProtoMessage() {}
 
 func (x *SoftDeleteExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[22]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1994,7 @@ func (x *SoftDeleteExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SoftDeleteExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*SoftDeleteExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{22}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SoftDeleteExternalUserRequest) GetTenantId() string {
@@ -1800,7 +2040,7 @@ type ClaimExternalUserRequest struct {
 
 func (x *ClaimExternalUserRequest) Reset() {
 	*x = ClaimExternalUserRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +2052,7 @@ func (x *ClaimExternalUserRequest) String() string {
 func (*ClaimExternalUserRequest) ProtoMessage() {}
 
 func (x *ClaimExternalUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[23]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +2065,7 @@ func (x *ClaimExternalUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimExternalUserRequest.ProtoReflect.Descriptor instead.
 func (*ClaimExternalUserRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{23}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ClaimExternalUserRequest) GetTenantId() string {
@@ -1860,7 +2100,7 @@ type GetFeedPositionRequest struct {
 
 func (x *GetFeedPositionRequest) Reset() {
 	*x = GetFeedPositionRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +2112,7 @@ func (x *GetFeedPositionRequest) String() string {
 func (*GetFeedPositionRequest) ProtoMessage() {}
 
 func (x *GetFeedPositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[24]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1885,7 +2125,7 @@ func (x *GetFeedPositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFeedPositionRequest.ProtoReflect.Descriptor instead.
 func (*GetFeedPositionRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{24}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetFeedPositionRequest) GetTenantId() string {
@@ -1906,7 +2146,7 @@ type FeedPosition struct {
 
 func (x *FeedPosition) Reset() {
 	*x = FeedPosition{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1918,7 +2158,7 @@ func (x *FeedPosition) String() string {
 func (*FeedPosition) ProtoMessage() {}
 
 func (x *FeedPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[25]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1931,7 +2171,7 @@ func (x *FeedPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedPosition.ProtoReflect.Descriptor instead.
 func (*FeedPosition) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{25}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FeedPosition) GetPosition() string {
@@ -1958,7 +2198,7 @@ type ListChangesRequest struct {
 
 func (x *ListChangesRequest) Reset() {
 	*x = ListChangesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2210,7 @@ func (x *ListChangesRequest) String() string {
 func (*ListChangesRequest) ProtoMessage() {}
 
 func (x *ListChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[26]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2223,7 @@ func (x *ListChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListChangesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{26}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListChangesRequest) GetTenantId() string {
@@ -2035,7 +2275,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2287,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[27]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2300,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{27}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Change) GetObjectId() string {
@@ -2120,7 +2360,7 @@ type ListChangesResponse struct {
 
 func (x *ListChangesResponse) Reset() {
 	*x = ListChangesResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2372,7 @@ func (x *ListChangesResponse) String() string {
 func (*ListChangesResponse) ProtoMessage() {}
 
 func (x *ListChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[28]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2385,7 @@ func (x *ListChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListChangesResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{28}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListChangesResponse) GetChanges() []*Change {
@@ -2180,7 +2420,7 @@ type WatchChangesRequest struct {
 
 func (x *WatchChangesRequest) Reset() {
 	*x = WatchChangesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2432,7 @@ func (x *WatchChangesRequest) String() string {
 func (*WatchChangesRequest) ProtoMessage() {}
 
 func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[29]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2445,7 @@ func (x *WatchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChangesRequest.ProtoReflect.Descriptor instead.
 func (*WatchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{29}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *WatchChangesRequest) GetTenantIds() []string {
@@ -2226,7 +2466,7 @@ type ChangeHint struct {
 
 func (x *ChangeHint) Reset() {
 	*x = ChangeHint{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2478,7 @@ func (x *ChangeHint) String() string {
 func (*ChangeHint) ProtoMessage() {}
 
 func (x *ChangeHint) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[30]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2491,7 @@ func (x *ChangeHint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeHint.ProtoReflect.Descriptor instead.
 func (*ChangeHint) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{30}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ChangeHint) GetTenantId() string {
@@ -2278,7 +2518,7 @@ type ListSourceUsersRequest struct {
 
 func (x *ListSourceUsersRequest) Reset() {
 	*x = ListSourceUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2530,7 @@ func (x *ListSourceUsersRequest) String() string {
 func (*ListSourceUsersRequest) ProtoMessage() {}
 
 func (x *ListSourceUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[31]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2543,7 @@ func (x *ListSourceUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourceUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListSourceUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{31}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListSourceUsersRequest) GetTenantId() string {
@@ -2353,7 +2593,7 @@ type SourceUser struct {
 
 func (x *SourceUser) Reset() {
 	*x = SourceUser{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2365,7 +2605,7 @@ func (x *SourceUser) String() string {
 func (*SourceUser) ProtoMessage() {}
 
 func (x *SourceUser) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[32]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2378,7 +2618,7 @@ func (x *SourceUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceUser.ProtoReflect.Descriptor instead.
 func (*SourceUser) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{32}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SourceUser) GetUser() *User {
@@ -2429,7 +2669,7 @@ type ListSourceUsersResponse struct {
 
 func (x *ListSourceUsersResponse) Reset() {
 	*x = ListSourceUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2441,7 +2681,7 @@ func (x *ListSourceUsersResponse) String() string {
 func (*ListSourceUsersResponse) ProtoMessage() {}
 
 func (x *ListSourceUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[33]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2454,7 +2694,7 @@ func (x *ListSourceUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourceUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListSourceUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{33}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListSourceUsersResponse) GetUsers() []*SourceUser {
@@ -2490,7 +2730,7 @@ type ListAssigneesRequest struct {
 
 func (x *ListAssigneesRequest) Reset() {
 	*x = ListAssigneesRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2502,7 +2742,7 @@ func (x *ListAssigneesRequest) String() string {
 func (*ListAssigneesRequest) ProtoMessage() {}
 
 func (x *ListAssigneesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[34]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2515,7 +2755,7 @@ func (x *ListAssigneesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssigneesRequest.ProtoReflect.Descriptor instead.
 func (*ListAssigneesRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{34}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListAssigneesRequest) GetTenantId() string {
@@ -2566,7 +2806,7 @@ type ListAssigneesResponse struct {
 
 func (x *ListAssigneesResponse) Reset() {
 	*x = ListAssigneesResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2818,7 @@ func (x *ListAssigneesResponse) String() string {
 func (*ListAssigneesResponse) ProtoMessage() {}
 
 func (x *ListAssigneesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[35]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2831,7 @@ func (x *ListAssigneesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssigneesResponse.ProtoReflect.Descriptor instead.
 func (*ListAssigneesResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{35}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListAssigneesResponse) GetUserIds() []string {
@@ -2625,7 +2865,7 @@ type ListTargetUsersRequest struct {
 
 func (x *ListTargetUsersRequest) Reset() {
 	*x = ListTargetUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2637,7 +2877,7 @@ func (x *ListTargetUsersRequest) String() string {
 func (*ListTargetUsersRequest) ProtoMessage() {}
 
 func (x *ListTargetUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[36]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2650,7 +2890,7 @@ func (x *ListTargetUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListTargetUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{36}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListTargetUsersRequest) GetResourceTenantId() string {
@@ -2704,7 +2944,7 @@ type TargetUser struct {
 
 func (x *TargetUser) Reset() {
 	*x = TargetUser{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2716,7 +2956,7 @@ func (x *TargetUser) String() string {
 func (*TargetUser) ProtoMessage() {}
 
 func (x *TargetUser) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[37]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2729,7 +2969,7 @@ func (x *TargetUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetUser.ProtoReflect.Descriptor instead.
 func (*TargetUser) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{37}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *TargetUser) GetUser() *User {
@@ -2792,7 +3032,7 @@ type ListTargetUsersResponse struct {
 
 func (x *ListTargetUsersResponse) Reset() {
 	*x = ListTargetUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2804,7 +3044,7 @@ func (x *ListTargetUsersResponse) String() string {
 func (*ListTargetUsersResponse) ProtoMessage() {}
 
 func (x *ListTargetUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[38]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2817,7 +3057,7 @@ func (x *ListTargetUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListTargetUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{38}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListTargetUsersResponse) GetUsers() []*TargetUser {
@@ -2850,7 +3090,7 @@ type ApplyExternalUsersRequest struct {
 
 func (x *ApplyExternalUsersRequest) Reset() {
 	*x = ApplyExternalUsersRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2862,7 +3102,7 @@ func (x *ApplyExternalUsersRequest) String() string {
 func (*ApplyExternalUsersRequest) ProtoMessage() {}
 
 func (x *ApplyExternalUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[39]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2875,7 +3115,7 @@ func (x *ApplyExternalUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersRequest.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ApplyExternalUsersRequest) GetResourceTenantId() string {
@@ -2938,7 +3178,7 @@ type ApplyExternalUsersResponse struct {
 
 func (x *ApplyExternalUsersResponse) Reset() {
 	*x = ApplyExternalUsersResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2950,7 +3190,7 @@ func (x *ApplyExternalUsersResponse) String() string {
 func (*ApplyExternalUsersResponse) ProtoMessage() {}
 
 func (x *ApplyExternalUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[40]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2963,7 +3203,7 @@ func (x *ApplyExternalUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersResponse.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ApplyExternalUsersResponse) GetResults() []*ApplyExternalUsersResponse_Result {
@@ -2988,7 +3228,7 @@ type CreateSynchronizationApplicationRequest struct {
 
 func (x *CreateSynchronizationApplicationRequest) Reset() {
 	*x = CreateSynchronizationApplicationRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3240,7 @@ func (x *CreateSynchronizationApplicationRequest) String() string {
 func (*CreateSynchronizationApplicationRequest) ProtoMessage() {}
 
 func (x *CreateSynchronizationApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[41]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3253,7 @@ func (x *CreateSynchronizationApplicationRequest) ProtoReflect() protoreflect.Me
 
 // Deprecated: Use CreateSynchronizationApplicationRequest.ProtoReflect.Descriptor instead.
 func (*CreateSynchronizationApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CreateSynchronizationApplicationRequest) GetTenantId() string {
@@ -3050,7 +3290,7 @@ type CreateSynchronizationApplicationResponse struct {
 
 func (x *CreateSynchronizationApplicationResponse) Reset() {
 	*x = CreateSynchronizationApplicationResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3062,7 +3302,7 @@ func (x *CreateSynchronizationApplicationResponse) String() string {
 func (*CreateSynchronizationApplicationResponse) ProtoMessage() {}
 
 func (x *CreateSynchronizationApplicationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[42]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3075,7 +3315,7 @@ func (x *CreateSynchronizationApplicationResponse) ProtoReflect() protoreflect.M
 
 // Deprecated: Use CreateSynchronizationApplicationResponse.ProtoReflect.Descriptor instead.
 func (*CreateSynchronizationApplicationResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{42}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CreateSynchronizationApplicationResponse) GetApplication() *Application {
@@ -3105,7 +3345,7 @@ type GetSynchronizationApplicationRequest struct {
 
 func (x *GetSynchronizationApplicationRequest) Reset() {
 	*x = GetSynchronizationApplicationRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3117,7 +3357,7 @@ func (x *GetSynchronizationApplicationRequest) String() string {
 func (*GetSynchronizationApplicationRequest) ProtoMessage() {}
 
 func (x *GetSynchronizationApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[43]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3130,7 +3370,7 @@ func (x *GetSynchronizationApplicationRequest) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use GetSynchronizationApplicationRequest.ProtoReflect.Descriptor instead.
 func (*GetSynchronizationApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{43}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetSynchronizationApplicationRequest) GetTenantId() string {
@@ -3168,7 +3408,7 @@ type SynchronizationApplication struct {
 
 func (x *SynchronizationApplication) Reset() {
 	*x = SynchronizationApplication{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3180,7 +3420,7 @@ func (x *SynchronizationApplication) String() string {
 func (*SynchronizationApplication) ProtoMessage() {}
 
 func (x *SynchronizationApplication) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[44]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3193,7 +3433,7 @@ func (x *SynchronizationApplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SynchronizationApplication.ProtoReflect.Descriptor instead.
 func (*SynchronizationApplication) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{44}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SynchronizationApplication) GetServicePrincipalId() string {
@@ -3253,7 +3493,7 @@ type CheckAppAccessRequest struct {
 
 func (x *CheckAppAccessRequest) Reset() {
 	*x = CheckAppAccessRequest{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3265,7 +3505,7 @@ func (x *CheckAppAccessRequest) String() string {
 func (*CheckAppAccessRequest) ProtoMessage() {}
 
 func (x *CheckAppAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[45]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3278,7 +3518,7 @@ func (x *CheckAppAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAppAccessRequest.ProtoReflect.Descriptor instead.
 func (*CheckAppAccessRequest) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{45}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CheckAppAccessRequest) GetTenantId() string {
@@ -3317,7 +3557,7 @@ type CheckAppAccessResponse struct {
 
 func (x *CheckAppAccessResponse) Reset() {
 	*x = CheckAppAccessResponse{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3329,7 +3569,7 @@ func (x *CheckAppAccessResponse) String() string {
 func (*CheckAppAccessResponse) ProtoMessage() {}
 
 func (x *CheckAppAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[46]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3342,7 +3582,7 @@ func (x *CheckAppAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAppAccessResponse.ProtoReflect.Descriptor instead.
 func (*CheckAppAccessResponse) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{46}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CheckAppAccessResponse) GetAllowed() bool {
@@ -3381,7 +3621,7 @@ type Principal_Role struct {
 
 func (x *Principal_Role) Reset() {
 	*x = Principal_Role{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3393,7 +3633,7 @@ func (x *Principal_Role) String() string {
 func (*Principal_Role) ProtoMessage() {}
 
 func (x *Principal_Role) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[47]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3406,7 +3646,7 @@ func (x *Principal_Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Principal_Role.ProtoReflect.Descriptor instead.
 func (*Principal_Role) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{1, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{3, 0}
 }
 
 func (x *Principal_Role) GetTemplateId() string {
@@ -3455,7 +3695,7 @@ type FindInviteConflictsResponse_Conflict struct {
 
 func (x *FindInviteConflictsResponse_Conflict) Reset() {
 	*x = FindInviteConflictsResponse_Conflict{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[48]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3467,7 +3707,7 @@ func (x *FindInviteConflictsResponse_Conflict) String() string {
 func (*FindInviteConflictsResponse_Conflict) ProtoMessage() {}
 
 func (x *FindInviteConflictsResponse_Conflict) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[48]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3480,7 +3720,7 @@ func (x *FindInviteConflictsResponse_Conflict) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use FindInviteConflictsResponse_Conflict.ProtoReflect.Descriptor instead.
 func (*FindInviteConflictsResponse_Conflict) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{11, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{13, 0}
 }
 
 func (x *FindInviteConflictsResponse_Conflict) GetObjectId() string {
@@ -3564,7 +3804,7 @@ type ApplyExternalUsersRequest_Item struct {
 
 func (x *ApplyExternalUsersRequest_Item) Reset() {
 	*x = ApplyExternalUsersRequest_Item{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[49]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3576,7 +3816,7 @@ func (x *ApplyExternalUsersRequest_Item) String() string {
 func (*ApplyExternalUsersRequest_Item) ProtoMessage() {}
 
 func (x *ApplyExternalUsersRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[49]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3589,7 +3829,7 @@ func (x *ApplyExternalUsersRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyExternalUsersRequest_Item.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersRequest_Item) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{39, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{41, 0}
 }
 
 func (x *ApplyExternalUsersRequest_Item) GetOperation() ApplyExternalUsersRequest_Item_Operation {
@@ -3671,7 +3911,7 @@ type ApplyExternalUsersResponse_Result struct {
 
 func (x *ApplyExternalUsersResponse_Result) Reset() {
 	*x = ApplyExternalUsersResponse_Result{}
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[50]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3683,7 +3923,7 @@ func (x *ApplyExternalUsersResponse_Result) String() string {
 func (*ApplyExternalUsersResponse_Result) ProtoMessage() {}
 
 func (x *ApplyExternalUsersResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_entente_directory_v1_internal_proto_msgTypes[50]
+	mi := &file_entente_directory_v1_internal_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3696,7 +3936,7 @@ func (x *ApplyExternalUsersResponse_Result) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use ApplyExternalUsersResponse_Result.ProtoReflect.Descriptor instead.
 func (*ApplyExternalUsersResponse_Result) Descriptor() ([]byte, []int) {
-	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{40, 0}
+	return file_entente_directory_v1_internal_proto_rawDescGZIP(), []int{42, 0}
 }
 
 func (x *ApplyExternalUsersResponse_Result) GetOutcome() string {
@@ -3752,10 +3992,37 @@ var File_entente_directory_v1_internal_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	"\n" +
-	"#entente/directory/v1/internal.proto\x12\x14entente.directory.v1\x1a&entente/directory/v1/application.proto\x1a!entente/directory/v1/tenant.proto\x1a\x1fentente/directory/v1/user.proto\x1a entente/options/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Y\n" +
+	"#entente/directory/v1/internal.proto\x12\x14entente.directory.v1\x1a&entente/directory/v1/application.proto\x1a!entente/directory/v1/tenant.proto\x1a\x1fentente/directory/v1/user.proto\x1a entente/options/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x01\n" +
 	"\x13GetPrincipalRequest\x12 \n" +
 	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\x12 \n" +
-	"\tobject_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bobjectId\"\xc4\x04\n" +
+	"\tobject_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bobjectId\x12'\n" +
+	"\x0fwith_privileged\x18\x03 \x01(\bR\x0ewithPrivileged\"\xc2\x03\n" +
+	"\x10AuthorizeRequest\x12 \n" +
+	"\ttenant_id\x18\x01 \x01(\tB\x03\xe0A\x02R\btenantId\x12&\n" +
+	"\fprincipal_id\x18\x02 \x01(\tB\x03\xe0A\x02R\vprincipalId\x12J\n" +
+	"\x06action\x18\x03 \x01(\x0e2-.entente.directory.v1.AuthorizeRequest.ActionB\x03\xe0A\x02R\x06action\x12 \n" +
+	"\tobject_id\x18\x04 \x01(\tB\x03\xe0A\x02R\bobjectId\x12\x1e\n" +
+	"\n" +
+	"properties\x18\x05 \x03(\tR\n" +
+	"properties\"\xd5\x01\n" +
+	"\x06Action\x12\x15\n" +
+	"\x11actionUnspecified\x10\x00\x12\f\n" +
+	"\breadUser\x10\x01\x12\x0e\n" +
+	"\n" +
+	"updateUser\x10\x02\x12\x0e\n" +
+	"\n" +
+	"deleteUser\x10\x03\x12\x11\n" +
+	"\rresetPassword\x10\x04\x12\x12\n" +
+	"\x0erevokeSessions\x10\x05\x12\x0f\n" +
+	"\vupdateGroup\x10\x06\x12\x11\n" +
+	"\rchangeMembers\x10\a\x12\x0f\n" +
+	"\vdeleteGroup\x10\b\x12\x15\n" +
+	"\x11updateApplication\x10\t\x12\x13\n" +
+	"\x0fholdCredentials\x10\n" +
+	"\"E\n" +
+	"\x11AuthorizeResponse\x12\x18\n" +
+	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xe4\x04\n" +
 	"\tPrincipal\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\tR\bobjectId\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x18\n" +
@@ -3770,7 +4037,10 @@ const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	" \x03(\v2$.entente.directory.v1.Principal.RoleR\x05roles\x12 \n" +
 	"\vpermissions\x18\v \x03(\tR\vpermissions\x12J\n" +
 	"\x13sessions_valid_from\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x11sessionsValidFrom\x12'\n" +
-	"\x0fexternal_tenant\x18\r \x01(\bR\x0eexternalTenant\x1a`\n" +
+	"\x0fexternal_tenant\x18\r \x01(\bR\x0eexternalTenant\x12\x1e\n" +
+	"\n" +
+	"privileged\x18\x0e \x01(\bR\n" +
+	"privileged\x1a`\n" +
 	"\x04Role\x12\x1f\n" +
 	"\vtemplate_id\x18\x01 \x01(\tR\n" +
 	"templateId\x12!\n" +
@@ -4039,10 +4309,12 @@ const file_entente_directory_v1_internal_proto_rawDesc = "" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x1d\n" +
 	"\n" +
 	"error_code\x18\x02 \x01(\x05R\terrorCode\x12\x1b\n" +
-	"\tapp_roles\x18\x03 \x03(\tR\bappRoles2\xe6\x03\n" +
+	"\tapp_roles\x18\x03 \x03(\tR\bappRoles2\xfc\x04\n" +
 	"\x10PrincipalService\x12\xa0\x01\n" +
 	"\fGetPrincipal\x12).entente.directory.v1.GetPrincipalRequest\x1a\x1f.entente.directory.v1.Principal\"D\x8a\xb2\x19@\"\agateway\"\x0einvitation-svc\"\n" +
 	"policy-svc\"\bsync-svc\"\rdirectory-svc(\x02\x12\x93\x01\n" +
+	"\tAuthorize\x12&.entente.directory.v1.AuthorizeRequest\x1a'.entente.directory.v1.AuthorizeResponse\"5\x8a\xb2\x191\"\agateway\"\x0einvitation-svc\"\n" +
+	"policy-svc\"\bsync-svc(\x02\x12\x93\x01\n" +
 	"\fListGroupIds\x12).entente.directory.v1.ListGroupIdsRequest\x1a*.entente.directory.v1.ListGroupIdsResponse\",\x8a\xb2\x19(\"\n" +
 	"policy-svc\"\x0einvitation-svc\"\bsync-svc(\x02\x12\x98\x01\n" +
 	"\x0eCheckAppAccess\x12+.entente.directory.v1.CheckAppAccessRequest\x1a,.entente.directory.v1.CheckAppAccessResponse\"+\x8a\xb2\x19'\"\n" +
@@ -4093,154 +4365,160 @@ func file_entente_directory_v1_internal_proto_rawDescGZIP() []byte {
 	return file_entente_directory_v1_internal_proto_rawDescData
 }
 
-var file_entente_directory_v1_internal_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_entente_directory_v1_internal_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_entente_directory_v1_internal_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_entente_directory_v1_internal_proto_goTypes = []any{
-	(Change_Kind)(0), // 0: entente.directory.v1.Change.Kind
-	(ApplyExternalUsersRequest_Item_Operation)(0),    // 1: entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
-	(*GetPrincipalRequest)(nil),                      // 2: entente.directory.v1.GetPrincipalRequest
-	(*Principal)(nil),                                // 3: entente.directory.v1.Principal
-	(*ListGroupIdsRequest)(nil),                      // 4: entente.directory.v1.ListGroupIdsRequest
-	(*ListGroupIdsResponse)(nil),                     // 5: entente.directory.v1.ListGroupIdsResponse
-	(*LookupTenantRequest)(nil),                      // 6: entente.directory.v1.LookupTenantRequest
-	(*FindTenantByDomainRequest)(nil),                // 7: entente.directory.v1.FindTenantByDomainRequest
-	(*ListEndedTenantsRequest)(nil),                  // 8: entente.directory.v1.ListEndedTenantsRequest
-	(*ListEndedTenantsResponse)(nil),                 // 9: entente.directory.v1.ListEndedTenantsResponse
-	(*EndedTenant)(nil),                              // 10: entente.directory.v1.EndedTenant
-	(*TenantFacts)(nil),                              // 11: entente.directory.v1.TenantFacts
-	(*FindInviteConflictsRequest)(nil),               // 12: entente.directory.v1.FindInviteConflictsRequest
-	(*FindInviteConflictsResponse)(nil),              // 13: entente.directory.v1.FindInviteConflictsResponse
-	(*HomeKey)(nil),                                  // 14: entente.directory.v1.HomeKey
-	(*CreateExternalUserRequest)(nil),                // 15: entente.directory.v1.CreateExternalUserRequest
-	(*CreateExternalUserResponse)(nil),               // 16: entente.directory.v1.CreateExternalUserResponse
-	(*BindExternalIdentityRequest)(nil),              // 17: entente.directory.v1.BindExternalIdentityRequest
-	(*ResetExternalIdentityRequest)(nil),             // 18: entente.directory.v1.ResetExternalIdentityRequest
-	(*BeginExternalConversionRequest)(nil),           // 19: entente.directory.v1.BeginExternalConversionRequest
-	(*GetExternalUserRequest)(nil),                   // 20: entente.directory.v1.GetExternalUserRequest
-	(*FindExternalUserByEmailRequest)(nil),           // 21: entente.directory.v1.FindExternalUserByEmailRequest
-	(*ResolveHomeAccountRequest)(nil),                // 22: entente.directory.v1.ResolveHomeAccountRequest
-	(*HomeAccount)(nil),                              // 23: entente.directory.v1.HomeAccount
-	(*SoftDeleteExternalUserRequest)(nil),            // 24: entente.directory.v1.SoftDeleteExternalUserRequest
-	(*ClaimExternalUserRequest)(nil),                 // 25: entente.directory.v1.ClaimExternalUserRequest
-	(*GetFeedPositionRequest)(nil),                   // 26: entente.directory.v1.GetFeedPositionRequest
-	(*FeedPosition)(nil),                             // 27: entente.directory.v1.FeedPosition
-	(*ListChangesRequest)(nil),                       // 28: entente.directory.v1.ListChangesRequest
-	(*Change)(nil),                                   // 29: entente.directory.v1.Change
-	(*ListChangesResponse)(nil),                      // 30: entente.directory.v1.ListChangesResponse
-	(*WatchChangesRequest)(nil),                      // 31: entente.directory.v1.WatchChangesRequest
-	(*ChangeHint)(nil),                               // 32: entente.directory.v1.ChangeHint
-	(*ListSourceUsersRequest)(nil),                   // 33: entente.directory.v1.ListSourceUsersRequest
-	(*SourceUser)(nil),                               // 34: entente.directory.v1.SourceUser
-	(*ListSourceUsersResponse)(nil),                  // 35: entente.directory.v1.ListSourceUsersResponse
-	(*ListAssigneesRequest)(nil),                     // 36: entente.directory.v1.ListAssigneesRequest
-	(*ListAssigneesResponse)(nil),                    // 37: entente.directory.v1.ListAssigneesResponse
-	(*ListTargetUsersRequest)(nil),                   // 38: entente.directory.v1.ListTargetUsersRequest
-	(*TargetUser)(nil),                               // 39: entente.directory.v1.TargetUser
-	(*ListTargetUsersResponse)(nil),                  // 40: entente.directory.v1.ListTargetUsersResponse
-	(*ApplyExternalUsersRequest)(nil),                // 41: entente.directory.v1.ApplyExternalUsersRequest
-	(*ApplyExternalUsersResponse)(nil),               // 42: entente.directory.v1.ApplyExternalUsersResponse
-	(*CreateSynchronizationApplicationRequest)(nil),  // 43: entente.directory.v1.CreateSynchronizationApplicationRequest
-	(*CreateSynchronizationApplicationResponse)(nil), // 44: entente.directory.v1.CreateSynchronizationApplicationResponse
-	(*GetSynchronizationApplicationRequest)(nil),     // 45: entente.directory.v1.GetSynchronizationApplicationRequest
-	(*SynchronizationApplication)(nil),               // 46: entente.directory.v1.SynchronizationApplication
-	(*CheckAppAccessRequest)(nil),                    // 47: entente.directory.v1.CheckAppAccessRequest
-	(*CheckAppAccessResponse)(nil),                   // 48: entente.directory.v1.CheckAppAccessResponse
-	(*Principal_Role)(nil),                           // 49: entente.directory.v1.Principal.Role
-	(*FindInviteConflictsResponse_Conflict)(nil),     // 50: entente.directory.v1.FindInviteConflictsResponse.Conflict
-	(*ApplyExternalUsersRequest_Item)(nil),           // 51: entente.directory.v1.ApplyExternalUsersRequest.Item
-	(*ApplyExternalUsersResponse_Result)(nil),        // 52: entente.directory.v1.ApplyExternalUsersResponse.Result
-	(*timestamppb.Timestamp)(nil),                    // 53: google.protobuf.Timestamp
-	(Tenant_TenantType)(0),                           // 54: entente.directory.v1.Tenant.TenantType
-	(Tenant_State)(0),                                // 55: entente.directory.v1.Tenant.State
-	(User_UserType)(0),                               // 56: entente.directory.v1.User.UserType
-	(*User)(nil),                                     // 57: entente.directory.v1.User
-	(*Application)(nil),                              // 58: entente.directory.v1.Application
-	(*ServicePrincipal)(nil),                         // 59: entente.directory.v1.ServicePrincipal
-	(*emptypb.Empty)(nil),                            // 60: google.protobuf.Empty
+	(AuthorizeRequest_Action)(0),                     // 0: entente.directory.v1.AuthorizeRequest.Action
+	(Change_Kind)(0),                                 // 1: entente.directory.v1.Change.Kind
+	(ApplyExternalUsersRequest_Item_Operation)(0),    // 2: entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
+	(*GetPrincipalRequest)(nil),                      // 3: entente.directory.v1.GetPrincipalRequest
+	(*AuthorizeRequest)(nil),                         // 4: entente.directory.v1.AuthorizeRequest
+	(*AuthorizeResponse)(nil),                        // 5: entente.directory.v1.AuthorizeResponse
+	(*Principal)(nil),                                // 6: entente.directory.v1.Principal
+	(*ListGroupIdsRequest)(nil),                      // 7: entente.directory.v1.ListGroupIdsRequest
+	(*ListGroupIdsResponse)(nil),                     // 8: entente.directory.v1.ListGroupIdsResponse
+	(*LookupTenantRequest)(nil),                      // 9: entente.directory.v1.LookupTenantRequest
+	(*FindTenantByDomainRequest)(nil),                // 10: entente.directory.v1.FindTenantByDomainRequest
+	(*ListEndedTenantsRequest)(nil),                  // 11: entente.directory.v1.ListEndedTenantsRequest
+	(*ListEndedTenantsResponse)(nil),                 // 12: entente.directory.v1.ListEndedTenantsResponse
+	(*EndedTenant)(nil),                              // 13: entente.directory.v1.EndedTenant
+	(*TenantFacts)(nil),                              // 14: entente.directory.v1.TenantFacts
+	(*FindInviteConflictsRequest)(nil),               // 15: entente.directory.v1.FindInviteConflictsRequest
+	(*FindInviteConflictsResponse)(nil),              // 16: entente.directory.v1.FindInviteConflictsResponse
+	(*HomeKey)(nil),                                  // 17: entente.directory.v1.HomeKey
+	(*CreateExternalUserRequest)(nil),                // 18: entente.directory.v1.CreateExternalUserRequest
+	(*CreateExternalUserResponse)(nil),               // 19: entente.directory.v1.CreateExternalUserResponse
+	(*BindExternalIdentityRequest)(nil),              // 20: entente.directory.v1.BindExternalIdentityRequest
+	(*ResetExternalIdentityRequest)(nil),             // 21: entente.directory.v1.ResetExternalIdentityRequest
+	(*BeginExternalConversionRequest)(nil),           // 22: entente.directory.v1.BeginExternalConversionRequest
+	(*GetExternalUserRequest)(nil),                   // 23: entente.directory.v1.GetExternalUserRequest
+	(*FindExternalUserByEmailRequest)(nil),           // 24: entente.directory.v1.FindExternalUserByEmailRequest
+	(*ResolveHomeAccountRequest)(nil),                // 25: entente.directory.v1.ResolveHomeAccountRequest
+	(*HomeAccount)(nil),                              // 26: entente.directory.v1.HomeAccount
+	(*SoftDeleteExternalUserRequest)(nil),            // 27: entente.directory.v1.SoftDeleteExternalUserRequest
+	(*ClaimExternalUserRequest)(nil),                 // 28: entente.directory.v1.ClaimExternalUserRequest
+	(*GetFeedPositionRequest)(nil),                   // 29: entente.directory.v1.GetFeedPositionRequest
+	(*FeedPosition)(nil),                             // 30: entente.directory.v1.FeedPosition
+	(*ListChangesRequest)(nil),                       // 31: entente.directory.v1.ListChangesRequest
+	(*Change)(nil),                                   // 32: entente.directory.v1.Change
+	(*ListChangesResponse)(nil),                      // 33: entente.directory.v1.ListChangesResponse
+	(*WatchChangesRequest)(nil),                      // 34: entente.directory.v1.WatchChangesRequest
+	(*ChangeHint)(nil),                               // 35: entente.directory.v1.ChangeHint
+	(*ListSourceUsersRequest)(nil),                   // 36: entente.directory.v1.ListSourceUsersRequest
+	(*SourceUser)(nil),                               // 37: entente.directory.v1.SourceUser
+	(*ListSourceUsersResponse)(nil),                  // 38: entente.directory.v1.ListSourceUsersResponse
+	(*ListAssigneesRequest)(nil),                     // 39: entente.directory.v1.ListAssigneesRequest
+	(*ListAssigneesResponse)(nil),                    // 40: entente.directory.v1.ListAssigneesResponse
+	(*ListTargetUsersRequest)(nil),                   // 41: entente.directory.v1.ListTargetUsersRequest
+	(*TargetUser)(nil),                               // 42: entente.directory.v1.TargetUser
+	(*ListTargetUsersResponse)(nil),                  // 43: entente.directory.v1.ListTargetUsersResponse
+	(*ApplyExternalUsersRequest)(nil),                // 44: entente.directory.v1.ApplyExternalUsersRequest
+	(*ApplyExternalUsersResponse)(nil),               // 45: entente.directory.v1.ApplyExternalUsersResponse
+	(*CreateSynchronizationApplicationRequest)(nil),  // 46: entente.directory.v1.CreateSynchronizationApplicationRequest
+	(*CreateSynchronizationApplicationResponse)(nil), // 47: entente.directory.v1.CreateSynchronizationApplicationResponse
+	(*GetSynchronizationApplicationRequest)(nil),     // 48: entente.directory.v1.GetSynchronizationApplicationRequest
+	(*SynchronizationApplication)(nil),               // 49: entente.directory.v1.SynchronizationApplication
+	(*CheckAppAccessRequest)(nil),                    // 50: entente.directory.v1.CheckAppAccessRequest
+	(*CheckAppAccessResponse)(nil),                   // 51: entente.directory.v1.CheckAppAccessResponse
+	(*Principal_Role)(nil),                           // 52: entente.directory.v1.Principal.Role
+	(*FindInviteConflictsResponse_Conflict)(nil),     // 53: entente.directory.v1.FindInviteConflictsResponse.Conflict
+	(*ApplyExternalUsersRequest_Item)(nil),           // 54: entente.directory.v1.ApplyExternalUsersRequest.Item
+	(*ApplyExternalUsersResponse_Result)(nil),        // 55: entente.directory.v1.ApplyExternalUsersResponse.Result
+	(*timestamppb.Timestamp)(nil),                    // 56: google.protobuf.Timestamp
+	(Tenant_TenantType)(0),                           // 57: entente.directory.v1.Tenant.TenantType
+	(Tenant_State)(0),                                // 58: entente.directory.v1.Tenant.State
+	(User_UserType)(0),                               // 59: entente.directory.v1.User.UserType
+	(*User)(nil),                                     // 60: entente.directory.v1.User
+	(*Application)(nil),                              // 61: entente.directory.v1.Application
+	(*ServicePrincipal)(nil),                         // 62: entente.directory.v1.ServicePrincipal
+	(*emptypb.Empty)(nil),                            // 63: google.protobuf.Empty
 }
 var file_entente_directory_v1_internal_proto_depIdxs = []int32{
-	49, // 0: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
-	53, // 1: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
-	53, // 2: entente.directory.v1.ListEndedTenantsRequest.since:type_name -> google.protobuf.Timestamp
-	10, // 3: entente.directory.v1.ListEndedTenantsResponse.tenants:type_name -> entente.directory.v1.EndedTenant
-	53, // 4: entente.directory.v1.EndedTenant.ended_at:type_name -> google.protobuf.Timestamp
-	54, // 5: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
-	55, // 6: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
-	50, // 7: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
-	56, // 8: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
-	14, // 9: entente.directory.v1.CreateExternalUserRequest.home_key:type_name -> entente.directory.v1.HomeKey
-	57, // 10: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
-	57, // 11: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
-	14, // 12: entente.directory.v1.BindExternalIdentityRequest.home_key:type_name -> entente.directory.v1.HomeKey
-	0,  // 13: entente.directory.v1.Change.kind:type_name -> entente.directory.v1.Change.Kind
-	53, // 14: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
-	29, // 15: entente.directory.v1.ListChangesResponse.changes:type_name -> entente.directory.v1.Change
-	57, // 16: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
-	34, // 17: entente.directory.v1.ListSourceUsersResponse.users:type_name -> entente.directory.v1.SourceUser
-	57, // 18: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
-	39, // 19: entente.directory.v1.ListTargetUsersResponse.users:type_name -> entente.directory.v1.TargetUser
-	51, // 20: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
-	52, // 21: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
-	58, // 22: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
-	59, // 23: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
-	57, // 24: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
-	1,  // 25: entente.directory.v1.ApplyExternalUsersRequest.Item.operation:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
-	57, // 26: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
-	2,  // 27: entente.directory.v1.PrincipalService.GetPrincipal:input_type -> entente.directory.v1.GetPrincipalRequest
-	4,  // 28: entente.directory.v1.PrincipalService.ListGroupIds:input_type -> entente.directory.v1.ListGroupIdsRequest
-	47, // 29: entente.directory.v1.PrincipalService.CheckAppAccess:input_type -> entente.directory.v1.CheckAppAccessRequest
-	6,  // 30: entente.directory.v1.TenantDirectoryService.LookupTenant:input_type -> entente.directory.v1.LookupTenantRequest
-	8,  // 31: entente.directory.v1.TenantDirectoryService.ListEndedTenants:input_type -> entente.directory.v1.ListEndedTenantsRequest
-	7,  // 32: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:input_type -> entente.directory.v1.FindTenantByDomainRequest
-	12, // 33: entente.directory.v1.ExternalUserService.FindInviteConflicts:input_type -> entente.directory.v1.FindInviteConflictsRequest
-	15, // 34: entente.directory.v1.ExternalUserService.CreateExternalUser:input_type -> entente.directory.v1.CreateExternalUserRequest
-	17, // 35: entente.directory.v1.ExternalUserService.BindExternalIdentity:input_type -> entente.directory.v1.BindExternalIdentityRequest
-	25, // 36: entente.directory.v1.ExternalUserService.ClaimExternalUser:input_type -> entente.directory.v1.ClaimExternalUserRequest
-	18, // 37: entente.directory.v1.ExternalUserService.ResetExternalIdentity:input_type -> entente.directory.v1.ResetExternalIdentityRequest
-	19, // 38: entente.directory.v1.ExternalUserService.BeginExternalConversion:input_type -> entente.directory.v1.BeginExternalConversionRequest
-	20, // 39: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
-	21, // 40: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
-	22, // 41: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
-	24, // 42: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
-	26, // 43: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
-	28, // 44: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
-	31, // 45: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
-	33, // 46: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
-	36, // 47: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
-	38, // 48: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
-	41, // 49: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
-	43, // 50: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
-	45, // 51: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
-	3,  // 52: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
-	5,  // 53: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
-	48, // 54: entente.directory.v1.PrincipalService.CheckAppAccess:output_type -> entente.directory.v1.CheckAppAccessResponse
-	11, // 55: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
-	9,  // 56: entente.directory.v1.TenantDirectoryService.ListEndedTenants:output_type -> entente.directory.v1.ListEndedTenantsResponse
-	11, // 57: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
-	13, // 58: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
-	16, // 59: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
-	57, // 60: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
-	60, // 61: entente.directory.v1.ExternalUserService.ClaimExternalUser:output_type -> google.protobuf.Empty
-	57, // 62: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
-	57, // 63: entente.directory.v1.ExternalUserService.BeginExternalConversion:output_type -> entente.directory.v1.User
-	57, // 64: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
-	57, // 65: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
-	23, // 66: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
-	60, // 67: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
-	27, // 68: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
-	30, // 69: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
-	32, // 70: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
-	35, // 71: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
-	37, // 72: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
-	40, // 73: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
-	42, // 74: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
-	44, // 75: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
-	46, // 76: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
-	52, // [52:77] is the sub-list for method output_type
-	27, // [27:52] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	0,  // 0: entente.directory.v1.AuthorizeRequest.action:type_name -> entente.directory.v1.AuthorizeRequest.Action
+	52, // 1: entente.directory.v1.Principal.roles:type_name -> entente.directory.v1.Principal.Role
+	56, // 2: entente.directory.v1.Principal.sessions_valid_from:type_name -> google.protobuf.Timestamp
+	56, // 3: entente.directory.v1.ListEndedTenantsRequest.since:type_name -> google.protobuf.Timestamp
+	13, // 4: entente.directory.v1.ListEndedTenantsResponse.tenants:type_name -> entente.directory.v1.EndedTenant
+	56, // 5: entente.directory.v1.EndedTenant.ended_at:type_name -> google.protobuf.Timestamp
+	57, // 6: entente.directory.v1.TenantFacts.tenant_type:type_name -> entente.directory.v1.Tenant.TenantType
+	58, // 7: entente.directory.v1.TenantFacts.state:type_name -> entente.directory.v1.Tenant.State
+	53, // 8: entente.directory.v1.FindInviteConflictsResponse.conflicts:type_name -> entente.directory.v1.FindInviteConflictsResponse.Conflict
+	59, // 9: entente.directory.v1.CreateExternalUserRequest.user_type:type_name -> entente.directory.v1.User.UserType
+	17, // 10: entente.directory.v1.CreateExternalUserRequest.home_key:type_name -> entente.directory.v1.HomeKey
+	60, // 11: entente.directory.v1.CreateExternalUserRequest.attributes:type_name -> entente.directory.v1.User
+	60, // 12: entente.directory.v1.CreateExternalUserResponse.user:type_name -> entente.directory.v1.User
+	17, // 13: entente.directory.v1.BindExternalIdentityRequest.home_key:type_name -> entente.directory.v1.HomeKey
+	1,  // 14: entente.directory.v1.Change.kind:type_name -> entente.directory.v1.Change.Kind
+	56, // 15: entente.directory.v1.Change.time:type_name -> google.protobuf.Timestamp
+	32, // 16: entente.directory.v1.ListChangesResponse.changes:type_name -> entente.directory.v1.Change
+	60, // 17: entente.directory.v1.SourceUser.user:type_name -> entente.directory.v1.User
+	37, // 18: entente.directory.v1.ListSourceUsersResponse.users:type_name -> entente.directory.v1.SourceUser
+	60, // 19: entente.directory.v1.TargetUser.user:type_name -> entente.directory.v1.User
+	42, // 20: entente.directory.v1.ListTargetUsersResponse.users:type_name -> entente.directory.v1.TargetUser
+	54, // 21: entente.directory.v1.ApplyExternalUsersRequest.items:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item
+	55, // 22: entente.directory.v1.ApplyExternalUsersResponse.results:type_name -> entente.directory.v1.ApplyExternalUsersResponse.Result
+	61, // 23: entente.directory.v1.CreateSynchronizationApplicationResponse.application:type_name -> entente.directory.v1.Application
+	62, // 24: entente.directory.v1.CreateSynchronizationApplicationResponse.service_principal:type_name -> entente.directory.v1.ServicePrincipal
+	60, // 25: entente.directory.v1.FindInviteConflictsResponse.Conflict.user:type_name -> entente.directory.v1.User
+	2,  // 26: entente.directory.v1.ApplyExternalUsersRequest.Item.operation:type_name -> entente.directory.v1.ApplyExternalUsersRequest.Item.Operation
+	60, // 27: entente.directory.v1.ApplyExternalUsersRequest.Item.attributes:type_name -> entente.directory.v1.User
+	3,  // 28: entente.directory.v1.PrincipalService.GetPrincipal:input_type -> entente.directory.v1.GetPrincipalRequest
+	4,  // 29: entente.directory.v1.PrincipalService.Authorize:input_type -> entente.directory.v1.AuthorizeRequest
+	7,  // 30: entente.directory.v1.PrincipalService.ListGroupIds:input_type -> entente.directory.v1.ListGroupIdsRequest
+	50, // 31: entente.directory.v1.PrincipalService.CheckAppAccess:input_type -> entente.directory.v1.CheckAppAccessRequest
+	9,  // 32: entente.directory.v1.TenantDirectoryService.LookupTenant:input_type -> entente.directory.v1.LookupTenantRequest
+	11, // 33: entente.directory.v1.TenantDirectoryService.ListEndedTenants:input_type -> entente.directory.v1.ListEndedTenantsRequest
+	10, // 34: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:input_type -> entente.directory.v1.FindTenantByDomainRequest
+	15, // 35: entente.directory.v1.ExternalUserService.FindInviteConflicts:input_type -> entente.directory.v1.FindInviteConflictsRequest
+	18, // 36: entente.directory.v1.ExternalUserService.CreateExternalUser:input_type -> entente.directory.v1.CreateExternalUserRequest
+	20, // 37: entente.directory.v1.ExternalUserService.BindExternalIdentity:input_type -> entente.directory.v1.BindExternalIdentityRequest
+	28, // 38: entente.directory.v1.ExternalUserService.ClaimExternalUser:input_type -> entente.directory.v1.ClaimExternalUserRequest
+	21, // 39: entente.directory.v1.ExternalUserService.ResetExternalIdentity:input_type -> entente.directory.v1.ResetExternalIdentityRequest
+	22, // 40: entente.directory.v1.ExternalUserService.BeginExternalConversion:input_type -> entente.directory.v1.BeginExternalConversionRequest
+	23, // 41: entente.directory.v1.ExternalUserService.GetExternalUser:input_type -> entente.directory.v1.GetExternalUserRequest
+	24, // 42: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:input_type -> entente.directory.v1.FindExternalUserByEmailRequest
+	25, // 43: entente.directory.v1.ExternalUserService.ResolveHomeAccount:input_type -> entente.directory.v1.ResolveHomeAccountRequest
+	27, // 44: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:input_type -> entente.directory.v1.SoftDeleteExternalUserRequest
+	29, // 45: entente.directory.v1.ChangeFeedService.GetFeedPosition:input_type -> entente.directory.v1.GetFeedPositionRequest
+	31, // 46: entente.directory.v1.ChangeFeedService.ListChanges:input_type -> entente.directory.v1.ListChangesRequest
+	34, // 47: entente.directory.v1.ChangeFeedService.WatchChanges:input_type -> entente.directory.v1.WatchChangesRequest
+	36, // 48: entente.directory.v1.ProvisioningService.ListSourceUsers:input_type -> entente.directory.v1.ListSourceUsersRequest
+	39, // 49: entente.directory.v1.ProvisioningService.ListAssignees:input_type -> entente.directory.v1.ListAssigneesRequest
+	41, // 50: entente.directory.v1.ProvisioningService.ListTargetUsers:input_type -> entente.directory.v1.ListTargetUsersRequest
+	44, // 51: entente.directory.v1.ProvisioningService.ApplyExternalUsers:input_type -> entente.directory.v1.ApplyExternalUsersRequest
+	46, // 52: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:input_type -> entente.directory.v1.CreateSynchronizationApplicationRequest
+	48, // 53: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:input_type -> entente.directory.v1.GetSynchronizationApplicationRequest
+	6,  // 54: entente.directory.v1.PrincipalService.GetPrincipal:output_type -> entente.directory.v1.Principal
+	5,  // 55: entente.directory.v1.PrincipalService.Authorize:output_type -> entente.directory.v1.AuthorizeResponse
+	8,  // 56: entente.directory.v1.PrincipalService.ListGroupIds:output_type -> entente.directory.v1.ListGroupIdsResponse
+	51, // 57: entente.directory.v1.PrincipalService.CheckAppAccess:output_type -> entente.directory.v1.CheckAppAccessResponse
+	14, // 58: entente.directory.v1.TenantDirectoryService.LookupTenant:output_type -> entente.directory.v1.TenantFacts
+	12, // 59: entente.directory.v1.TenantDirectoryService.ListEndedTenants:output_type -> entente.directory.v1.ListEndedTenantsResponse
+	14, // 60: entente.directory.v1.TenantDirectoryService.FindTenantByDomain:output_type -> entente.directory.v1.TenantFacts
+	16, // 61: entente.directory.v1.ExternalUserService.FindInviteConflicts:output_type -> entente.directory.v1.FindInviteConflictsResponse
+	19, // 62: entente.directory.v1.ExternalUserService.CreateExternalUser:output_type -> entente.directory.v1.CreateExternalUserResponse
+	60, // 63: entente.directory.v1.ExternalUserService.BindExternalIdentity:output_type -> entente.directory.v1.User
+	63, // 64: entente.directory.v1.ExternalUserService.ClaimExternalUser:output_type -> google.protobuf.Empty
+	60, // 65: entente.directory.v1.ExternalUserService.ResetExternalIdentity:output_type -> entente.directory.v1.User
+	60, // 66: entente.directory.v1.ExternalUserService.BeginExternalConversion:output_type -> entente.directory.v1.User
+	60, // 67: entente.directory.v1.ExternalUserService.GetExternalUser:output_type -> entente.directory.v1.User
+	60, // 68: entente.directory.v1.ExternalUserService.FindExternalUserByEmail:output_type -> entente.directory.v1.User
+	26, // 69: entente.directory.v1.ExternalUserService.ResolveHomeAccount:output_type -> entente.directory.v1.HomeAccount
+	63, // 70: entente.directory.v1.ExternalUserService.SoftDeleteExternalUser:output_type -> google.protobuf.Empty
+	30, // 71: entente.directory.v1.ChangeFeedService.GetFeedPosition:output_type -> entente.directory.v1.FeedPosition
+	33, // 72: entente.directory.v1.ChangeFeedService.ListChanges:output_type -> entente.directory.v1.ListChangesResponse
+	35, // 73: entente.directory.v1.ChangeFeedService.WatchChanges:output_type -> entente.directory.v1.ChangeHint
+	38, // 74: entente.directory.v1.ProvisioningService.ListSourceUsers:output_type -> entente.directory.v1.ListSourceUsersResponse
+	40, // 75: entente.directory.v1.ProvisioningService.ListAssignees:output_type -> entente.directory.v1.ListAssigneesResponse
+	43, // 76: entente.directory.v1.ProvisioningService.ListTargetUsers:output_type -> entente.directory.v1.ListTargetUsersResponse
+	45, // 77: entente.directory.v1.ProvisioningService.ApplyExternalUsers:output_type -> entente.directory.v1.ApplyExternalUsersResponse
+	47, // 78: entente.directory.v1.ProvisioningService.CreateSynchronizationApplication:output_type -> entente.directory.v1.CreateSynchronizationApplicationResponse
+	49, // 79: entente.directory.v1.ProvisioningService.GetSynchronizationApplication:output_type -> entente.directory.v1.SynchronizationApplication
+	54, // [54:80] is the sub-list for method output_type
+	28, // [28:54] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_internal_proto_init() }
@@ -4256,8 +4534,8 @@ func file_entente_directory_v1_internal_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entente_directory_v1_internal_proto_rawDesc), len(file_entente_directory_v1_internal_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   51,
+			NumEnums:      3,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	PrincipalService_GetPrincipal_FullMethodName   = "/entente.directory.v1.PrincipalService/GetPrincipal"
+	PrincipalService_Authorize_FullMethodName      = "/entente.directory.v1.PrincipalService/Authorize"
 	PrincipalService_ListGroupIds_FullMethodName   = "/entente.directory.v1.PrincipalService/ListGroupIds"
 	PrincipalService_CheckAppAccess_FullMethodName = "/entente.directory.v1.PrincipalService/CheckAppAccess"
 )
@@ -36,6 +37,9 @@ const (
 type PrincipalServiceClient interface {
 	// Returns account state and directory roles of a user or service principal as they are now. NOT_FOUND when it does not exist or is deleted.
 	GetPrincipal(ctx context.Context, in *GetPrincipalRequest, opts ...grpc.CallOption) (*Principal, error)
+	// Decides whether a principal may do something to an object of its tenant by what it holds now: roles, ownership, application permissions, and for users
+	// every right they have (DIR-230). NOT_FOUND for an unknown principal or object.
+	Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*AuthorizeResponse, error)
 	// Returns the groups a user or service principal is in, directly or by nesting. At most 11000.
 	ListGroupIds(ctx context.Context, in *ListGroupIdsRequest, opts ...grpc.CallOption) (*ListGroupIdsResponse, error)
 	// Decides whether a user may sign in to an application of the tenant, and with which app roles (DIR-186, DIR-187). NOT_FOUND for an unknown user or application.
@@ -54,6 +58,16 @@ func (c *principalServiceClient) GetPrincipal(ctx context.Context, in *GetPrinci
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Principal)
 	err := c.cc.Invoke(ctx, PrincipalService_GetPrincipal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *principalServiceClient) Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*AuthorizeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AuthorizeResponse)
+	err := c.cc.Invoke(ctx, PrincipalService_Authorize_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +103,9 @@ func (c *principalServiceClient) CheckAppAccess(ctx context.Context, in *CheckAp
 type PrincipalServiceServer interface {
 	// Returns account state and directory roles of a user or service principal as they are now. NOT_FOUND when it does not exist or is deleted.
 	GetPrincipal(context.Context, *GetPrincipalRequest) (*Principal, error)
+	// Decides whether a principal may do something to an object of its tenant by what it holds now: roles, ownership, application permissions, and for users
+	// every right they have (DIR-230). NOT_FOUND for an unknown principal or object.
+	Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error)
 	// Returns the groups a user or service principal is in, directly or by nesting. At most 11000.
 	ListGroupIds(context.Context, *ListGroupIdsRequest) (*ListGroupIdsResponse, error)
 	// Decides whether a user may sign in to an application of the tenant, and with which app roles (DIR-186, DIR-187). NOT_FOUND for an unknown user or application.
@@ -105,6 +122,9 @@ type UnimplementedPrincipalServiceServer struct{}
 
 func (UnimplementedPrincipalServiceServer) GetPrincipal(context.Context, *GetPrincipalRequest) (*Principal, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPrincipal not implemented")
+}
+func (UnimplementedPrincipalServiceServer) Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Authorize not implemented")
 }
 func (UnimplementedPrincipalServiceServer) ListGroupIds(context.Context, *ListGroupIdsRequest) (*ListGroupIdsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListGroupIds not implemented")
@@ -147,6 +167,24 @@ func _PrincipalService_GetPrincipal_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PrincipalServiceServer).GetPrincipal(ctx, req.(*GetPrincipalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PrincipalService_Authorize_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AuthorizeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PrincipalServiceServer).Authorize(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PrincipalService_Authorize_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PrincipalServiceServer).Authorize(ctx, req.(*AuthorizeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -197,6 +235,10 @@ var PrincipalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetPrincipal",
 			Handler:    _PrincipalService_GetPrincipal_Handler,
+		},
+		{
+			MethodName: "Authorize",
+			Handler:    _PrincipalService_Authorize_Handler,
 		},
 		{
 			MethodName: "ListGroupIds",

@@ -827,7 +827,7 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x1cDeleteDirectoryObjectRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"J\n" +
 	"\x19ListSubscribedSkusRequest\x12-\n" +
-	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query2\xa4D\n" +
+	"\x05query\x18\x01 \x01(\v2\x17.entente.odata.v1.QueryR\x05query2\xb0K\n" +
 	"\x16DirectoryObjectService\x12\xfd\x05\n" +
 	"\x12GetDirectoryObject\x12/.entente.directory.v1.GetDirectoryObjectRequest\x1a%.entente.directory.v1.DirectoryObject\"\x8e\x05\x8a\xb2\x19\xe6\x04\n" +
 	"\x12Directory.Read.All\n" +
@@ -856,8 +856,8 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1bAdministrativeUnit.Read.All\n" +
 	" AdministrativeUnit.ReadWrite.All\n" +
-	"\x13OrgContact.Read.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12User.ReadBasic.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1bAdministrativeUnit.Read.All\x12 AdministrativeUnit.ReadWrite.All\x12\x13OrgContact.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1.0/directoryObjects/getByIds\x12\xad\x05\n" +
-	"\x0eGetDeletedItem\x12+.entente.directory.v1.GetDeletedItemRequest\x1a%.entente.directory.v1.DirectoryObject\"\xc6\x04\x8a\xb2\x19\x98\x04\n" +
+	"\x13OrgContact.Read.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12User.ReadBasic.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14GroupMember.Read.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1bAdministrativeUnit.Read.All\x12 AdministrativeUnit.ReadWrite.All\x12\x13OrgContact.Read.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1.0/directoryObjects/getByIds\x12\xa1\a\n" +
+	"\x0eGetDeletedItem\x12+.entente.directory.v1.GetDeletedItemRequest\x1a%.entente.directory.v1.DirectoryObject\"\xba\x06\x8a\xb2\x19\x8c\x06\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x16User.DeleteRestore.All\n" +
@@ -868,8 +868,8 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x1bAdministrativeUnit.Read.All\n" +
 	" AdministrativeUnit.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1bAdministrativeUnit.Read.All\x12 AdministrativeUnit.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02#\x12!/v1.0/directory/deletedItems/{id}\x12\xc5\a\n" +
-	"\x10ListDeletedItems\x12-.entente.directory.v1.ListDeletedItemsRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xcd\x06\x8a\xb2\x19\x98\x04\n" +
+	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1bAdministrativeUnit.Read.All\x12 AdministrativeUnit.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a'Privileged Authentication Administrator\x1a\rGlobal Reader\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator\x1a\x1dPrivileged Role Administrator(\x01P\x01\x82\xd3\xe4\x93\x02#\x12!/v1.0/directory/deletedItems/{id}\x12\xb9\t\n" +
+	"\x10ListDeletedItems\x12-.entente.directory.v1.ListDeletedItemsRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xc1\b\x8a\xb2\x19\x8c\x06\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x16User.DeleteRestore.All\n" +
@@ -880,21 +880,21 @@ const file_entente_directory_v1_object_service_proto_rawDesc = "" +
 	"\x1bAdministrativeUnit.Read.All\n" +
 	" AdministrativeUnit.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1bAdministrativeUnit.Read.All\x12 AdministrativeUnit.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xa9\x02Z4\x122/v1.0/directory/deletedItems/microsoft.graph.groupZ:\x128/v1.0/directory/deletedItems/microsoft.graph.applicationZ?\x12=/v1.0/directory/deletedItems/microsoft.graph.servicePrincipalZA\x12?/v1.0/directory/deletedItems/microsoft.graph.administrativeUnit\x121/v1.0/directory/deletedItems/microsoft.graph.user\x12\xe8\x03\n" +
-	"\x12RestoreDeletedItem\x12/.entente.directory.v1.RestoreDeletedItemRequest\x1a%.entente.directory.v1.DirectoryObject\"\xf9\x02\x8a\xb2\x19\xb9\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x0eGroup.Read.All\x12\x13Group.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x1bAdministrativeUnit.Read.All\x12 AdministrativeUnit.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a'Privileged Authentication Administrator\x1a\rGlobal Reader\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator\x1a\x1dPrivileged Role Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\xa9\x02Z4\x122/v1.0/directory/deletedItems/microsoft.graph.groupZ:\x128/v1.0/directory/deletedItems/microsoft.graph.applicationZ?\x12=/v1.0/directory/deletedItems/microsoft.graph.servicePrincipalZA\x12?/v1.0/directory/deletedItems/microsoft.graph.administrativeUnit\x121/v1.0/directory/deletedItems/microsoft.graph.user\x12\xed\x05\n" +
+	"\x12RestoreDeletedItem\x12/.entente.directory.v1.RestoreDeletedItemRequest\x1a%.entente.directory.v1.DirectoryObject\"\xfe\x04\x8a\xb2\x19\xbe\x04\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x16User.DeleteRestore.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	" AdministrativeUnit.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x13Group.ReadWrite.All\x12\x19Application.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x03\b\xc8\x01\x82\xd3\xe4\x93\x02.:\x01*\")/v1.0/directory/deletedItems/{id}/restore\x12\xc3\x03\n" +
-	"\x10PurgeDeletedItem\x12-.entente.directory.v1.PurgeDeletedItemRequest\x1a\x16.google.protobuf.Empty\"\xe7\x02\x8a\xb2\x19\xb9\x02\n" +
+	" AdministrativeUnit.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x13Group.ReadWrite.All\x12\x19Application.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a'Privileged Authentication Administrator\x1a\x1cAuthentication Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator\x1a\x1dPrivileged Role Administrator(\x01H\x01P\x01\x92\xb2\x19\x03\b\xc8\x01\x82\xd3\xe4\x93\x02.:\x01*\")/v1.0/directory/deletedItems/{id}/restore\x12\xe2\x04\n" +
+	"\x10PurgeDeletedItem\x12-.entente.directory.v1.PurgeDeletedItemRequest\x1a\x16.google.protobuf.Empty\"\x86\x04\x8a\xb2\x19\xd8\x03\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x16User.DeleteRestore.All\n" +
 	"\x13Group.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	" AdministrativeUnit.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x13Group.ReadWrite.All\x12\x19Application.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02#*!/v1.0/directory/deletedItems/{id}\x12\x96\x06\n" +
+	" AdministrativeUnit.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x13Group.ReadWrite.All\x12\x19Application.ReadWrite.All\x12 AdministrativeUnit.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x14Groups Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dPrivileged Role Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x02#*!/v1.0/directory/deletedItems/{id}\x12\x96\x06\n" +
 	"\x0fGetMemberGroups\x12,.entente.directory.v1.GetMemberGroupsRequest\x1a*.entente.directory.v1.MemberGroupsResponse\"\xa8\x05\x8a\xb2\x19\xa1\x03\n" +
 	"\x14Application.Read.All\n" +
 	"\x12Directory.Read.All\n" +

@@ -912,31 +912,31 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x1cRevokeSignInSessionsResponse\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\bR\x05value\"+\n" +
 	"\x14AssignLicenseRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\xac-\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id2\xbb:\n" +
 	"\vUserService\x12\xba\x02\n" +
 	"\n" +
 	"CreateUser\x12'.entente.directory.v1.CreateUserRequest\x1a\x1a.entente.directory.v1.User\"\xe6\x01\x8a\xb2\x19\xb5\x01\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01\x92\xb2\x19\x0f\b\xc9\x01\x12\n" +
-	"users/{id}\x82\xd3\xe4\x93\x02\x13:\x04user\"\v/v1.0/users\x12\xc9\x02\n" +
-	"\tListUsers\x12&.entente.directory.v1.ListUsersRequest\x1a'.entente.directory.v1.ListUsersResponse\"\xea\x01\x8a\xb2\x19\xd2\x01\n" +
+	"users/{id}\x82\xd3\xe4\x93\x02\x13:\x04user\"\v/v1.0/users\x12\xb1\x05\n" +
+	"\tListUsers\x12&.entente.directory.v1.ListUsersRequest\x1a'.entente.directory.v1.ListUsersResponse\"\xd2\x04\x8a\xb2\x19\xba\x04\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadBasic.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1.0/users\x12\xd8\x02\n" +
-	"\aGetUser\x12$.entente.directory.v1.GetUserRequest\x1a\x1a.entente.directory.v1.User\"\x8a\x02\x8a\xb2\x19\xed\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadBasic.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a'Privileged Authentication Administrator\x1a\x1cAuthentication Administrator\x1a\x16Helpdesk Administrator\x1a\x16Password Administrator\x1a\rGlobal Reader\x1a\x11Directory Readers\x1a\x11Directory Writers\x1a\x14Groups Administrator\x1a\x1dPrivileged Role Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1.0/users\x12\xc0\x05\n" +
+	"\aGetUser\x12$.entente.directory.v1.GetUserRequest\x1a\x1a.entente.directory.v1.User\"\xf2\x04\x8a\xb2\x19\xd5\x04\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\x0eUser.ReadWrite\x12\x12User.ReadBasic.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1.0/users/{id}\x12\xce\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\x0eUser.ReadWrite\x12\x12User.ReadBasic.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a'Privileged Authentication Administrator\x1a\x1cAuthentication Administrator\x1a\x16Helpdesk Administrator\x1a\x16Password Administrator\x1a\rGlobal Reader\x1a\x11Directory Readers\x1a\x11Directory Writers\x1a\x14Groups Administrator\x1a\x1dPrivileged Role Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1.0/users/{id}\x12\xb6\x05\n" +
 	"\n" +
-	"CountUsers\x12'.entente.directory.v1.CountUsersRequest\x1a#.entente.directory.v1.CountResponse\"\xf1\x01\x8a\xb2\x19\xd2\x01\n" +
+	"CountUsers\x12'.entente.directory.v1.CountUsersRequest\x1a#.entente.directory.v1.CountResponse\"\xd9\x04\x8a\xb2\x19\xba\x04\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadBasic.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1.0/users/$count\x12\xe1\x04\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadBasic.All\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a'Privileged Authentication Administrator\x1a\x1cAuthentication Administrator\x1a\x16Helpdesk Administrator\x1a\x16Password Administrator\x1a\rGlobal Reader\x1a\x11Directory Readers\x1a\x11Directory Writers\x1a\x14Groups Administrator\x1a\x1dPrivileged Role Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1.0/users/$count\x12\x99\x06\n" +
 	"\n" +
-	"UpdateUser\x12'.entente.directory.v1.UpdateUserRequest\x1a\x16.google.protobuf.Empty\"\x91\x04\x8a\xb2\x19\xee\x03\n" +
+	"UpdateUser\x12'.entente.directory.v1.UpdateUserRequest\x1a\x16.google.protobuf.Empty\"\xc9\x05\x8a\xb2\x19\xa6\x05\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\n" +
 	"\x1dUser.EnableDisableAccount.All\n" +
@@ -944,24 +944,24 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x17User-Mail.ReadWrite.All\n" +
 	"\"User-PasswordProfile.ReadWrite.All\n" +
 	"\x19User.ManageIdentities.All\n" +
-	" User-LifeCycleInfo.ReadWrite.All\x12\x0eUser.ReadWrite\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x12\x1dUser.EnableDisableAccount.All\x12\x18User-Phone.ReadWrite.All\x12\x17User-Mail.ReadWrite.All\x12\"User-PasswordProfile.ReadWrite.All\x12\x19User.ManageIdentities.All\x12 User-LifeCycleInfo.ReadWrite.All(\x01\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/v1.0/users/{id}\x12\xe2\x01\n" +
+	" User-LifeCycleInfo.ReadWrite.All\x12\x0eUser.ReadWrite\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x12\x1dUser.EnableDisableAccount.All\x12\x18User-Phone.ReadWrite.All\x12\x17User-Mail.ReadWrite.All\x12\"User-PasswordProfile.ReadWrite.All\x12\x19User.ManageIdentities.All\x12 User-LifeCycleInfo.ReadWrite.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers\x1a\x1cAuthentication Administrator\x1a'Privileged Authentication Administrator\x1a\x16Helpdesk Administrator\x1a\x16Password Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x02\x18:\x04user2\x10/v1.0/users/{id}\x12\xd8\x02\n" +
 	"\n" +
-	"DeleteUser\x12'.entente.directory.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x92\x01\x8a\xb2\x19v\n" +
+	"DeleteUser\x12'.entente.directory.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x88\x02\x8a\xb2\x19\xeb\x01\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x16User.DeleteRestore.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1.0/users/{id}\x12\xcd\x02\n" +
+	"\x16User.DeleteRestore.All\x12\x12User.ReadWrite.All\x12\x16User.DeleteRestore.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x1cAuthentication Administrator\x1a'Privileged Authentication Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1.0/users/{id}\x12\xcd\x02\n" +
 	"\n" +
 	"GetManager\x12'.entente.directory.v1.GetManagerRequest\x1a%.entente.directory.v1.DirectoryObject\"\xee\x01\x8a\xb2\x19\xc9\x01\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1.0/users/{id}/manager\x12\xfc\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\tUser.Read\x12\rUser.Read.All\x12\x12User.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1.0/users/{id}/manager\x12\xbe\x02\n" +
 	"\n" +
-	"SetManager\x12'.entente.directory.v1.SetManagerRequest\x1a\x16.google.protobuf.Empty\"\xac\x01\x8a\xb2\x19x\n" +
+	"SetManager\x12'.entente.directory.v1.SetManagerRequest\x1a\x16.google.protobuf.Empty\"\xee\x01\x8a\xb2\x19\xb9\x01\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02*:\treference\x1a\x1d/v1.0/users/{id}/manager/$ref\x12\xf7\x01\n" +
-	"\rRemoveManager\x12*.entente.directory.v1.RemoveManagerRequest\x1a\x16.google.protobuf.Empty\"\xa1\x01\x8a\xb2\x19x\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01H\x01P\x01\x82\xd3\xe4\x93\x02*:\treference\x1a\x1d/v1.0/users/{id}/manager/$ref\x12\xb9\x02\n" +
+	"\rRemoveManager\x12*.entente.directory.v1.RemoveManagerRequest\x1a\x16.google.protobuf.Empty\"\xe3\x01\x8a\xb2\x19\xb9\x01\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\x1f*\x1d/v1.0/users/{id}/manager/$ref\x12\xe3\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01H\x01P\x01\x82\xd3\xe4\x93\x02\x1f*\x1d/v1.0/users/{id}/manager/$ref\x12\xe3\x02\n" +
 	"\fListMemberOf\x12-.entente.directory.v1.ListUserRelationRequest\x1a2.entente.directory.v1.ListDirectoryObjectsResponse\"\xef\x01\x8a\xb2\x19\xc9\x01\n" +
 	"\rUser.Read.All\n" +
 	"\x12User.ReadWrite.All\n" +
@@ -988,11 +988,11 @@ const file_entente_directory_v1_user_service_proto_rawDesc = "" +
 	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01H\x01\x82\xd3\xe4\x93\x02+:\treference\"\x1e/v1.0/users/{id}/sponsors/$ref\x12\xc4\x02\n" +
 	"\rRemoveSponsor\x12*.entente.directory.v1.RemoveSponsorRequest\x1a\x16.google.protobuf.Empty\"\xee\x01\x8a\xb2\x19\xb7\x01\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01H\x01\x82\xd3\xe4\x93\x02,**/v1.0/users/{id}/sponsors/{object_id}/$ref\x12\xdf\x02\n" +
-	"\x14RevokeSignInSessions\x121.entente.directory.v1.RevokeSignInSessionsRequest\x1a2.entente.directory.v1.RevokeSignInSessionsResponse\"\xdf\x01\x8a\xb2\x19\xaa\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x11Directory Writers(\x01H\x01\x82\xd3\xe4\x93\x02,**/v1.0/users/{id}/sponsors/{object_id}/$ref\x12\x84\x04\n" +
+	"\x14RevokeSignInSessions\x121.entente.directory.v1.RevokeSignInSessionsRequest\x1a2.entente.directory.v1.RevokeSignInSessionsResponse\"\x84\x03\x8a\xb2\x19\xcf\x02\n" +
 	"\x17User.RevokeSessions.All\n" +
 	"\x12User.ReadWrite.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x17User.RevokeSessions.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1.0/users/{id}/revokeSignInSessions\x12\xc2\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x17User.RevokeSessions.All\x12\x12User.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x12User Administrator\x1a\x1cAuthentication Administrator\x1a'Privileged Authentication Administrator\x1a\x16Helpdesk Administrator\x1a\x16Password Administrator(\x01H\x01P\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1.0/users/{id}/revokeSignInSessions\x12\xc2\x02\n" +
 	"\rAssignLicense\x12*.entente.directory.v1.AssignLicenseRequest\x1a\x1a.entente.directory.v1.User\"\xe8\x01\x8a\xb2\x19\xba\x01\n" +
 	"\x1fLicenseAssignment.ReadWrite.All\n" +
 	"\x17Directory.ReadWrite.All\n" +

@@ -506,7 +506,10 @@ type Access struct {
 	AnyCaller bool `protobuf:"varint,8,opt,name=any_caller,json=anyCaller,proto3" json:"any_caller,omitempty"`
 	// A role over a part of the tenant, such as an administrative unit, admits as
 	// one over the tenant does; the service decides whether it reaches the object.
-	ScopedRoles   bool `protobuf:"varint,9,opt,name=scoped_roles,json=scopedRoles,proto3" json:"scoped_roles,omitempty"`
+	ScopedRoles bool `protobuf:"varint,9,opt,name=scoped_roles,json=scopedRoles,proto3" json:"scoped_roles,omitempty"`
+	// A signed-in user needs none of the roles: the service decides by the object,
+	// which the user may own. The roles admit applications alone.
+	UsersByObject bool `protobuf:"varint,10,opt,name=users_by_object,json=usersByObject,proto3" json:"users_by_object,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -600,6 +603,13 @@ func (x *Access) GetAnyCaller() bool {
 func (x *Access) GetScopedRoles() bool {
 	if x != nil {
 		return x.ScopedRoles
+	}
+	return false
+}
+
+func (x *Access) GetUsersByObject() bool {
+	if x != nil {
+		return x.UsersByObject
 	}
 	return false
 }
@@ -874,7 +884,7 @@ const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\x03set\x18\x02 \x01(\tR\x03set\x12!\n" +
 	"\falways_typed\x18\x03 \x01(\bR\valwaysTyped\x12\x12\n" +
 	"\x04open\x18\x04 \x01(\bR\x04open\x12\x19\n" +
-	"\bnot_held\x18\x05 \x03(\tR\anotHeld\"\xeb\x02\n" +
+	"\bnot_held\x18\x05 \x03(\tR\anotHeld\"\x93\x03\n" +
 	"\x06Access\x12 \n" +
 	"\vapplication\x18\x01 \x03(\tR\vapplication\x12\x1c\n" +
 	"\tdelegated\x18\x02 \x03(\tR\tdelegated\x12\x14\n" +
@@ -885,7 +895,9 @@ const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\tanonymous\x18\a \x01(\bR\tanonymous\x12\x1d\n" +
 	"\n" +
 	"any_caller\x18\b \x01(\bR\tanyCaller\x12!\n" +
-	"\fscoped_roles\x18\t \x01(\bR\vscopedRoles\"5\n" +
+	"\fscoped_roles\x18\t \x01(\bR\vscopedRoles\x12&\n" +
+	"\x0fusers_by_object\x18\n" +
+	" \x01(\bR\rusersByObject\"5\n" +
 	"\aTenancy\x12\t\n" +
 	"\x05unset\x10\x00\x12\n" +
 	"\n" +
