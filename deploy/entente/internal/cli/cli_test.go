@@ -181,3 +181,16 @@ func TestAStoppedSuiteIsNamed(t *testing.T) {
 		t.Errorf("status %d, %q", status, errs)
 	}
 }
+
+// TestTheDataFolderOfTheEnvironmentCounts: what starts a suite by the variable
+// reaches it by the variable. (No parallel test: it sets the environment.)
+func TestTheDataFolderOfTheEnvironmentCounts(t *testing.T) {
+	root := installationFor(t, nil)
+	t.Setenv("ENTENTE_DATA_DIR", root)
+	if status, out, errs := run(t, "token"); status != 0 || strings.Count(out, ".") != 2 {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+	if status, _, errs := run(t, "token", "--data-dir", t.TempDir()); status != 1 || !strings.Contains(errs, "entente up") {
+		t.Errorf("the flag goes first: status %d, %q", status, errs)
+	}
+}

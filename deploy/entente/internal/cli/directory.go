@@ -25,7 +25,7 @@ type directory struct {
 }
 
 func (d *directory) flags(fs *flag.FlagSet) {
-	fs.StringVar(&d.dataDir, "data-dir", "", "data folder of the suite (default: the one 'entente up' uses)")
+	dataDirFlag(fs, &d.dataDir)
 	fs.StringVar(&d.tenant, "tenant", "", "name, domain or id of a tenant in the data folder's entente.json (default: the first)")
 	fs.StringVar(&d.url, "url", "", "origin of the suite, such as https://graph.example (default: the data folder's suite)")
 	fs.StringVar(&d.caFile, "ca-file", "", "certificate authority to trust with --url (default: the system's)")

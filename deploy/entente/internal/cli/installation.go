@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"entente.dev/deploy/entente/internal/keys"
 	"entente.dev/deploy/entente/internal/operator"
@@ -21,8 +22,14 @@ type installation struct {
 	keyFile string
 }
 
+// dataDirFlag names the folder of a suite, by the flag or as `entente up` takes
+// it from the environment.
+func dataDirFlag(fs *flag.FlagSet, to *string) {
+	fs.StringVar(to, "data-dir", os.Getenv("ENTENTE_DATA_DIR"), "data folder of the suite (default: the one 'entente up' uses)")
+}
+
 func (i *installation) flags(fs *flag.FlagSet) {
-	fs.StringVar(&i.dataDir, "data-dir", "", "data folder of the suite (default: the one 'entente up' uses)")
+	dataDirFlag(fs, &i.dataDir)
 	fs.StringVar(&i.keyFile, "operator-key", "", "file of the operator's private key (default: the data folder's)")
 }
 
