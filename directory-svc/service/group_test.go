@@ -65,6 +65,8 @@ func TestAC39Membership(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantReason(t, h.addMember(dynamic.Id, u.Id), errorspb.Reason_DYNAMIC_MEMBERSHIP)
+	_, err = h.groups().AddMember(h.person(h.admin), &pb.AddGroupReferenceRequest{Id: dynamic.Id, Reference: reference(u.Id)})
+	wantReason(t, err, errorspb.Reason_DYNAMIC_MEMBERSHIP)
 	_, err = h.groups().RemoveMember(h.ctx, &pb.RemoveGroupReferenceRequest{Id: a.Id, ObjectId: uuid.NewString()})
 	wantReason(t, err, errorspb.Reason_NOT_FOUND)
 
@@ -130,7 +132,7 @@ func TestAC31AndAC34DeletedItems(t *testing.T) {
 	h := start(t).tenant("contoso", pb.Tenant_workforce)
 	objects := pb.NewDirectoryObjectServiceClient(h.gateway)
 	u, boss, g, unified := h.user("alice"), h.user("boss"), h.group("a"), h.group("u", "Unified")
-	for _, err := range []error{h.addMember(g.Id, u.Id), h.addMember(unified.Id, u.Id)} {
+	for _, err := range []error{h.addMember(g.Id, u.Id), h.addMember(unified.Id, u.Id), h.give(directoryReaders, u.Id, "/")} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,6 +152,19 @@ func TestAC31AndAC34DeletedItems(t *testing.T) {
 	if err != nil || len(members.Value) != 0 {
 		t.Errorf("a deleted user is still a member: %v %v", members, err)
 	}
+	_, err = h.users().GetUser(h.ctx, &pb.GetUserRequest{Id: u.Id})
+	wantReason(t, err, errorspb.Reason_NOT_FOUND)
+	if left, _, err := h.list(&odatapb.Query{Filter: "displayName eq 'alice'"}); err != nil || len(left) != 0 {
+		t.Errorf("a deleted user is listed: %v %v", left, err)
+	}
+	assignments := func() int {
+		list, err := h.roles().ListRoleAssignments(h.ctx, &pb.ListRoleAssignmentsRequest{Query: &odatapb.Query{Filter: "principalId eq '" + u.Id + "'"}})
+		h.must(err)
+		return len(list.Value)
+	}
+	if n := assignments(); n != 0 {
+		t.Errorf("a deleted user holds %d roles", n)
+	}
 	list, err := objects.ListDeletedItems(h.ctx, &pb.ListDeletedItemsRequest{Cast: "microsoft.graph.user"})
 	if err != nil || len(list.Value) != 1 || list.Value[0].GetUser().GetUserPrincipalName() != strings.ReplaceAll(u.Id, "-", "")+u.GetUserPrincipalName() {
 		t.Fatalf("%v %v", list, err)
@@ -164,6 +179,9 @@ func TestAC31AndAC34DeletedItems(t *testing.T) {
 	manager, err := h.users().GetManager(h.ctx, &pb.GetManagerRequest{Id: u.Id})
 	if err != nil || manager.GetUser().GetId() != boss.Id {
 		t.Errorf("%v %v", manager, err)
+	}
+	if n := assignments(); n != 1 {
+		t.Errorf("%d roles came back", n)
 	}
 	// A Microsoft 365 group comes back, a security group is gone at once.
 	restored, err := objects.RestoreDeletedItem(h.ctx, &pb.RestoreDeletedItemRequest{Id: unified.Id})
@@ -432,6 +450,7 @@ func TestAC46AppAccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	guest := h.invite("guest@fabrikam.example", pb.User_Guest)
 	direct, nested, outer, inner := h.user("direct"), h.user("nested"), h.group("outer"), h.group("inner")
 	for _, err := range []error{h.addMember(outer.Id, direct.Id), h.addMember(outer.Id, inner.Id), h.addMember(inner.Id, nested.Id)} {
 		if err != nil {
@@ -445,16 +464,20 @@ func TestAC46AppAccess(t *testing.T) {
 		}
 		return answer
 	}
-	if got := check(nested.Id); !got.Allowed {
-		t.Errorf("without required assignment: %v", got)
+	for _, id := range []string{nested.Id, guest.Id} {
+		if got := check(id); !got.Allowed {
+			t.Errorf("without required assignment: %v", got)
+		}
 	}
 	_, err = principals.UpdateServicePrincipal(h.ctx, &pb.UpdateServicePrincipalRequest{Id: sp.Id, ServicePrincipal: &pb.ServicePrincipal{AppRoleAssignmentRequired: ptr(true)},
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"app_role_assignment_required"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := check(direct.Id); got.Allowed || got.ErrorCode != 50105 {
-		t.Errorf("not assigned: %v", got)
+	for _, id := range []string{direct.Id, guest.Id} {
+		if got := check(id); got.Allowed || got.ErrorCode != 50105 {
+			t.Errorf("not assigned: %v", got)
+		}
 	}
 	if _, err := principals.AssignAppRole(h.ctx, &pb.AssignAppRoleRequest{Id: sp.Id, Assignment: &pb.AppRoleAssignment{PrincipalId: &outer.Id, ResourceId: &sp.Id, AppRoleId: &roleID}}); err != nil {
 		t.Fatal(err)

@@ -239,6 +239,14 @@ func TestAC13Manager(t *testing.T) {
 	wantReason(t, err, errorspb.Reason_REFERENCE_INVALID)
 	_, err = h.users().RemoveManager(h.ctx, &pb.RemoveManagerRequest{Id: u.Id})
 	wantReason(t, err, errorspb.Reason_NOT_FOUND)
+	c, err := h.contact("Lee", "lee@fabrikam.com")
+	h.must(err)
+	_, err = h.users().SetManager(h.ctx, &pb.SetManagerRequest{Id: u.Id, Reference: reference(c.Id)})
+	h.must(err)
+	manager, err := h.users().GetManager(h.ctx, &pb.GetManagerRequest{Id: u.Id})
+	if err != nil || manager.GetOrgContact().GetId() != c.Id {
+		t.Errorf("%v %v", manager, err)
+	}
 }
 
 // TestWhatWasReadMayBeSentBack updates objects with themselves, as clients do

@@ -1,7 +1,10 @@
 package service_test
 
 import (
+	"context"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	pb "entente.dev/proto/gen/entente/directory/v1"
@@ -63,4 +66,55 @@ func TestAC35LastGlobalAdministrator(t *testing.T) {
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
 	_, err = h.users().UpdateUser(h.ctx, &pb.UpdateUserRequest{Id: h.admin, User: &pb.User{AccountEnabled: ptr(false)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"account_enabled"}}})
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	// Nor does the last administrator get rid of itself, in any way there is; of
+	// two, one may go.
+	as := h.person(h.admin)
+	held, err := h.roles().ListRoleAssignments(h.ctx, &pb.ListRoleAssignmentsRequest{})
+	h.must(err)
+	disable := func(id string) error {
+		return h.update(as, id, &pb.User{AccountEnabled: ptr(false)}, "account_enabled")
+	}
+	remove := func(id string) error {
+		_, err := h.users().DeleteUser(as, &pb.DeleteUserRequest{Id: id})
+		return err
+	}
+	unassign := func(ctx context.Context) error {
+		_, err := h.roles().DeleteRoleAssignment(ctx, &pb.DeleteRoleAssignmentRequest{Id: held.Value[0].Id})
+		return err
+	}
+	wantReason(t, disable(h.admin), errorspb.Reason_LAST_ADMINISTRATOR)
+	wantReason(t, remove(h.admin), errorspb.Reason_LAST_ADMINISTRATOR)
+	if kind, _ := fault.Of(unassign(as)); kind != fault.KindInvalid && kind != fault.KindPrecondition {
+		t.Errorf("the own role went: %v", unassign(as))
+	}
+	wantReason(t, unassign(h.ctx), errorspb.Reason_LAST_ADMINISTRATOR)
+	second := h.user("second")
+	h.must(h.give(globalAdministrator, second.Id, "/"))
+	h.must(disable(second.Id))
+	wantReason(t, remove(h.admin), errorspb.Reason_LAST_ADMINISTRATOR) // the other one is disabled
+}
+
+func TestAC9OneNameForOneUser(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	var made atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			draft := h.draft("alice")
+			if i%2 == 0 {
+				draft.UserPrincipalName = ptr("ALICE@" + h.domain)
+			}
+			_, err := h.users().CreateUser(h.ctx, &pb.CreateUserRequest{User: draft})
+			if err == nil {
+				made.Add(1)
+			} else if f := fault.From(err); f.Reason != errorspb.Reason_OBJECT_CONFLICT || f.Meta["property"] != "userPrincipalName" {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := made.Load(); n != 1 {
+		t.Errorf("%d users of one name", n)
+	}
 }
