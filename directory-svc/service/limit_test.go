@@ -91,3 +91,51 @@ func TestObjectsOfATenantAreLimited(t *testing.T) {
 	h.ctx = s.as(h.token(h.app.AppId, h.app.ClientSecret))
 	h.user("c")
 }
+
+// TestWhatIsThereStaysWhenALimitIsLowered: what has more than it could get now
+// is changed, deleted and lessened as before.
+func TestWhatIsThereStaysWhenALimitIsLowered(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	u := h.user("u")
+	sponsors := []*pb.User{h.user("a"), h.user("b"), h.user("c")}
+	for _, s := range sponsors {
+		_, err := h.users().AddSponsor(h.ctx, &pb.AddSponsorRequest{Id: u.Id, Reference: reference(s.Id)})
+		h.must(err)
+	}
+	h.must(h.limit(&pb.Tenant_Limits{SponsorsPerUser: ptr(int32(1))}, "limits.sponsors_per_user"))
+	h.must(h.department(h.ctx, u.Id))
+	_, err := h.users().AddSponsor(h.ctx, &pb.AddSponsorRequest{Id: u.Id, Reference: reference(h.user("d").Id)})
+	wantReason(t, err, errorspb.Reason_PROPERTY_INVALID)
+	_, err = h.users().RemoveSponsor(h.ctx, &pb.RemoveSponsorRequest{Id: u.Id, ObjectId: sponsors[0].Id})
+	h.must(err)
+	h.must(h.update(h.ctx, u.Id, &pb.User{AccountEnabled: ptr(false)}, "account_enabled"))
+	_, err = h.users().DeleteUser(h.ctx, &pb.DeleteUserRequest{Id: u.Id})
+	h.must(err)
+}
+
+// TestQuotaOfABatch: of a batch of synchronization what fits is written and the
+// rest fails, item by item.
+func TestQuotaOfABatch(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	h, source := s.tenant("contoso", pb.Tenant_workforce), s.tenant("fabrikam", pb.Tenant_workforce)
+	h.must(h.limit(&pb.Tenant_Limits{DirectoryObjects: ptr(int32(9))}, "limits.directory_objects")) // four are there
+	req := &pb.ApplyExternalUsersRequest{ResourceTenantId: h.id, HomeTenantId: source.id, JobId: "job", FencingToken: 1, PolicyVersion: 1}
+	for i := range 8 {
+		mail := fmt.Sprintf("u%d@fabrikam.com", i)
+		req.Items = append(req.Items, &pb.ApplyExternalUsersRequest_Item{Operation: pb.ApplyExternalUsersRequest_Item_create, HomeObjectId: fmt.Sprint("o", i), HomeUserPrincipalName: mail,
+			Attributes: &pb.User{DisplayName: &mail, Mail: &mail}, Mask: []string{"display_name", "mail"}})
+	}
+	answer, err := pb.NewProvisioningServiceClient(h.dial("sync-svc")).ApplyExternalUsers(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes := make(map[string]int)
+	for _, r := range answer.Results {
+		outcomes[r.Outcome+r.ErrorCode]++
+	}
+	if outcomes["created"] != 5 || outcomes["failedQuotaExceeded"] != 3 {
+		t.Errorf("%v", outcomes)
+	}
+}

@@ -167,6 +167,70 @@ func TestWhoGivesPermissionsOfGraph(t *testing.T) {
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
 }
 
+// TestNobodyBecomesAnAdministratorRoundAbout: the ways from administering
+// applications to administering the directory that lead over something in
+// between are closed, too.
+func TestNobodyBecomesAnAdministratorRoundAbout(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	clerk := h.user("clerk")
+	h.must(h.give(applicationsAdmin, clerk.Id, "/"))
+	as := h.person(clerk.Id)
+	addSecret := func(app *pb.Application) error {
+		_, err := h.applications().AddApplicationPassword(as, &pb.AddApplicationPasswordRequest{Id: app.Id})
+		return err
+	}
+	// A principal that sleeps comes back with its roles.
+	asleep, principal := h.application("Asleep")
+	h.must(h.give(globalAdministrator, principal.Id, "/"))
+	_, err := h.principals().DeleteServicePrincipal(as, &pb.DeleteServicePrincipalRequest{Id: principal.Id})
+	h.must(err)
+	wantReason(t, addSecret(asleep), errorspb.Reason_ACCESS_DENIED)
+	// The owner of a group that roles are given to adds itself.
+	owner, ownerPrincipal := h.application("Owner")
+	g := h.roleGroup("Admins")
+	_, err = h.groups().AddOwner(h.ctx, &pb.AddGroupReferenceRequest{Id: g.Id, Reference: reference(ownerPrincipal.Id)})
+	h.must(err)
+	wantReason(t, addSecret(owner), errorspb.Reason_ACCESS_DENIED)
+	// Who owns a privileged application acts as it.
+	privileged, privilegedPrincipal := h.application("Privileged")
+	h.must(h.permit(h.ctx, h.graph(), privilegedPrincipal, "RoleManagement.ReadWrite.Directory"))
+	harmless, harmlessPrincipal := h.application("Harmless")
+	h.must(addSecret(harmless))
+	_, err = h.applications().AddApplicationOwner(h.ctx, &pb.AddApplicationOwnerRequest{Id: privileged.Id, Reference: reference(harmlessPrincipal.Id)})
+	h.must(err)
+	wantReason(t, addSecret(harmless), errorspb.Reason_ACCESS_DENIED)
+}
+
+// TestRolesOfApplicationsStayWithTheirType: a role that admits an application
+// to a path for every type says nothing about the other types.
+func TestRolesOfApplicationsStayWithTheirType(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	u, g, m365 := h.user("u"), h.group("g"), h.unified("team", nil)
+	as, sp := h.client("Directory.ReadWrite.All", "GroupMember.ReadWrite.All")
+	h.must(h.give(directoryReaders, sp.Id, "/"))
+	h.must(h.give(applicationsAdmin, sp.Id, "/"))
+	_, err := h.directoryObjects().DeleteDirectoryObject(as, &pb.DeleteDirectoryObjectRequest{Id: g.Id})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	_, err = h.groups().DeleteGroup(h.ctx, &pb.DeleteGroupRequest{Id: m365.Id})
+	h.must(err)
+	_, err = h.directoryObjects().RestoreDeletedItem(as, &pb.RestoreDeletedItemRequest{Id: m365.Id})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	_, err = h.directoryObjects().PurgeDeletedItem(as, &pb.PurgeDeletedItemRequest{Id: m365.Id})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	// And a role alone reads what is deleted of its own type.
+	_, err = h.users().DeleteUser(h.ctx, &pb.DeleteUserRequest{Id: u.Id})
+	h.must(err)
+	apps := h.daemon("apps", map[string]string{applicationsAdmin: "/"})
+	_, err = h.directoryObjects().ListDeletedItems(apps, &pb.ListDeletedItemsRequest{Cast: "microsoft.graph.user"})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	_, err = h.directoryObjects().GetDeletedItem(apps, &pb.GetDeletedItemRequest{Id: u.Id})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	_, err = h.directoryObjects().ListDeletedItems(apps, &pb.ListDeletedItemsRequest{Cast: "microsoft.graph.application"})
+	h.must(err)
+}
+
 func TestPrincipalOfAnApplicationIsItsOwners(t *testing.T) {
 	t.Parallel()
 	h := start(t).tenant("contoso", pb.Tenant_workforce)
@@ -332,6 +396,17 @@ func TestLifecycleIsForThoseWhoMay(t *testing.T) {
 	leave := timestamppb.New(h.clock.Now().Add(24 * time.Hour))
 	as, _ := h.client("User-LifeCycleInfo.ReadWrite.All", "User.Read.All")
 	h.must(h.update(as, u.Id, &pb.User{EmployeeLeaveDateTime: leave}, "employee_leave_date_time"))
+	draft := h.draft("leaving")
+	draft.EmployeeLeaveDateTime = leave
+	_, err := h.users().CreateUser(h.ctx, &pb.CreateUserRequest{User: draft})
+	h.must(err) // it has every permission
+	writer, _ := h.client("User.ReadWrite.All")
+	draft = h.draft("leaving2")
+	draft.EmployeeLeaveDateTime = leave
+	_, err = h.users().CreateUser(writer, &pb.CreateUserRequest{User: draft})
+	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	role := h.daemon("role", map[string]string{userAdministrator: "/"})
+	wantReason(t, h.update(role, u.Id, &pb.User{EmployeeLeaveDateTime: leave}, "employee_leave_date_time"), errorspb.Reason_ACCESS_DENIED)
 	plain, _ := h.client("User.Read.All")
 	for name, c := range map[string]struct {
 		ctx  context.Context

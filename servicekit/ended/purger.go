@@ -3,6 +3,7 @@ package ended
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -86,21 +87,20 @@ func (p *Purger) RunOnce(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	done := 0
+	var failed []error // one tenant that fails keeps no other waiting
 	for _, t := range open {
 		n, err := p.purge(ctx, t.id)
 		done += n
-		if err != nil {
-			return done, fmt.Errorf("purge ended tenant %s: %w", t.id, err)
+		if now := p.Clock.Now(); err == nil && n == 0 && now.Sub(t.at) > settling {
+			err = p.settle(ctx, t.id, now)
 		}
-		if n > 0 {
+		if err != nil {
+			failed = append(failed, fmt.Errorf("purge ended tenant %s: %w", t.id, err))
+		} else if n > 0 {
 			p.Log.InfoContext(ctx, "rows of an ended tenant deleted", "tenant", t.id.String(), "rows", n)
-		} else if now := p.Clock.Now(); now.Sub(t.at) > settling {
-			if err := p.settle(ctx, t.id, now); err != nil {
-				return done, err
-			}
 		}
 	}
-	return done, nil
+	return done, errors.Join(failed...)
 }
 
 // learn adds the tenants that ended since the last one that is known.

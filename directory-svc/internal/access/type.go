@@ -54,17 +54,29 @@ func HiddenType(c caller.Caller, in Tenant, t object.Type) bool {
 // ReadDeleted decides whether the caller may see a soft-deleted object of the
 // type; owner tells that it owns it.
 func ReadDeleted(c caller.Caller, t object.Type, owner bool) error {
-	if (ReadType(c, t) || c.HasAny(deletesType[t]...)) && (owner || c.Kind == caller.Application || c.HasRole(deletedReaders[t]...)) {
+	permitted := c.HasAny(readsAll...) || c.HasAny(readsType[t]...) || c.HasAny(deletesType[t]...)
+	named := c.HasRole(deletedReaders[t]...)
+	if c.Kind == caller.Application && (permitted || named) || c.Kind != caller.Application && permitted && (owner || named) {
 		return nil
 	}
 	return property.Denied()
 }
 
+// deleters are the roles that delete, restore or purge objects of a type, over
+// the tenant or a part of it.
+var deleters = map[object.Type][]string{
+	object.User:             {ga, ua, paa, aa},
+	object.Group:            {ga, ua, groupsAdministrator, role.PrivilegedRoleAdministrator},
+	object.Application:      {ga, role.ApplicationAdministrator, role.CloudApplicationAdministrator, role.HybridIdentityAdministrator},
+	object.ServicePrincipal: {ga, role.ApplicationAdministrator, role.CloudApplicationAdministrator, role.HybridIdentityAdministrator},
+	object.Unit:             {ga, role.PrivilegedRoleAdministrator},
+}
+
 // DeleteType decides whether the permissions of the caller allow to delete, to
 // restore or to purge objects of the type. An application may have a role
-// instead, which the right to the object tells.
+// instead; whether it reaches the object is decided besides.
 func DeleteType(c caller.Caller, t object.Type) error {
-	if c.HasAny(deletesType[t]...) || c.Kind == caller.Application && len(c.Roles) > 0 {
+	if c.HasAny(deletesType[t]...) || c.Kind == caller.Application && c.HasScopedRole(deleters[t]...) {
 		return nil
 	}
 	return property.Denied()

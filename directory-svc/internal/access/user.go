@@ -205,6 +205,8 @@ func mayChange(c caller.Caller, t Target, p string) bool {
 	}
 	byPermission := c.Kind == caller.Application && c.HasAny(permissions...)
 	switch classOf[p] {
+	case lifecycle:
+		return byPermission || c.HasAny(permissions...) && c.HasRole(ga, ua, role.DirectoryWriters)
 	case guarded:
 		return sensitive.allows(c, t, permissions...)
 	case reachable, secret:
@@ -276,6 +278,9 @@ func ReadUser(c caller.Caller, id uuid.UUID, in Tenant) Reading {
 	}
 	return Everything
 }
+
+// WritesLifecycle reports whether the caller may say when an employee leaves.
+func WritesLifecycle(c caller.Caller) bool { return c.Has(readWriteLifecycle) }
 
 // SeesLifecycle reports whether the caller may see when employees leave
 // (DIR-35, DIR-175).

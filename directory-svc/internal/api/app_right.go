@@ -39,7 +39,7 @@ func (c *Core) actsFor(tx *store.Tx, who caller.Caller, kind object.Type, id, ap
 	if err != nil {
 		return app, err
 	}
-	held, permissions, err := tx.HeldByApp(appID)
+	held, permissions, inGroup, err := tx.HeldByApp(appID)
 	if err != nil {
 		return app, err
 	}
@@ -47,6 +47,6 @@ func (c *Core) actsFor(tx *store.Tx, who caller.Caller, kind object.Type, id, ap
 	for _, r := range held {
 		roles = append(roles, r.Template.Name)
 	}
-	app.Privileged = access.IsPrivileged(roles, permissions)
+	app.Privileged = inGroup || access.IsPrivileged(roles, permissions)
 	return app, nil
 }

@@ -186,7 +186,7 @@ func (s *Objects) ListDeletedItems(ctx context.Context, req *pb.ListDeletedItems
 		}
 		out.OdataCount, out.NextPageToken = found.Count, next(s.Core, who, route, req.Query, page, found)
 		for _, u := range found.Items {
-			out.Value = append(out.Value, userObject(userToProto(u, t.InitialDomain)))
+			out.Value = append(out.Value, userObject(limited(who, userToProto(u, t.InitialDomain), access.Everything)))
 		}
 		return out, nil
 	case object.Group:

@@ -81,7 +81,6 @@ type batch struct {
 	seen  map[string]bool // home objects of this batch
 	// What was decided and is written together.
 	created []*user.User
-	made    int
 	changes []store.Change
 	events  []audit.Event
 }
@@ -267,7 +266,7 @@ func (b *batch) create(ctx context.Context, item *pb.ApplyExternalUsersRequest_I
 	if err := b.draft(&draft, item); err != nil {
 		return nil, err
 	}
-	if err := b.tx.Room(b.made + 1); err != nil {
+	if err := b.tx.Room(len(b.created) + 1); err != nil {
 		return nil, err
 	}
 	from := item.HomeUserPrincipalName
@@ -289,7 +288,7 @@ func (b *batch) create(ctx context.Context, item *pb.ApplyExternalUsersRequest_I
 	u.AccountEnabled = enabled
 	pending := b.manager(&u, item)
 	b.remember(&u)
-	b.created, b.made = append(b.created, &u), b.made+1
+	b.created = append(b.created, &u)
 	b.changes = append(b.changes, store.Change{Type: object.User, ID: u.ID, Kind: store.Created})
 	b.record("Add user", "Add", nil, &u, nil)
 	u.Version = 1

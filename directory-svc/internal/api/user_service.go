@@ -36,11 +36,14 @@ var _ pb.UserServiceServer = (*Users)(nil)
 // CreateUser creates a work account or, in an external tenant, a customer
 // (DIR-41, DIR-72).
 func (s *Users) CreateUser(ctx context.Context, req *pb.CreateUserRequest) (*pb.User, error) {
-	_, t, err := s.home(ctx)
+	who, t, err := s.home(ctx)
 	if err != nil {
 		return nil, err
 	}
 	in, now := req.User, s.now()
+	if in.EmployeeLeaveDateTime != nil && !access.WritesLifecycle(who) {
+		return nil, property.Denied() // DIR-35
+	}
 	var u user.User
 	if err := applyUser(&u, in, present(in), t.InitialDomain); err != nil {
 		return nil, err

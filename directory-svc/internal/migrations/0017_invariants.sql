@@ -81,44 +81,82 @@ create trigger administrative_units_purge before delete on administrative_units 
 create trigger applications_purge before delete on applications for each row when (old.deleted_at is null) execute function refuse_purge();
 create trigger service_principals_purge before delete on service_principals for each row when (old.deleted_at is null) execute function refuse_purge();
 
--- A user as a whole.
-create function check_user() returns trigger language plpgsql as $$
+-- A user as a whole. A new one is looked at as it is written, a change at the
+-- commit, since it may take several statements.
+
+-- Customers who sign in elsewhere alone were given a password before (INV-9).
+-- The owner reads users of every tenant here, which row-level security would
+-- hide while it is forced.
+alter table users no force row level security;
+update users set password_scheme = null, password_verifier = null, password_must_change = null, password_must_change_mfa = null
+	where password_verifier is not null and identities @> '[{"type": 2}]' and not identities @> '[{"type": 3}]' and not identities @> '[{"type": 4}]';
+alter table users force row level security;
+
+create function check_user_row(u users) returns void language plpgsql as $$
 declare
-	u users;
-	elsewhere boolean; -- signs in with a federated identity
-	here boolean;      -- has a local identity
+	elsewhere boolean := coalesce(u.identities @> '[{"type": 2}]', false);                                -- signs in with a federated identity
+	here boolean := coalesce(u.identities @> '[{"type": 3}]' or u.identities @> '[{"type": 4}]', false); -- has a local identity
 begin
-	select * into u from users where tenant_id = new.tenant_id and id = new.id;
-	if not found then
-		return null;
-	end if;
-	elsewhere := coalesce(u.identities @> '[{"type": 2}]', false);
-	here := coalesce(u.identities @> '[{"type": 3}]' or u.identities @> '[{"type": 4}]', false);
 	if u.password_verifier is not null and elsewhere and not here then
 		raise exception 'user %: a password beside identities of elsewhere alone', u.id using errcode = '23514', constraint = 'users_password';
 	end if;
 	if u.password_verifier is null and u.external_user_state is null and u.on_premises_immutable_id is null and (here or not elsewhere) then
 		raise exception 'user %: no password and no identity of elsewhere', u.id using errcode = '23514', constraint = 'users_password';
 	end if;
-	if u.never_mail_enabled and u.user_type = 1 and exists (
-		select from addresses where tenant_id = u.tenant_id and owner_id = u.id and is_primary and kind = 'smtp') then
+	if u.never_mail_enabled and u.user_type = 1 and exists (select from unnest(u.proxy_addresses) p where p like 'SMTP:%') then
 		raise exception 'user %: a member invited as such is not mail-enabled', u.id using errcode = '23514', constraint = 'users_never_mail_enabled';
 	end if;
-	if cardinality(u.business_phones) > 1 then
-		raise exception 'user %: several business phones', u.id using errcode = '23514', constraint = 'users_business_phones';
-	end if;
-	if cardinality(u.sponsor_ids) > 5 and cardinality(u.sponsor_ids) > limit_of(u.tenant_id, 'sponsorsPerUser', 5) then
-		raise exception 'user %: too many sponsors', u.id using errcode = '23514', constraint = 'users_sponsors';
-	end if;
-	if exists (select from addresses where tenant_id = u.tenant_id and owner_id = u.id and live <> (u.deleted_at is null))
-		or exists (select from user_identities where tenant_id = u.tenant_id and user_id = u.id and live <> (u.deleted_at is null)) then
-		raise exception 'user %: addresses or identities do not sleep with it', u.id using errcode = '23514', constraint = 'users_live_keys';
+end $$;
+
+create function check_new_user() returns trigger language plpgsql as $$
+begin
+	perform check_user_row(new);
+	return null;
+end $$;
+create trigger users_new after insert on users for each row execute function check_new_user();
+
+-- By both bounds and in order, so that one index alone fits, whatever the
+-- statistics say of a tenant that is new.
+create function check_changed_user() returns trigger language plpgsql as $$
+declare
+	u users;
+begin
+	select * into u from users where tenant_id = new.tenant_id and id >= new.id and id <= new.id order by id limit 1;
+	if found then
+		perform check_user_row(u);
 	end if;
 	return null;
 end $$;
-create constraint trigger users_whole after insert or update of identities, external_user_state, password_verifier, on_premises_immutable_id,
-	user_type, proxy_addresses, business_phones, sponsor_ids, deleted_at on users
-	deferrable initially deferred for each row execute function check_user();
+create constraint trigger users_changed after update of identities, external_user_state, password_verifier, on_premises_immutable_id, user_type, proxy_addresses on users
+	deferrable initially deferred for each row execute function check_changed_user();
+
+-- Keys sleep with the user (INV-19).
+create function check_sleeping_keys() returns trigger language plpgsql as $$
+begin
+	if exists (select from addresses where tenant_id = new.tenant_id and owner_id = new.id and live <> (new.deleted_at is null))
+		or exists (select from user_identities where tenant_id = new.tenant_id and user_id = new.id and live <> (new.deleted_at is null)) then
+		raise exception 'user %: addresses or identities do not sleep with it', new.id using errcode = '23514', constraint = 'users_live_keys';
+	end if;
+	return null;
+end $$;
+create constraint trigger users_live_keys after update of deleted_at on users
+	deferrable initially deferred for each row when ((old.deleted_at is null) <> (new.deleted_at is null)) execute function check_sleeping_keys();
+
+-- INV-18. What is there already when a limit is lowered stays.
+create function check_user_lists() returns trigger language plpgsql as $$
+begin
+	if cardinality(new.business_phones) > 1 then
+		raise exception 'user %: several business phones', new.id using errcode = '23514', constraint = 'users_business_phones';
+	end if;
+	if cardinality(new.sponsor_ids) > limit_of(new.tenant_id, 'sponsorsPerUser', 5) then
+		raise exception 'user %: too many sponsors', new.id using errcode = '23514', constraint = 'users_sponsors';
+	end if;
+	return null;
+end $$;
+create trigger users_new_lists after insert on users for each row
+	when (cardinality(new.business_phones) > 1 or cardinality(new.sponsor_ids) > 1) execute function check_user_lists();
+create trigger users_lists after update of business_phones, sponsor_ids on users for each row
+	when (cardinality(new.business_phones) > 1 or cardinality(new.sponsor_ids) > coalesce(cardinality(old.sponsor_ids), 0)) execute function check_user_lists();
 
 -- Every tenant has its initial domain and one default domain, both verified,
 -- which the indexes keep from being more (INV-6).
@@ -206,9 +244,11 @@ create trigger object_owners_limit before insert on object_owners for each row e
 
 create function keep_owner() returns trigger language plpgsql as $$
 begin
+	if is_purging() then
+		return null;
+	end if;
 	perform pg_advisory_xact_lock(hashtextextended(old.tenant_id::text || old.object_id::text, 13));
-	if not is_purging()
-		and exists (select from groups where tenant_id = old.tenant_id and id = old.object_id and deleted_at is null)
+	if exists (select from groups where tenant_id = old.tenant_id and id = old.object_id and deleted_at is null)
 		and not exists (select from object_owners where tenant_id = old.tenant_id and object_id = old.object_id and owner_type = 1) then
 		raise exception 'the last owner of group % would be lost', old.object_id
 			using errcode = '23514', constraint = 'last_owner';

@@ -94,12 +94,14 @@ func servicePrincipalFromRow(r *servicePrincipalRow) *application.ServicePrincip
 
 // InsertApplication queues a new application.
 func (tx *Tx) InsertApplication(a *application.Application) error {
+	tx.made++
 	row := tx.applicationRow(a)
 	return tx.QueueCreate(&row)
 }
 
 // InsertServicePrincipal queues a new service principal.
 func (tx *Tx) InsertServicePrincipal(p *application.ServicePrincipal) error {
+	tx.made++
 	row := tx.servicePrincipalRow(p)
 	return tx.QueueCreate(&row)
 }

@@ -73,6 +73,7 @@ func contactFromRow(r *contactRow) (*contact.Contact, error) {
 
 // InsertContact queues a new contact with its address.
 func (tx *Tx) InsertContact(c *contact.Contact) error {
+	tx.made++
 	row, err := tx.contactRow(c)
 	if err != nil {
 		return err

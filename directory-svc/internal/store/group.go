@@ -89,6 +89,7 @@ func groupFromRow(r *groupRow) *group.Group {
 
 // InsertGroup queues a new group with its addresses.
 func (tx *Tx) InsertGroup(g *group.Group) error {
+	tx.made++
 	row := tx.groupRow(g)
 	if err := tx.QueueCreate(&row); err != nil {
 		return err

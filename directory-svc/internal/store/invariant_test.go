@@ -74,7 +74,8 @@ func TestInvariantsOfTheDatabase(t *testing.T) {
 		"INV-9 an internal user has one":                 {"users_password", "update users set password_verifier = null" + of(m)},
 		"INV-10 the time of creation never changes":      {"users_immutable", "update users set created_at = now()" + of(guest)},
 		"INV-10 the origin never changes":                {"users_immutable", "update users set creation_type = null" + of(guest)},
-		"INV-11 a group is not in itself":                {"group_members_acyclic", joins(plain, forRoles, 2) + ""},
+		"INV-11 a group is not in itself":                {"group_members_acyclic", joins(plain, plain, 2)},
+		"INV-11 nor in what it holds":                    {"group_members_acyclic", ""},
 		"INV-11 no group in a Microsoft 365 group":       {"group_members_kind", joins(unified, plain, 2)},
 		"INV-11 no Microsoft 365 group in a group":       {"group_members_kind", joins(plain, unified, 2)},
 		"INV-11 no group in one for roles":               {"group_members_kind", joins(forRoles, plain, 2)},
@@ -99,7 +100,7 @@ func TestInvariantsOfTheDatabase(t *testing.T) {
 		"INV-23 at most a hundred values":                {"extension_values_limit", fmt.Sprintf("with a as (insert into applications (tenant_id, id, app_id, display_name, document, created_at) values ($1, gen_random_uuid(), gen_random_uuid(), 'a', '{}', now()) returning id), p as (insert into extension_properties (tenant_id, id, application_id, name, data_type, target_objects, is_multi_valued, created_at) select $1, gen_random_uuid(), id, 'extension_x', 'String', '{User}', true, now() from a returning id) insert into extension_values (tenant_id, object_id, property_id, ordinal, value) select $1, '%s', id, n, '1' from p, generate_series(1, 101) n", m.ID)},
 	} {
 		sql := []string{c.sql}
-		if c.constraint == "group_members_acyclic" {
+		if c.sql == "" {
 			nested := uuid.New()
 			sql = []string{insertGroup(nested, "false, false, false, false, null"), joins(plain, nested, 2), joins(nested, plain, 2)}
 		}

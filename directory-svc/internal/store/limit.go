@@ -111,7 +111,10 @@ func (tx *Tx) Room(more int) error {
 		return err
 	}
 	limit := t.MaxObjects()
-	if tx.store.counts.admits(tx.Tenant, tx.made+more, limit) {
+	switch {
+	case tx.counted > 0: // under the lock, which others wait for
+		return quota.Check(quota.Objects, tx.counted+tx.made+more, limit)
+	case tx.store.counts.admits(tx.Tenant, tx.made+more, limit):
 		return nil
 	}
 	if _, err := tx.Pgx().Exec(tx.Context(), "select pg_advisory_xact_lock(hashtextextended($1, 235))", tx.Tenant.String()); err != nil {
@@ -122,5 +125,6 @@ func (tx *Tx) Room(more int) error {
 		return err
 	}
 	tx.store.counts.keep(tx.Tenant, counted)
+	tx.counted = counted - tx.made // what is queued has been written by now
 	return quota.Check(quota.Objects, counted+more, limit)
 }

@@ -137,25 +137,53 @@ func (tx *Tx) RolesOf(principals []uuid.UUID) (map[uuid.UUID][]HeldRole, error) 
 	return collectRoles(rows)
 }
 
-// HeldByApp reads what the service principal of an application holds: its
-// directory roles and its permissions on Graph.
-func (tx *Tx) HeldByApp(appID uuid.UUID) (roles []HeldRole, permissions []string, err error) {
-	var id uuid.UUID
-	err = tx.Pgx().QueryRow(tx.Context(), "select id from service_principals where tenant_id = $1 and app_id = $2 and deleted_at is null",
-		[16]byte(tx.Tenant), [16]byte(appID)).Scan((*[16]byte)(&id))
+// appReach finds the service principals that whoever acts as an application
+// ($2) can act as: its own, soft-deleted ones included since they come back,
+// and those of applications that these own.
+const appReach = `with recursive reach (id) as (
+		select id from service_principals where tenant_id = $1 and app_id = $2
+		union
+		select p.id from reach r
+			join object_owners o on o.tenant_id = $1 and o.owner_id = r.id
+			left join applications a on a.tenant_id = $1 and a.id = o.object_id
+			join service_principals p on p.tenant_id = $1 and (p.id = o.object_id or p.app_id = a.app_id)
+	) select id from reach`
+
+// HeldByApp reads what whoever acts as an application can act with: directory
+// roles, permissions on Graph, and whether through a group that roles are given
+// to. What sleeps counts.
+func (tx *Tx) HeldByApp(appID uuid.UUID) (roles []HeldRole, permissions []string, inGroup bool, err error) {
+	rows, err := tx.Pgx().Query(tx.Context(), appReach, [16]byte(tx.Tenant), [16]byte(appID))
 	if err != nil {
-		return nil, nil, orNothing(err)
+		return nil, nil, false, err
 	}
-	held, err := tx.RolesOf([]uuid.UUID{id})
+	reach, err := collectIDs(rows)
+	if err != nil || len(reach) == 0 {
+		return nil, nil, false, err
+	}
+	held, err := tx.RolesOf(reach)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
-	rows, err := tx.Pgx().Query(tx.Context(), permissionsQuery, [16]byte(tx.Tenant), [16]byte(id))
-	if err != nil {
-		return nil, nil, err
+	for _, h := range held {
+		roles = append(roles, h...)
 	}
-	permissions, err = collectPermissions(rows)
-	return held[id], permissions, err
+	if rows, err = tx.Pgx().Query(tx.Context(), `select a.app_role_id from app_role_assignments a
+			join service_principals r on r.tenant_id = a.tenant_id and r.id = a.resource_id and r.app_id = '`+token.GraphAppID+`'
+			where a.tenant_id = $1 and a.principal_id = any($2)`, [16]byte(tx.Tenant), ids(reach)); err != nil {
+		return nil, nil, false, err
+	}
+	if permissions, err = collectPermissions(rows); err != nil {
+		return nil, nil, false, err
+	}
+	for _, id := range reach {
+		if !inGroup {
+			if inGroup, err = tx.InPrivilegedGroup(id); err != nil {
+				return nil, nil, false, err
+			}
+		}
+	}
+	return roles, permissions, inGroup, nil
 }
 
 // InPrivilegedGroup reports whether a user is a member or owner of a

@@ -42,8 +42,9 @@ func (s *Store) DB() *pg.DB { return s.db }
 type Tx struct {
 	*pg.Tx
 	store *Store
-	// made is how many objects the transaction has created.
-	made int
+	// made is how many objects the transaction has created, counted how many
+	// others the tenant had when they were counted exactly.
+	made, counted int
 }
 
 // Read runs fn in a read-only transaction of t.
@@ -106,9 +107,6 @@ func (tx *Tx) Change(changes ...Change) {
 		var properties any
 		if len(c.Properties) > 0 {
 			properties = c.Properties
-		}
-		if c.Kind == Created {
-			tx.made++
 		}
 		var related any
 		if c.Related != nil {

@@ -48,6 +48,7 @@ func unitFromRow(r *unitRow) *unit.Unit {
 
 // InsertUnit queues a new unit.
 func (tx *Tx) InsertUnit(u *unit.Unit) error {
+	tx.made++
 	row := tx.unitRow(u)
 	return tx.QueueCreate(&row)
 }

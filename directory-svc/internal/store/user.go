@@ -159,6 +159,7 @@ func (tx *Tx) UsersAfter(after uuid.UUID, limit int) ([]*user.User, error) {
 // InsertUser queues a new user with its identities and addresses and, unless
 // nil, its credential.
 func (tx *Tx) InsertUser(u *user.User, p *Password) {
+	tx.made++
 	var names, places strings.Builder
 	args := make([]any, 1, 24)
 	args[0] = [16]byte(tx.Tenant)

@@ -24,6 +24,7 @@ func (tx *Tx) InsertUsers(list []*user.User) {
 		}
 		return
 	}
+	tx.made += len(list)
 	rows := make([][]any, len(list))
 	var columns []pg.Column
 	for i := range userColumns {

@@ -136,8 +136,10 @@ func Update(old, u User, setsPassword bool, t *organization.Tenant, now time.Tim
 	if err := Check(&u); err != nil {
 		return User{}, err
 	}
-	if err := t.Limits.Fits(quota.Sponsors, len(u.Sponsors)); err != nil {
-		return User{}, err
+	if len(u.Sponsors) > len(old.Sponsors) {
+		if err := t.Limits.Fits(quota.Sponsors, len(u.Sponsors)); err != nil {
+			return User{}, err
+		}
 	}
 	if !equalText(u.Mail, old.Mail) {
 		u.Proxies = u.proxiesFor(u.Mail)

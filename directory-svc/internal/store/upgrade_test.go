@@ -100,3 +100,40 @@ func TestOldRowsGetTheirSearchTokens(t *testing.T) {
 		}
 	}
 }
+
+// TestOldCustomersLoseThePasswordTheyNeverUsed: customers who sign in elsewhere
+// alone had a password before; it goes, and they can be changed and deleted.
+func TestOldCustomersLoseThePasswordTheyNeverUsed(t *testing.T) {
+	t.Parallel()
+	service := pgtest.Services(t, pgtest.Schema{Name: "directory", Sources: []pg.Source{audit.Migrations, before(t, "0016")}})["directory"]
+	owner, err := pgx.Connect(t.Context(), service.OwnerDSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(t.Context())
+	run := func(query string, args ...any) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), query, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("select set_config('search_path', 'directory', false)")
+	home := tenant.New()
+	run("select set_config('app.tenant_id', $1, false)", home.String())
+	for name, identities := range map[string]string{"elsewhere": `[{"type": 2, "issuer": "google.com"}]`, "both": `[{"type": 2, "issuer": "google.com"}, {"type": 3, "issuer": "x"}]`, "here": `[{"type": 3, "issuer": "x"}]`} {
+		run(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, user_type, identities,
+			password_scheme, password_verifier, password_must_change, created_at) values ($1, gen_random_uuid(), true, $2, $2, $2, $2, 1, $3, 1, 'x', true, now())`, home.String(), name, identities)
+	}
+	if err := pg.Migrate(t.Context(), service.OwnerDSN, service.Schema, service.Role, migrations.Source); err != nil {
+		t.Fatal(err)
+	}
+	run("select set_config('app.fed', 'on', false), set_config('app.audited', 'on', false)")
+	rows, err := owner.Query(t.Context(), "select display_name from users where password_verifier is not null order by 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || !slices.Equal(left, []string{"both", "here"}) {
+		t.Errorf("%v keep a password: %v", left, err)
+	}
+	run("update users set deleted_at = now(), version = version + 1")
+}
