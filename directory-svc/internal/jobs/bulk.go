@@ -7,15 +7,12 @@ import (
 
 	"entente.dev/directory-svc/internal/bulk"
 	"entente.dev/directory-svc/internal/store"
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/clock"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/proto"
 )
 
 // Rows does the work of the rows, as the RPCs for single objects do it.
@@ -137,7 +134,8 @@ func (b *Bulk) chunk(ctx context.Context, t tenant.ID, o *store.BulkOperation, r
 		for _, out := range outcomes {
 			if out.err != nil {
 				f := fault.From(out.err)
-				tx.BulkRowFailed(o.ID, out.row.Number, codeOf(f.Reason), f.Message)
+				_, code, _ := f.Graph()
+				tx.BulkRowFailed(o.ID, out.row.Number, code, f.Message)
 			} else if out.id != uuid.Nil {
 				tx.BulkRowObject(o.ID, out.row.Number, out.id)
 			}
@@ -157,18 +155,6 @@ func (b *Bulk) chunk(ctx context.Context, t tenant.ID, o *store.BulkOperation, r
 		tx.SaveBulk(now)
 		return nil
 	})
-}
-
-// codeOf is the code that a Graph client is told for a reason.
-func codeOf(r errorspb.Reason) string {
-	said := func(r errorspb.Reason) string {
-		e, _ := proto.GetExtension(r.Descriptor().Values().ByNumber(r.Number()).Options(), optionspb.E_GraphError).(*optionspb.GraphError)
-		return e.GetCode()
-	}
-	if code := said(r); code != "" {
-		return code
-	}
-	return said(errorspb.Reason_INTERNAL)
 }
 
 // end closes an operation and records it for the one who began it.

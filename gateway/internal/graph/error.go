@@ -5,49 +5,18 @@ import (
 	"strconv"
 	"time"
 
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"entente.dev/servicekit/fault"
-	"google.golang.org/protobuf/proto"
 )
 
 // ContentType is the one Graph answers with (WIRE-9).
 const ContentType = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 
-// saying is how one reason is said to a Graph client.
-type saying struct {
-	status       int
-	code, detail string
-}
-
-// sayings is the table from reason to envelope, read from the enum itself.
-var sayings = func() map[errorspb.Reason]saying {
-	table := map[errorspb.Reason]saying{}
-	values := errorspb.Reason(0).Descriptor().Values()
-	for i := range values.Len() {
-		v := values.Get(i)
-		ge, _ := proto.GetExtension(v.Options(), optionspb.E_GraphError).(*optionspb.GraphError)
-		table[errorspb.Reason(v.Number())] = saying{int(ge.GetStatus()), ge.GetCode(), ge.GetDetail()}
-	}
-	return table
-}()
-
 // internalText is all that a client learns of a fault of ours.
 const internalText = "An internal server error occurred."
 
-// Say answers status, code and detail code of a fault. A reason without a row
-// is an internal error.
-func Say(f *fault.Error) (status int, code, detail string) {
-	s, ok := sayings[f.Reason]
-	if !ok || s.status == 0 || f.Reason == errorspb.Reason_REASON_UNSPECIFIED {
-		s = sayings[errorspb.Reason_INTERNAL]
-	}
-	return s.status, s.code, s.detail
-}
-
 // AppendError writes the envelope of Graph (WIRE-57).
 func AppendError(dst []byte, f *fault.Error, now time.Time, requestID, clientRequestID string) []byte {
-	status, code, detail := Say(f)
+	status, code, detail := f.Graph()
 	message := f.Message
 	if status == http.StatusInternalServerError || message == "" {
 		message = internalText
@@ -104,7 +73,7 @@ func appendDetails(dst []byte, f *fault.Error, status int, message, detail strin
 // WriteError answers err in Graph's envelope with the headers that go with it.
 func WriteError(w http.ResponseWriter, err error, now time.Time, requestID, clientRequestID string) {
 	f := fault.From(err)
-	status, _, _ := Say(f)
+	status, _, _ := f.Graph()
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	if status != http.StatusGone {

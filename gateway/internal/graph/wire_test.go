@@ -18,7 +18,7 @@ func TestEveryReasonHasAnEnvelope(t *testing.T) {
 	t.Parallel()
 	for n, name := range errorspb.Reason_name {
 		f := fault.Invalid(errorspb.Reason(n), "Text of %s.", name).WithMeta("property", "mail")
-		status, code, _ := Say(f)
+		status, code, _ := f.Graph()
 		if status < 400 || status > 599 || code == "" {
 			t.Errorf("%s: %d %q", name, status, code)
 		}

@@ -57,7 +57,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 // say chooses status, error, number and text of a fault.
 func say(f *fault.Error) (status int, code string, number int, message string) {
 	if strings.HasPrefix(f.Reason.String(), "OAUTH_") {
-		status, code, detail := graph.Say(f)
+		status, code, detail := f.Graph()
 		number, err := strconv.Atoi(detail)
 		if err != nil {
 			number = 9002313
