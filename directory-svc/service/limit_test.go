@@ -114,6 +114,46 @@ func TestWhatIsThereStaysWhenALimitIsLowered(t *testing.T) {
 	h.must(err)
 }
 
+// TestAnAccountIsExternalInSoManyTenants: the limit of its home counts over all
+// tenants, and who leaves one may come into another (DIR-235).
+func TestAnAccountIsExternalInSoManyTenants(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	source, a, b, c := s.tenant("fabrikam", pb.Tenant_workforce), s.tenant("contoso", pb.Tenant_workforce), s.tenant("woodgrove", pb.Tenant_workforce), s.tenant("tailspin", pb.Tenant_workforce)
+	source.must(source.limit(&pb.Tenant_Limits{ExternalTenantsPerUser: ptr(int32(2))}, "limits.external_tenants_per_user"))
+	object := source.user("ann").Id
+	key := &pb.HomeKey{HomeTenantId: source.id, HomeObjectId: object}
+	come := func(to *home) (*pb.User, error) {
+		answer, err := to.external().CreateExternalUser(t.Context(), &pb.CreateExternalUserRequest{TenantId: to.id, InvitationId: to.id, Email: "ann@fabrikam.com", UserType: pb.User_Guest, HomeKey: key})
+		return answer.GetUser(), err
+	}
+	first, err := come(a)
+	source.must(err)
+	_, err = come(b)
+	source.must(err)
+	_, err = come(c)
+	wantReason(t, err, errorspb.Reason_QUOTA_EXCEEDED)
+	pending := c.invite("ann@fabrikam.com", pb.User_Guest)
+	bind := func() error {
+		_, err := c.external().BindExternalIdentity(t.Context(), &pb.BindExternalIdentityRequest{TenantId: c.id, UserId: pending.Id, RedemptionId: "r", HomeKey: key})
+		return err
+	}
+	wantReason(t, bind(), errorspb.Reason_QUOTA_EXCEEDED)
+	apply := func() string {
+		answer, err := pb.NewProvisioningServiceClient(c.dial("sync-svc")).ApplyExternalUsers(t.Context(), &pb.ApplyExternalUsersRequest{ResourceTenantId: c.id, HomeTenantId: source.id,
+			JobId: "job", FencingToken: 1, PolicyVersion: 1, Items: []*pb.ApplyExternalUsersRequest_Item{{Operation: pb.ApplyExternalUsersRequest_Item_create, HomeObjectId: object,
+				HomeUserPrincipalName: "ann2@fabrikam.com", Attributes: &pb.User{DisplayName: ptr("Ann"), Mail: ptr("ann2@fabrikam.com")}, Mask: []string{"display_name", "mail"}}}})
+		source.must(err)
+		return answer.Results[0].Outcome + answer.Results[0].ErrorCode
+	}
+	if got := apply(); got != "failedQuotaExceeded" {
+		t.Errorf("synchronization: %s", got)
+	}
+	_, err = a.users().DeleteUser(a.ctx, &pb.DeleteUserRequest{Id: first.Id})
+	source.must(err)
+	source.must(bind())
+}
+
 // TestQuotaOfABatch: of a batch of synchronization what fits is written and the
 // rest fails, item by item.
 func TestQuotaOfABatch(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
@@ -102,6 +103,10 @@ func raced(err error) bool {
 }
 
 func (s *ExternalUsers) createExternal(ctx context.Context, req *pb.CreateExternalUserRequest, draft user.User, t *store.Tenant, ev audit.Event) (made *user.User, existed bool, err error) {
+	limit, limited, err := s.mostTenants(ctx, draft.HomeKey)
+	if err != nil {
+		return nil, false, err
+	}
 	err = s.Store.Write(ctx, t.ID, func(tx *store.Tx) error {
 		name := user.ExternalName(req.Email, t.InitialDomain)
 		met, err := tx.Meet(req.InvitationId, draft.HomeKey, req.Email, name)
@@ -110,6 +115,9 @@ func (s *ExternalUsers) createExternal(ctx context.Context, req *pb.CreateExtern
 		}
 		if made, existed = existing(&met, req.Email); made != nil {
 			return nil
+		}
+		if err := anotherTenant(tx, draft.HomeKey, limit, limited); err != nil {
+			return err
 		}
 		u := draft
 		if u.UserPrincipalName = name; met.NameTaken {
@@ -127,6 +135,34 @@ func (s *ExternalUsers) createExternal(ctx context.Context, req *pb.CreateExtern
 		return s.audit(ctx, tx, ev)
 	})
 	return made, existed, err
+}
+
+// mostTenants is in how many tenants an account may be an external user, by the
+// limit of its home (DIR-235); none where the home is not of the installation.
+func (s *ExternalUsers) mostTenants(ctx context.Context, key identity.HomeKey) (limit int, limited bool, err error) {
+	if key.Tenant.IsZero() {
+		return 0, false, nil
+	}
+	home, err := s.Store.Tenant(ctx, key.Tenant)
+	if isNotFound(err) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	return home.Limits.Of(quota.ExternalTenants), true, nil
+}
+
+// anotherTenant decides whether the account may be an external user here, too.
+func anotherTenant(tx *store.Tx, key identity.HomeKey, limit int, limited bool) error {
+	if !limited {
+		return nil
+	}
+	n, err := tx.ExternalTenants(key.String())
+	if err != nil {
+		return err
+	}
+	return quota.Check(quota.ExternalTenants, n+1, limit)
 }
 
 // existing is the user that a request would make again: of the same
@@ -197,12 +233,19 @@ func (s *ExternalUsers) BindExternalIdentity(ctx context.Context, req *pb.BindEx
 	if key.IsZero() {
 		return nil, property.Refused("homeKey", "The home key is required.")
 	}
-	return s.changeExternal(ctx, req.TenantId, req.UserId, "Redeem external user invite", []audit.KeyValue{{Key: "method", Value: req.Method}}, func(u user.User) (user.User, error) {
+	limit, limited, err := s.mostTenants(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return s.changeExternal(ctx, req.TenantId, req.UserId, "Redeem external user invite", []audit.KeyValue{{Key: "method", Value: req.Method}}, func(tx *store.Tx, u user.User) (user.User, error) {
 		if u.RedemptionID != nil && *u.RedemptionID == req.RedemptionId {
 			return u, nil
 		}
 		u, changed, err := user.Bind(u, key, s.now())
 		if err != nil || !changed {
+			return u, err
+		}
+		if err := anotherTenant(tx, key, limit, limited); err != nil {
 			return u, err
 		}
 		u.RedemptionID = &req.RedemptionId
@@ -226,7 +269,7 @@ func localPart(mail string) string {
 
 // ResetExternalIdentity takes a redemption back to pending (DIR-62).
 func (s *ExternalUsers) ResetExternalIdentity(ctx context.Context, req *pb.ResetExternalIdentityRequest) (*pb.User, error) {
-	return s.changeExternal(ctx, req.TenantId, req.UserId, "Invite external user with reset invitation status", nil, func(u user.User) (user.User, error) {
+	return s.changeExternal(ctx, req.TenantId, req.UserId, "Invite external user with reset invitation status", nil, func(_ *store.Tx, u user.User) (user.User, error) {
 		u.RedemptionID = nil
 		return user.Reset(u, req.Email, s.now())
 	})
@@ -235,14 +278,14 @@ func (s *ExternalUsers) ResetExternalIdentity(ctx context.Context, req *pb.Reset
 // BeginExternalConversion begins to turn an internal user into an external one
 // (DIR-71).
 func (s *ExternalUsers) BeginExternalConversion(ctx context.Context, req *pb.BeginExternalConversionRequest) (*pb.User, error) {
-	return s.changeExternal(ctx, req.TenantId, req.UserId, "Invite internal user to B2B collaboration", nil, func(u user.User) (user.User, error) {
+	return s.changeExternal(ctx, req.TenantId, req.UserId, "Invite internal user to B2B collaboration", nil, func(_ *store.Tx, u user.User) (user.User, error) {
 		return user.BeginConversion(u, req.Email, s.now())
 	})
 }
 
 // changeExternal changes one external user and records the activity for the
 // invitation service.
-func (s *ExternalUsers) changeExternal(ctx context.Context, tenantID, userID, activity string, details []audit.KeyValue, change func(user.User) (user.User, error)) (*pb.User, error) {
+func (s *ExternalUsers) changeExternal(ctx context.Context, tenantID, userID, activity string, details []audit.KeyValue, change func(*store.Tx, user.User) (user.User, error)) (*pb.User, error) {
 	t, err := s.named(ctx, tenantID)
 	if err != nil {
 		return nil, err
@@ -259,7 +302,7 @@ func (s *ExternalUsers) changeExternal(ctx context.Context, tenantID, userID, ac
 		if err != nil {
 			return err
 		}
-		u, err := change(*old)
+		u, err := change(tx, *old)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"entente.dev/directory-svc/internal/identity"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
+	"entente.dev/directory-svc/internal/quota"
 	"entente.dev/directory-svc/internal/store"
 	"entente.dev/directory-svc/internal/user"
 	pb "entente.dev/proto/gen/entente/directory/v1"
@@ -93,7 +94,11 @@ func (b *batch) insert() {
 }
 
 func (b *batch) run(ctx context.Context) ([]*pb.ApplyExternalUsersResponse_Result, error) {
-	var w store.Wanted
+	source, err := b.Store.Tenant(ctx, b.home)
+	if err != nil {
+		return nil, err
+	}
+	w := store.Wanted{Most: source.Limits.Of(quota.ExternalTenants)}
 	for _, item := range b.req.Items {
 		w.Keys = append(w.Keys, store.Key(b.home, item.HomeObjectId))
 		if m := item.ManagerHomeObjectId; m != "" && m != "-" {
@@ -109,7 +114,6 @@ func (b *batch) run(ctx context.Context) ([]*pb.ApplyExternalUsersResponse_Resul
 			w.Names = append(w.Names, address.Fold(user.ExternalName(item.HomeUserPrincipalName, b.t.InitialDomain)))
 		}
 	}
-	var err error
 	if b.prior, err = b.tx.Prior(store.Fence{Job: b.req.JobId, Home: b.home, Token: b.req.FencingToken, Policy: b.req.PolicyVersion}, w); err != nil {
 		return nil, err
 	}
@@ -269,6 +273,9 @@ func (b *batch) create(ctx context.Context, item *pb.ApplyExternalUsersRequest_I
 	if err := b.tx.Room(len(b.created) + 1); err != nil {
 		return nil, err
 	}
+	if err := b.room(item); err != nil {
+		return nil, err
+	}
 	from := item.HomeUserPrincipalName
 	if from == "" || draft.Mail == nil {
 		return nil, &refusal{codeBadValue, "The home name and the mail address are required."}
@@ -295,6 +302,15 @@ func (b *batch) create(ctx context.Context, item *pb.ApplyExternalUsersRequest_I
 	result := resultOf("created", &u, 1)
 	result.ManagerPending, result.Written = pending, propertyNames(userFields, item.Mask)
 	return result, nil
+}
+
+// room decides whether the account of an item may be an external user here,
+// too (DIR-235).
+func (b *batch) room(item *pb.ApplyExternalUsersRequest_Item) error {
+	if b.prior.Full[store.Key(b.home, item.HomeObjectId)] {
+		return &refusal{codeQuota, "The account is an external user in as many tenants as it can be."}
+	}
+	return nil
 }
 
 // holder decides what an address that others have means for an external user
@@ -382,6 +398,11 @@ func (b *batch) change(ctx context.Context, held *user.User, item *pb.ApplyExter
 			return nil, err
 		}
 	case "adopted":
+		if u.HomeKey.IsZero() {
+			if err := b.room(item); err != nil {
+				return nil, err
+			}
+		}
 		bound, _, err := user.Bind(u, identity.HomeKey{Tenant: b.home, Object: item.HomeObjectId}, b.now())
 		if err != nil {
 			return nil, err

@@ -30,6 +30,7 @@ const (
 	ExtensionValues    Item = "extensionValuesPerObject"
 	Sponsors           Item = "sponsorsPerUser"
 	Entries            Item = "entriesPerApplication"
+	ExternalTenants    Item = "externalTenantsPerUser"
 )
 
 // proven is the default of Objects for a tenant that proved a domain.
@@ -38,7 +39,7 @@ const proven = 300_000
 var defaults = map[Item]int{
 	Objects: 50_000, CreatedByUser: 250, Domains: 5000, DynamicObjects: 15_000, RoleGroups: 500, MemberOfRules: 500, GroupsPerRule: 50, Owners: 100,
 	UnitsPerObject: 30, RestrictedUnits: 100, References: 20, AppRoleAssignments: 1500, RoleAssignments: 150, ExtensionValues: 100, Sponsors: 5,
-	Entries: 1200,
+	Entries: 1200, ExternalTenants: 500,
 }
 
 // messages say which limit is reached; %d is its figure.
@@ -58,6 +59,7 @@ var messages = map[Item]string{
 	AppRoleAssignments: "A principal has at most %d application role assignments.",
 	ExtensionValues:    "An object has at most %d extension values.",
 	Sponsors:           "A user has at most %d sponsors.",
+	ExternalTenants:    "The account is an external user in %d tenants, which is as many as it can be.",
 	Entries:            "The collections of an application hold at most %d entries.",
 }
 

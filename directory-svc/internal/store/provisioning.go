@@ -31,6 +31,9 @@ type Prior struct {
 	Addresses map[string]Holder
 	// Names are the keys of names that live users have.
 	Names map[string]uuid.UUID
+	// Full are the accounts that are external users in as many tenants as they
+	// can be.
+	Full map[string]bool
 }
 
 // Holder is the live object that has an address.
@@ -46,6 +49,8 @@ type Wanted struct {
 	IDs       []uuid.UUID
 	Addresses []string
 	Names     []string
+	// Most is how many tenants an account may be an external user in.
+	Most int
 }
 
 // fenceQuery raises the fence and answers it; an older holder or policy
@@ -59,7 +64,7 @@ const fenceQuery = `insert into sync_fences as f (tenant_id, job_id, home_tenant
 // users it will change, in one round trip. It refuses a stale fencing token
 // (FENCED) and a stale policy version (POLICY_VERSION_STALE).
 func (tx *Tx) Prior(f Fence, w Wanted) (*Prior, error) {
-	p := &Prior{ByHome: make(map[string]*user.User), ByID: make(map[uuid.UUID]*user.User), Addresses: make(map[string]Holder), Names: make(map[string]uuid.UUID)}
+	p := &Prior{ByHome: make(map[string]*user.User), ByID: make(map[uuid.UUID]*user.User), Addresses: make(map[string]Holder), Names: make(map[string]uuid.UUID), Full: make(map[string]bool)}
 	t := [16]byte(tx.Tenant)
 	batch := &pgx.Batch{}
 	batch.Queue(freshPlans)
@@ -100,6 +105,15 @@ func (tx *Tx) Prior(f Fence, w Wanted) (*Prior, error) {
 		})
 		return err
 	})
+	batch.Queue(accountsIn+" having count(*) >= $2", w.Keys, w.Most).Query(func(rows pgx.Rows) error {
+		var key string
+		var n int
+		_, err := pgx.ForEachRow(rows, []any{&key, &n}, func() error {
+			p.Full[key] = true
+			return nil
+		})
+		return err
+	})
 	if err := tx.Pgx().SendBatch(tx.Context(), batch).Close(); err != nil {
 		return nil, err
 	}
@@ -110,6 +124,15 @@ func (tx *Tx) Prior(f Fence, w Wanted) (*Prior, error) {
 		return nil, fault.Precondition(errorspb.Reason_POLICY_VERSION_STALE, "The policy changed since the decision that allowed the write.")
 	}
 	return p, nil
+}
+
+// accountsIn counts the tenants where accounts ($1) are external users.
+const accountsIn = "select key, count(*) from external_accounts where key = any($1) group by key"
+
+// ExternalTenants counts the tenants where an account is an external user.
+func (tx *Tx) ExternalTenants(key string) (n int, err error) {
+	err = tx.Pgx().QueryRow(tx.Context(), "select count(*) from external_accounts where key = $1", key).Scan(&n)
+	return n, err
 }
 
 // Key is the stored form of an account of a home tenant.

@@ -1124,8 +1124,10 @@ type Tenant_Limits struct {
 	SponsorsPerUser *int32 `protobuf:"varint,15,opt,name=sponsors_per_user,json=sponsorsPerUser,proto3,oneof" json:"sponsors_per_user,omitempty"`
 	// Entries in the collections of one application: 1 200.
 	EntriesPerApplication *int32 `protobuf:"varint,16,opt,name=entries_per_application,json=entriesPerApplication,proto3,oneof" json:"entries_per_application,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Tenants that one account of this tenant may be an external user in: 500.
+	ExternalTenantsPerUser *int32 `protobuf:"varint,17,opt,name=external_tenants_per_user,json=externalTenantsPerUser,proto3,oneof" json:"external_tenants_per_user,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *Tenant_Limits) Reset() {
@@ -1270,6 +1272,13 @@ func (x *Tenant_Limits) GetEntriesPerApplication() int32 {
 	return 0
 }
 
+func (x *Tenant_Limits) GetExternalTenantsPerUser() int32 {
+	if x != nil && x.ExternalTenantsPerUser != nil {
+		return *x.ExternalTenantsPerUser
+	}
+	return 0
+}
+
 // First administrator.
 type CreateTenantRequest_Administrator struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1402,7 +1411,7 @@ var File_entente_directory_v1_tenant_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\n" +
-	"!entente/directory/v1/tenant.proto\x12\x14entente.directory.v1\x1a'entente/directory/v1/organization.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x12\n" +
+	"!entente/directory/v1/tenant.proto\x12\x14entente.directory.v1\x1a'entente/directory/v1/organization.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x13\n" +
 	"\x06Tenant\x12\x1b\n" +
 	"\ttenant_id\x18\x01 \x01(\tR\btenantId\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tH\x00R\vdisplayName\x88\x01\x01\x12M\n" +
@@ -1420,8 +1429,7 @@ const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"user_count\x18\v \x01(\x05H\aR\tuserCount\x88\x01\x01\x12$\n" +
 	"\vgroup_count\x18\f \x01(\x05H\bR\n" +
 	"groupCount\x88\x01\x01\x12;\n" +
-	"\x06limits\x18\r \x01(\v2#.entente.directory.v1.Tenant.LimitsR\x06limits\x1a\xf0\n" +
-	"\n" +
+	"\x06limits\x18\r \x01(\v2#.entente.directory.v1.Tenant.LimitsR\x06limits\x1a\xce\v\n" +
 	"\x06Limits\x120\n" +
 	"\x11directory_objects\x18\x01 \x01(\x05H\x00R\x10directoryObjects\x88\x01\x01\x12:\n" +
 	"\x17objects_created_by_user\x18\x02 \x01(\x05H\x01R\x14objectsCreatedByUser\x88\x01\x01\x12\x1d\n" +
@@ -1440,7 +1448,8 @@ const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\x1erole_assignments_per_principal\x18\r \x01(\x05H\fR\x1broleAssignmentsPerPrincipal\x88\x01\x01\x12B\n" +
 	"\x1bextension_values_per_object\x18\x0e \x01(\x05H\rR\x18extensionValuesPerObject\x88\x01\x01\x12/\n" +
 	"\x11sponsors_per_user\x18\x0f \x01(\x05H\x0eR\x0fsponsorsPerUser\x88\x01\x01\x12;\n" +
-	"\x17entries_per_application\x18\x10 \x01(\x05H\x0fR\x15entriesPerApplication\x88\x01\x01B\x14\n" +
+	"\x17entries_per_application\x18\x10 \x01(\x05H\x0fR\x15entriesPerApplication\x88\x01\x01\x12>\n" +
+	"\x19external_tenants_per_user\x18\x11 \x01(\x05H\x10R\x16externalTenantsPerUser\x88\x01\x01B\x14\n" +
 	"\x12_directory_objectsB\x1a\n" +
 	"\x18_objects_created_by_userB\n" +
 	"\n" +
@@ -1457,7 +1466,8 @@ const file_entente_directory_v1_tenant_proto_rawDesc = "" +
 	"\x1f_role_assignments_per_principalB\x1e\n" +
 	"\x1c_extension_values_per_objectB\x14\n" +
 	"\x12_sponsors_per_userB\x1a\n" +
-	"\x18_entries_per_application\"D\n" +
+	"\x18_entries_per_applicationB\x1c\n" +
+	"\x1a_external_tenants_per_user\"D\n" +
 	"\n" +
 	"TenantType\x12\x19\n" +
 	"\x15tenantTypeUnspecified\x10\x00\x12\r\n" +
