@@ -8666,183 +8666,183 @@ const file_entente_sync_v1_synchronization_proto_rawDesc = "" +
 	"\fdisplay_name\x18\x02 \x01(\tH\x00R\vdisplayName\x88\x01\x01B\x0f\n" +
 	"\r_display_name\"T\n" +
 	"\x1bListStagedDeletionsResponse\x125\n" +
-	"\x05value\x18\x01 \x03(\v2\x1f.entente.sync.v1.StagedDeletionR\x05value2\xdar\n" +
+	"\x05value\x18\x01 \x03(\v2\x1f.entente.sync.v1.StagedDeletionR\x05value2\x88\x8d\x01\n" +
 	"\x16SynchronizationService\x12\xab\x01\n" +
 	"\x18ListApplicationTemplates\x120.entente.sync.v1.ListApplicationTemplatesRequest\x1a1.entente.sync.v1.ListApplicationTemplatesResponse\"*\x8a\xb2\x19\x04(\x01@\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1.0/applicationTemplates\x12\x9f\x01\n" +
 	"\x16GetApplicationTemplate\x12..entente.sync.v1.GetApplicationTemplateRequest\x1a$.entente.sync.v1.ApplicationTemplate\"/\x8a\xb2\x19\x04(\x01@\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1.0/applicationTemplates/{id}\x12\x8e\x04\n" +
 	"\x1eInstantiateApplicationTemplate\x126.entente.sync.v1.InstantiateApplicationTemplateRequest\x1a,.entente.sync.v1.ApplicationServicePrincipal\"\x85\x03\x8a\xb2\x19\x96\x02\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01\x92\xb2\x190\b\xc9\x01\x1a+microsoft.graph.applicationServicePrincipal\x82\xd3\xe4\x93\x020:\x01*\"+/v1.0/applicationTemplates/{id}/instantiate\x12\xa1\x04\n" +
-	"\rListTemplates\x12%.entente.sync.v1.ListTemplatesRequest\x1a&.entente.sync.v1.ListTemplatesResponse\"\xc0\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01\x92\xb2\x190\b\xc9\x01\x1a+microsoft.graph.applicationServicePrincipal\x82\xd3\xe4\x93\x020:\x01*\"+/v1.0/applicationTemplates/{id}/instantiate\x12\xb4\x05\n" +
+	"\rListTemplates\x12%.entente.sync.v1.ListTemplatesRequest\x1a&.entente.sync.v1.ListTemplatesResponse\"\xd3\x04\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02J\x12H/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates\x12\xad\x04\n" +
-	"\vGetTemplate\x12#.entente.sync.v1.GetTemplateRequest\x1a(.entente.sync.v1.SynchronizationTemplate\"\xce\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02J\x12H/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates\x12\xc0\x05\n" +
+	"\vGetTemplate\x12#.entente.sync.v1.GetTemplateRequest\x1a(.entente.sync.v1.SynchronizationTemplate\"\xe1\x04\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02X\x12V/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{template_id}\x12\xd9\x03\n" +
-	"\tCreateJob\x12!.entente.sync.v1.CreateJobRequest\x1a#.entente.sync.v1.SynchronizationJob\"\x83\x03\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02X\x12V/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{template_id}\x12\xcc\x04\n" +
+	"\tCreateJob\x12!.entente.sync.v1.CreateJobRequest\x1a#.entente.sync.v1.SynchronizationJob\"\xf6\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19G\b\xc9\x01\x12BservicePrincipals/{service_principal_id}/synchronization/jobs/{id}\x82\xd3\xe4\x93\x02J:\x03job\"C/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs\x12\x8d\x04\n" +
-	"\bListJobs\x12 .entente.sync.v1.ListJobsRequest\x1a!.entente.sync.v1.ListJobsResponse\"\xbb\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x92\xb2\x19G\b\xc9\x01\x12BservicePrincipals/{service_principal_id}/synchronization/jobs/{id}\x82\xd3\xe4\x93\x02J:\x03job\"C/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs\x12\xa0\x05\n" +
+	"\bListJobs\x12 .entente.sync.v1.ListJobsRequest\x1a!.entente.sync.v1.ListJobsResponse\"\xce\x04\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02E\x12C/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs\x12\x94\x04\n" +
-	"\x06GetJob\x12\x1e.entente.sync.v1.GetJobRequest\x1a#.entente.sync.v1.SynchronizationJob\"\xc4\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02E\x12C/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs\x12\xa7\x05\n" +
+	"\x06GetJob\x12\x1e.entente.sync.v1.GetJobRequest\x1a#.entente.sync.v1.SynchronizationJob\"\xd7\x04\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02N\x12L/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}\x12\x8a\x03\n" +
-	"\tUpdateJob\x12!.entente.sync.v1.UpdateJobRequest\x1a\x16.google.protobuf.Empty\"\xc1\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02N\x12L/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}\x12\xfd\x03\n" +
+	"\tUpdateJob\x12!.entente.sync.v1.UpdateJobRequest\x1a\x16.google.protobuf.Empty\"\xb4\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02S:\x03job2L/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}\x12\x85\x03\n" +
-	"\tDeleteJob\x12!.entente.sync.v1.DeleteJobRequest\x1a\x16.google.protobuf.Empty\"\xbc\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02S:\x03job2L/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}\x12\xf8\x03\n" +
+	"\tDeleteJob\x12!.entente.sync.v1.DeleteJobRequest\x1a\x16.google.protobuf.Empty\"\xaf\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02N*L/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}\x12\x8c\x03\n" +
-	"\bStartJob\x12 .entente.sync.v1.StartJobRequest\x1a\x16.google.protobuf.Empty\"\xc5\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02N*L/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}\x12\xff\x03\n" +
+	"\bStartJob\x12 .entente.sync.v1.StartJobRequest\x1a\x16.google.protobuf.Empty\"\xb8\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02W:\x01*\"R/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/start\x12\x8c\x03\n" +
-	"\bPauseJob\x12 .entente.sync.v1.PauseJobRequest\x1a\x16.google.protobuf.Empty\"\xc5\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02W:\x01*\"R/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/start\x12\xff\x03\n" +
+	"\bPauseJob\x12 .entente.sync.v1.PauseJobRequest\x1a\x16.google.protobuf.Empty\"\xb8\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02W:\x01*\"R/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/pause\x12\x92\x03\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02W:\x01*\"R/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/pause\x12\x85\x04\n" +
 	"\n" +
-	"RestartJob\x12\".entente.sync.v1.RestartJobRequest\x1a\x16.google.protobuf.Empty\"\xc7\x02\x8a\xb2\x19\xe3\x01\n" +
+	"RestartJob\x12\".entente.sync.v1.RestartJobRequest\x1a\x16.google.protobuf.Empty\"\xba\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02Y:\x01*\"T/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/restart\x12\x8f\x04\n" +
-	"\x13ValidateCredentials\x12+.entente.sync.v1.ValidateCredentialsRequest\x1a\x16.google.protobuf.Empty\"\xb2\x03\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02Y:\x01*\"T/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/restart\x12\xa2\x05\n" +
+	"\x13ValidateCredentials\x12+.entente.sync.v1.ValidateCredentialsRequest\x1a\x16.google.protobuf.Empty\"\xc5\x04\x8a\xb2\x19\xf6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xc3\x01:\x01*Z\\:\x01*\"W/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/validateCredentials\"`/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/validateCredentials\x12\xee\x03\n" +
-	"\x11ProvisionOnDemand\x12).entente.sync.v1.ProvisionOnDemandRequest\x1a).entente.sync.v1.StringKeyStringValuePair\"\x82\x03\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\xc3\x01:\x01*Z\\:\x01*\"W/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/validateCredentials\"`/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/validateCredentials\x12\xe1\x04\n" +
+	"\x11ProvisionOnDemand\x12).entente.sync.v1.ProvisionOnDemandRequest\x1a).entente.sync.v1.StringKeyStringValuePair\"\xf5\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19-\b\xc8\x01\x1a(microsoft.graph.stringKeyStringValuePair\x82\xd3\xe4\x93\x02c:\x01*\"^/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/provisionOnDemand\x12\xa4\x04\n" +
-	"\tGetSchema\x12!.entente.sync.v1.GetSchemaRequest\x1a&.entente.sync.v1.SynchronizationSchema\"\xcb\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x92\xb2\x19-\b\xc8\x01\x1a(microsoft.graph.stringKeyStringValuePair\x82\xd3\xe4\x93\x02c:\x01*\"^/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/provisionOnDemand\x12\xb7\x05\n" +
+	"\tGetSchema\x12!.entente.sync.v1.GetSchemaRequest\x1a&.entente.sync.v1.SynchronizationSchema\"\xde\x04\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02U\x12S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\xf4\x03\n" +
-	"\tPutSchema\x12!.entente.sync.v1.PutSchemaRequest\x1a\x16.google.protobuf.Empty\"\xab\x03\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02U\x12S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\xe7\x04\n" +
+	"\tPutSchema\x12!.entente.sync.v1.PutSchemaRequest\x1a\x16.google.protobuf.Empty\"\x9e\x04\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xbc\x01:\x06schemaZ]:\x06schema2S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x1aS/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\x93\x04\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\xbc\x01:\x06schemaZ]:\x06schema2S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x1aS/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\x86\x05\n" +
 	"\n" +
-	"GetSecrets\x12\".entente.sync.v1.GetSecretsRequest\x1a .entente.sync.v1.SecretsResponse\"\xbe\x03\x8a\xb2\x19\xeb\x02\n" +
+	"GetSecrets\x12\".entente.sync.v1.GetSecretsRequest\x1a .entente.sync.v1.SecretsResponse\"\xb1\x04\x8a\xb2\x19\xde\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02H\x12F/v1.0/servicePrincipals/{service_principal_id}/synchronization/secrets\x12\x84\x03\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02H\x12F/v1.0/servicePrincipals/{service_principal_id}/synchronization/secrets\x12\xf7\x03\n" +
 	"\n" +
-	"PutSecrets\x12\".entente.sync.v1.PutSecretsRequest\x1a\x16.google.protobuf.Empty\"\xb9\x02\x8a\xb2\x19\xe3\x01\n" +
+	"PutSecrets\x12\".entente.sync.v1.PutSecretsRequest\x1a\x16.google.protobuf.Empty\"\xac\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02K:\x01*\x1aF/v1.0/servicePrincipals/{service_principal_id}/synchronization/secrets\x12\xbe\x04\n" +
-	"\x11GetTemplateSchema\x12).entente.sync.v1.GetTemplateSchemaRequest\x1a&.entente.sync.v1.SynchronizationSchema\"\xd5\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02K:\x01*\x1aF/v1.0/servicePrincipals/{service_principal_id}/synchronization/secrets\x12\xd1\x05\n" +
+	"\x11GetTemplateSchema\x12).entente.sync.v1.GetTemplateSchemaRequest\x1a&.entente.sync.v1.SynchronizationSchema\"\xe8\x04\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02_\x12]/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{template_id}/schema\x12\x83\x04\n" +
-	"\fDeleteSchema\x12$.entente.sync.v1.DeleteSchemaRequest\x1a\x16.google.protobuf.Empty\"\xb4\x03\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02_\x12]/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{template_id}/schema\x12\xf6\x04\n" +
+	"\fDeleteSchema\x12$.entente.sync.v1.DeleteSchemaRequest\x1a\x16.google.protobuf.Empty\"\xa7\x04\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02\xc5\x01Zn:\x01*\"i/entente/v1/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/restoreDefaults*S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\xe4\x05\n" +
-	"\x13ListFilterOperators\x12+.entente.sync.v1.ListFilterOperatorsRequest\x1a,.entente.sync.v1.ListFilterOperatorsResponse\"\xf1\x04\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02\xc5\x01Zn:\x01*\"i/entente/v1/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/restoreDefaults*S/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema\x12\xf7\x06\n" +
+	"\x13ListFilterOperators\x12+.entente.sync.v1.ListFilterOperatorsRequest\x1a,.entente.sync.v1.ListFilterOperatorsResponse\"\x84\x06\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19%\b\xc8\x01\x1a Collection(filterOperatorSchema)\x82\xd3\xe4\x93\x02\xd1\x01Zj\x12h/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{job_id}/schema/filterOperators\x12c/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/filterOperators\x12\xd0\x05\n" +
-	"\rListFunctions\x12%.entente.sync.v1.ListFunctionsRequest\x1a&.entente.sync.v1.ListFunctionsResponse\"\xef\x04\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x92\xb2\x19%\b\xc8\x01\x1a Collection(filterOperatorSchema)\x82\xd3\xe4\x93\x02\xd1\x01Zj\x12h/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{job_id}/schema/filterOperators\x12c/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/filterOperators\x12\xe3\x06\n" +
+	"\rListFunctions\x12%.entente.sync.v1.ListFunctionsRequest\x1a&.entente.sync.v1.ListFunctionsResponse\"\x82\x06\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19/\b\xc8\x01\x1a*Collection(attributeMappingFunctionSchema)\x82\xd3\xe4\x93\x02\xc5\x01Zd\x12b/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{job_id}/schema/functions\x12]/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/functions\x12\xe5\x05\n" +
-	"\x0fParseExpression\x12'.entente.sync.v1.ParseExpressionRequest\x1a(.entente.sync.v1.ParseExpressionResponse\"\xfe\x04\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x92\xb2\x19/\b\xc8\x01\x1a*Collection(attributeMappingFunctionSchema)\x82\xd3\xe4\x93\x02\xc5\x01Zd\x12b/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{job_id}/schema/functions\x12]/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/functions\x12\xf8\x06\n" +
+	"\x0fParseExpression\x12'.entente.sync.v1.ParseExpressionRequest\x1a(.entente.sync.v1.ParseExpressionResponse\"\x91\x06\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19,\b\xc8\x01\x1a'microsoft.graph.parseExpressionResponse\x82\xd3\xe4\x93\x02\xd7\x01:\x01*Zm:\x01*\"h/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{job_id}/schema/parseExpression\"c/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/parseExpression\x12\x9f\x03\n" +
-	"\x12AcquireAccessToken\x12*.entente.sync.v1.AcquireAccessTokenRequest\x1a\x16.google.protobuf.Empty\"\xc4\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x92\xb2\x19,\b\xc8\x01\x1a'microsoft.graph.parseExpressionResponse\x82\xd3\xe4\x93\x02\xd7\x01:\x01*Zm:\x01*\"h/v1.0/servicePrincipals/{service_principal_id}/synchronization/templates/{job_id}/schema/parseExpression\"c/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/schema/parseExpression\x12\x92\x04\n" +
+	"\x12AcquireAccessToken\x12*.entente.sync.v1.AcquireAccessTokenRequest\x1a\x16.google.protobuf.Empty\"\xb7\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02V:\x01*\"Q/v1.0/servicePrincipals/{service_principal_id}/synchronization/acquireAccessToken\x12\xca\x04\n" +
-	"\x13GetObjectConnection\x12+.entente.sync.v1.GetObjectConnectionRequest\x1a!.entente.sync.v1.ObjectConnection\"\xe2\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02V:\x01*\"Q/v1.0/servicePrincipals/{service_principal_id}/synchronization/acquireAccessToken\x12\xdd\x05\n" +
+	"\x13GetObjectConnection\x12+.entente.sync.v1.GetObjectConnectionRequest\x1a!.entente.sync.v1.ObjectConnection\"\xf5\x04\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02l\x12j/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/objectConnections/{object_id}\x12\xbd\x03\n" +
-	"\x16DeleteObjectConnection\x12..entente.sync.v1.DeleteObjectConnectionRequest\x1a\x16.google.protobuf.Empty\"\xda\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02l\x12j/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/objectConnections/{object_id}\x12\xb0\x04\n" +
+	"\x16DeleteObjectConnection\x12..entente.sync.v1.DeleteObjectConnectionRequest\x1a\x16.google.protobuf.Empty\"\xcd\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x82\xd3\xe4\x93\x02l*j/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/objectConnections/{object_id}\x12\xd3\x04\n" +
-	"\x13ListStagedDeletions\x12+.entente.sync.v1.ListStagedDeletionsRequest\x1a,.entente.sync.v1.ListStagedDeletionsResponse\"\xe0\x03\x8a\xb2\x19\xeb\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x82\xd3\xe4\x93\x02l*j/v1.0/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/objectConnections/{object_id}\x12\xe6\x05\n" +
+	"\x13ListStagedDeletions\x12+.entente.sync.v1.ListStagedDeletionsRequest\x1a,.entente.sync.v1.ListStagedDeletionsResponse\"\xf3\x04\x8a\xb2\x19\xfe\x03\n" +
 	"\x18Synchronization.Read.All\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x14Application.Read.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
 	"\x12Directory.Read.All\n" +
-	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02d\x12b/entente/v1/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/stagedDeletions\x12\x96\x03\n" +
-	"\x06RunNow\x12\x1e.entente.sync.v1.RunNowRequest\x1a\x16.google.protobuf.Empty\"\xd3\x02\x8a\xb2\x19\xe3\x01\n" +
+	"\x17Directory.ReadWrite.All\x12\x18Synchronization.Read.All\x12\x1dSynchronization.ReadWrite.All\x12\x14Application.Read.All\x12\x19Application.ReadWrite.All\x12\x12Directory.Read.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\rGlobal Reader\x1a\x0fSecurity Reader\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x92\xb2\x19\x02 \x01\x82\xd3\xe4\x93\x02d\x12b/entente/v1/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/stagedDeletions\x12\x89\x04\n" +
+	"\x06RunNow\x12\x1e.entente.sync.v1.RunNowRequest\x1a\x16.google.protobuf.Empty\"\xc6\x03\x8a\xb2\x19\xd6\x02\n" +
 	"\x1dSynchronization.ReadWrite.All\n" +
 	"\x19Application.ReadWrite.All\n" +
 	"\x1dApplication.ReadWrite.OwnedBy\n" +
-	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All(\x01\x92\xb2\x19\x03\b\xca\x01\x82\xd3\xe4\x93\x02^:\x01*\"Y/entente/v1/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/runNow\x12\xfa\x02\n" +
+	"\x17Directory.ReadWrite.All\x12\x1dSynchronization.ReadWrite.All\x12\x19Application.ReadWrite.All\x12\x17Directory.ReadWrite.All\x12\x1aDirectory.AccessAsUser.All\x1a\x14Global Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator\x1a\x1dHybrid Identity Administrator(\x01P\x01\x92\xb2\x19\x03\b\xca\x01\x82\xd3\xe4\x93\x02^:\x01*\"Y/entente/v1/servicePrincipals/{service_principal_id}/synchronization/jobs/{job_id}/runNow\x12\xfa\x02\n" +
 	"\x16ListProvisioningEvents\x12..entente.sync.v1.ListProvisioningEventsRequest\x1a/.entente.sync.v1.ListProvisioningEventsResponse\"\xfe\x01\x8a\xb2\x19\xd5\x01\n" +
 	"\x11AuditLog.Read.All\x12\x11AuditLog.Read.All\x1a\x14Global Administrator\x1a\rGlobal Reader\x1a\x0eReports Reader\x1a\x0fSecurity Reader\x1a\x11Security Operator\x1a\x16Security Administrator\x1a\x19Application Administrator\x1a\x1fCloud Application Administrator(\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1.0/auditLogs/provisioningB\xb7\x01\n" +
 	"\x13com.entente.sync.v1B\x14SynchronizationProtoP\x01Z,entente.dev/proto/gen/entente/sync/v1;syncv1\xa2\x02\x03ESX\xaa\x02\x0fEntente.Sync.V1\xca\x02\x0fEntente\\Sync\\V1\xe2\x02\x1bEntente\\Sync\\V1\\GPBMetadata\xea\x02\x11Entente::Sync::V1b\x06proto3"
