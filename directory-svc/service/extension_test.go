@@ -128,3 +128,23 @@ func TestObjectHasAtMostHundredExtensionValues(t *testing.T) {
 	h.must(set(paths[:100]))
 	wantReason(t, set(paths[100:]), errorspb.Reason_PROPERTY_INVALID)
 }
+
+// TestGroupsAreCountedByExtension: the count takes the filters of the list.
+func TestGroupsAreCountedByExtension(t *testing.T) {
+	t.Parallel()
+	h := start(t).tenant("contoso", pb.Tenant_workforce)
+	app, _ := h.application("HR")
+	name, team := h.define(app, "costCenter", "String", false).GetName(), h.securityGroup("team")
+	h.securityGroup("other")
+	groups := pb.NewGroupServiceClient(h.gateway)
+	_, err := groups.UpdateGroup(h.ctx, &pb.UpdateGroupRequest{Id: team.Id, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"extensions." + name}},
+		Group: &pb.Group{Extensions: &structpb.Struct{Fields: map[string]*structpb.Value{name: structpb.NewStringValue("Berlin 7")}}}})
+	h.must(err)
+	for filter, want := range map[string]int32{name + " eq 'berlin 7'": 1, name + " ne 'Berlin 7'": 1, name + " eq 'x'": 0, name + " eq null": 1} {
+		if n, err := groups.CountGroups(h.ctx, &pb.CountGroupsRequest{Query: &odatapb.Query{Filter: filter, Advanced: true}}); err != nil || n.Value != want {
+			t.Errorf("%s counts %v, %v", filter, n, err)
+		}
+	}
+	_, err = groups.CountGroups(h.ctx, &pb.CountGroupsRequest{Query: &odatapb.Query{Filter: name + "x eq 'x'", Advanced: true}})
+	wantReason(t, err, errorspb.Reason_BAD_REQUEST)
+}

@@ -274,7 +274,11 @@ func (s *Groups) CountGroups(ctx context.Context, req *pb.CountGroupsRequest) (*
 	if err := counting(who, req.Query); err != nil {
 		return nil, err
 	}
-	where, err := conditions(req.Query, groupDescriptor, store.GroupColumns, true, true)
+	columns, err := s.filterable(ctx, t.ID, req.Query.GetFilter(), "groups", store.GroupColumns)
+	if err != nil {
+		return nil, err
+	}
+	where, err := conditions(req.Query, groupDescriptor, columns, true, true)
 	if err != nil {
 		return nil, err
 	}
