@@ -87,9 +87,11 @@ func (tx *Tx) IsRestrictedUnit(id uuid.UUID) (bool, error) {
 	return found, err
 }
 
-// PurgeUnit ends a unit with its memberships and the roles over it.
+// PurgeUnit ends a unit with its memberships, the roles over it and its
+// extension values.
 func (tx *Tx) PurgeUnit(id uuid.UUID) {
 	tx.Queue("delete from role_assignments where tenant_id = $1 and scope = $2", [16]byte(tx.Tenant), unit.Scope(id))
+	tx.Queue("delete from extension_values where tenant_id = $1 and object_id = $2", [16]byte(tx.Tenant), [16]byte(id))
 	tx.Queue("delete from administrative_units where tenant_id = $1 and id = $2", [16]byte(tx.Tenant), [16]byte(id))
 }
 

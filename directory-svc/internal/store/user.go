@@ -284,7 +284,7 @@ func (tx *Tx) purgeLinks(id uuid.UUID) {
 	for _, link := range []string{"user_identities where tenant_id = $1 and user_id = $2", "group_members where tenant_id = $1 and member_id = $2", "unit_members where tenant_id = $1 and member_id = $2", "object_owners where tenant_id = $1 and (owner_id = $2 or object_id = $2)",
 		"role_assignments where tenant_id = $1 and principal_id = $2", "app_role_assignments where tenant_id = $1 and principal_id = $2",
 		"addresses where tenant_id = $1 and owner_id = $2", "app_credentials where tenant_id = $1 and owner_id = $2",
-		"dynamic_sources where tenant_id = $1 and object_id = $2",
+		"dynamic_sources where tenant_id = $1 and object_id = $2", "extension_values where tenant_id = $1 and object_id = $2",
 		"sign_in_activity where tenant_id = $1 and user_id = $2", "lockouts where tenant_id = $1 and user_id = $2", "familiar_locations where tenant_id = $1 and user_id = $2",
 		"created_objects where tenant_id = $1 and (object_id = $2 or creator_id = $2)"} {
 		tx.Queue("delete from "+link, [16]byte(tx.Tenant), [16]byte(id))
