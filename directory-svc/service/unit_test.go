@@ -8,6 +8,7 @@ import (
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
@@ -124,7 +125,7 @@ func TestAC45_UnitsRefuse(t *testing.T) {
 	wantReason(t, h.join(one.Id, u.Id), errorspb.Reason_QUOTA_EXCEEDED)
 	h.must(h.join(one.Id, team.Id))
 	wantReason(t, h.join(one.Id, team.Id), errorspb.Reason_REFERENCE_EXISTS)
-	wantReason(t, h.join(one.Id, h.admin[:35]+"0"), errorspb.Reason_NOT_FOUND)
+	wantReason(t, h.join(one.Id, uuid.NewString()), errorspb.Reason_NOT_FOUND)
 }
 
 func TestUnitOfAnotherTenantIsUnknown(t *testing.T) {
