@@ -19,7 +19,7 @@ import (
 // Properties of applications that have columns or tables of their own; the
 // rest is the document.
 var applicationColumns = []string{"id", "deleted_date_time", "app_id", "created_date_time", "display_name", "unique_name", "identifier_uris",
-	"application_template_id", "password_credentials", "key_credentials", "owners_bind", "publisher_domain"}
+	"application_template_id", "password_credentials", "key_credentials", "owners_bind", "publisher_domain", "extensions"}
 
 // Properties of service principals that have columns, or that the application
 // decides (WIRE-82).

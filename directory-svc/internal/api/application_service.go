@@ -7,7 +7,6 @@ import (
 
 	"entente.dev/directory-svc/internal/access"
 	"entente.dev/directory-svc/internal/application"
-	"entente.dev/directory-svc/internal/group"
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/quota"
@@ -20,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // Applications serves ApplicationService (DIR-180 to DIR-183).
@@ -56,7 +56,8 @@ func (s *Applications) CreateApplication(ctx context.Context, req *pb.CreateAppl
 	}
 	in, now := req.Application, s.now()
 	draft := &pb.Application{}
-	if err := merge(draft, in, withoutCredentials(present(in))); err != nil {
+	given := present(in)
+	if err := merge(draft, in, declared(withoutCredentials(given))); err != nil {
 		return nil, err
 	}
 	roles, err := rolesOf(draft.AppRoles, draft.GetApi().GetOauth2PermissionScopes())
@@ -94,6 +95,11 @@ func (s *Applications) CreateApplication(ctx context.Context, req *pb.CreateAppl
 			return err
 		}
 		tx.Change(store.Change{Type: object.Application, ID: app.ID, Kind: store.Created})
+		held, err := s.extend(tx, object.Application, app.ID, in.Extensions, given)
+		if err != nil {
+			return err
+		}
+		ev.Targets[0].Modified = held
 		return s.audit(ctx, tx, ev)
 	})
 	if err != nil {
@@ -125,36 +131,6 @@ func newCredentials(passwords []*pb.PasswordCredential, keys []*pb.KeyCredential
 		out = append(out, *c)
 	}
 	return out, secrets, nil
-}
-
-// firstOwners gives a new object the owners that its request names or, where
-// it names none and a user created it, that user.
-func (c *Core) firstOwners(ctx context.Context, tx *store.Tx, who caller.Caller, references []string, id uuid.UUID, t object.Type, kind string) error {
-	if err := tx.Fits(quota.References, len(references)); err != nil {
-		return err
-	}
-	owners, err := bind(tx, "owners", references)
-	if err != nil {
-		return err
-	}
-	if len(owners) == 0 {
-		switch {
-		case who.Kind == caller.User:
-			owners = []store.Link{{ID: who.ObjectID, Type: object.User}}
-		case who.Kind == caller.Application && !who.Has("Application.ReadWrite.All"):
-			owners = []store.Link{{ID: who.ObjectID, Type: object.ServicePrincipal}} // OwnedBy alone reaches only what it owns
-		}
-	}
-	for _, o := range owners {
-		if err := group.CheckOwner(o.Type); err != nil {
-			return err
-		}
-		tx.AddOwner(id, t, o, c.now())
-		if err := c.audit(ctx, tx, record("Add owner to "+kind, applicationManagement, "Assign", target(t, id, ""), target(o.Type, o.ID, ""))); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // application finds an application for a change by the caller.
@@ -207,6 +183,7 @@ func (s *Applications) GetApplication(ctx context.Context, req *pb.GetApplicatio
 		return nil, err
 	}
 	var out *pb.Application
+	var id uuid.UUID
 	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
 		a, err := tx.Application(key, store.Live, false)
 		if err != nil {
@@ -216,10 +193,18 @@ func (s *Applications) GetApplication(ctx context.Context, req *pb.GetApplicatio
 		if err != nil {
 			return err
 		}
+		id = a.ID
 		out, err = applicationToProto(a, credentials[a.ID])
 		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	names, err := selected(req.Query.GetSelect())
+	if err != nil {
+		return nil, err
+	}
+	return out, s.withExtensions(ctx, t.ID, extensionsAsked(names), []uuid.UUID{id}, func(_ int, values *structpb.Struct) { out.Extensions = values })
 }
 
 // ListApplications lists applications a page at a time.
@@ -232,7 +217,15 @@ func (s *Applications) ListApplications(ctx context.Context, req *pb.ListApplica
 	if err := access.Directory(who, rights(t)); err != nil {
 		return nil, err
 	}
-	l, page, err := s.listing(who, route, req.Query, applicationDescriptor, store.ApplicationColumns)
+	columns, err := s.filterable(ctx, t.ID, req.Query.GetFilter(), "applications", store.ApplicationColumns)
+	if err != nil {
+		return nil, err
+	}
+	names, err := selected(req.Query.GetSelect())
+	if err != nil {
+		return nil, err
+	}
+	l, page, err := s.listing(who, route, req.Query, applicationDescriptor, columns)
 	if err != nil {
 		return nil, err
 	}
@@ -241,24 +234,27 @@ func (s *Applications) ListApplications(ctx context.Context, req *pb.ListApplica
 		return nil, err
 	}
 	out := &pb.ListApplicationsResponse{OdataCount: found.Count, NextPageToken: next(s.Core, who, route, req.Query, page, found)}
-	return out, s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
-		ids := make([]uuid.UUID, len(found.Items))
-		for i, a := range found.Items {
-			ids[i] = a.ID
-		}
+	out.Value = make([]*pb.Application, len(found.Items))
+	ids := make([]uuid.UUID, len(found.Items))
+	for i, a := range found.Items {
+		ids[i] = a.ID
+	}
+	err = s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
 		credentials, err := tx.Credentials(ids)
 		if err != nil {
 			return err
 		}
-		for _, a := range found.Items {
-			m, err := applicationToProto(a, credentials[a.ID])
-			if err != nil {
+		for i, a := range found.Items {
+			if out.Value[i], err = applicationToProto(a, credentials[a.ID]); err != nil {
 				return err
 			}
-			out.Value = append(out.Value, m)
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return out, s.withExtensions(ctx, t.ID, extensionsAsked(names), ids, func(i int, values *structpb.Struct) { out.Value[i].Extensions = values })
 }
 
 // CountApplications counts applications.
@@ -273,7 +269,11 @@ func (s *Applications) CountApplications(ctx context.Context, req *pb.CountAppli
 	if err := counting(who, req.Query); err != nil {
 		return nil, err
 	}
-	where, err := conditions(req.Query, applicationDescriptor, store.ApplicationColumns, true, true)
+	columns, err := s.filterable(ctx, t.ID, req.Query.GetFilter(), "applications", store.ApplicationColumns)
+	if err != nil {
+		return nil, err
+	}
+	where, err := conditions(req.Query, applicationDescriptor, columns, true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -301,45 +301,57 @@ func (s *Applications) UpdateApplication(ctx context.Context, req *pb.UpdateAppl
 		if err != nil {
 			return err
 		}
-		before, err := applicationToProto(old, nil)
-		if err != nil {
-			return err
-		}
-		after := proto.CloneOf(before)
-		if err := merge(after, in, withoutCredentials(paths)); err != nil {
-			return err
-		}
-		if err := checkRoles(before, after); err != nil {
-			return err
-		}
-		if err := tx.Fits(quota.Entries, entries(after)); err != nil {
-			return err
-		}
-		app, err := applicationFromProto(*old, after)
-		if err != nil {
-			return err
-		}
-		if err := s.replaceCertificates(tx, old.ID, in.KeyCredentials, paths); err != nil {
-			return err
-		}
-		if slices.Contains(paths, "password_credentials") {
-			if err := keepPasswords(tx, old.ID, in.PasswordCredentials); err != nil {
+		ev.Targets[0] = target(object.Application, old.ID, old.DisplayName)
+		if own := declared(paths); len(own) > 0 {
+			if err := s.saveApplication(ctx, tx, old, in, own, ev); err != nil {
 				return err
 			}
 		}
-		if err := tx.SaveApplication(&app); err != nil {
-			return err
-		}
-		names := propertyNames(applicationDescriptor.Fields(), paths)
-		tx.Change(store.Change{Type: object.Application, ID: app.ID, Kind: store.Updated, Properties: names})
-		ev.Targets[0] = target(object.Application, app.ID, app.DisplayName)
-		ev.Targets[0].Modified = modified(before, after, names)
-		return s.audit(ctx, tx, ev)
+		return s.saveExtensions(ctx, tx, object.Application, old.ID, in.Extensions, paths, ev)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &emptypb.Empty{}, nil
+}
+
+// saveApplication writes the named properties of an application and records
+// the change.
+func (s *Applications) saveApplication(ctx context.Context, tx *store.Tx, old *application.Application, in *pb.Application, paths []string, ev audit.Event) error {
+	before, err := applicationToProto(old, nil)
+	if err != nil {
+		return err
+	}
+	after := proto.CloneOf(before)
+	if err := merge(after, in, withoutCredentials(paths)); err != nil {
+		return err
+	}
+	if err := checkRoles(before, after); err != nil {
+		return err
+	}
+	if err := tx.Fits(quota.Entries, entries(after)); err != nil {
+		return err
+	}
+	app, err := applicationFromProto(*old, after)
+	if err != nil {
+		return err
+	}
+	if err := s.replaceCertificates(tx, old.ID, in.KeyCredentials, paths); err != nil {
+		return err
+	}
+	if slices.Contains(paths, "password_credentials") {
+		if err := keepPasswords(tx, old.ID, in.PasswordCredentials); err != nil {
+			return err
+		}
+	}
+	if err := tx.SaveApplication(&app); err != nil {
+		return err
+	}
+	names := propertyNames(applicationDescriptor.Fields(), paths)
+	tx.Change(store.Change{Type: object.Application, ID: app.ID, Kind: store.Updated, Properties: names})
+	ev.Targets[0] = target(object.Application, app.ID, app.DisplayName)
+	ev.Targets[0].Modified = modified(before, after, names)
+	return s.audit(ctx, tx, ev)
 }
 
 func checkRoles(before, after *pb.Application) error {
@@ -509,89 +521,4 @@ func (s *Applications) change(ctx context.Context, id, activity string, fn func(
 		tx.Change(store.Change{Type: object.Application, ID: a.ID, Kind: store.Updated, Properties: []string{"passwordCredentials"}})
 		return s.audit(ctx, tx, ev)
 	})
-}
-
-// ListApplicationOwners lists the owners of an application.
-func (s *Applications) ListApplicationOwners(ctx context.Context, req *pb.ListApplicationOwnersRequest) (*pb.ListDirectoryObjectsResponse, error) {
-	who, t, err := s.home(ctx)
-	if err != nil {
-		return nil, err
-	}
-	a, err := s.GetApplication(ctx, &pb.GetApplicationRequest{Id: req.Id})
-	if err != nil {
-		return nil, err
-	}
-	return s.relation(ctx, who, t, "applications/owners", store.Owners, uuid.MustParse(a.Id), req.Cast, req.Query)
-}
-
-// AddApplicationOwner adds an owner.
-func (s *Applications) AddApplicationOwner(ctx context.Context, req *pb.AddApplicationOwnerRequest) (*emptypb.Empty, error) {
-	return s.owner(ctx, req.Id, func(tx *store.Tx, a *application.Application) error {
-		return s.addOwner(ctx, tx, a.ID, object.Application, a.DisplayName, req.Reference.GetOdataId(), "application")
-	})
-}
-
-// RemoveApplicationOwner removes an owner; the last one may go (DIR-182).
-func (s *Applications) RemoveApplicationOwner(ctx context.Context, req *pb.RemoveApplicationOwnerRequest) (*emptypb.Empty, error) {
-	return s.owner(ctx, req.Id, func(tx *store.Tx, a *application.Application) error {
-		return s.removeOwner(ctx, tx, a.ID, object.Application, a.DisplayName, req.ObjectId, "application")
-	})
-}
-
-func (s *Applications) owner(ctx context.Context, id string, fn func(*store.Tx, *application.Application) error) (*emptypb.Empty, error) {
-	who, t, err := s.home(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ev := record("Add owner to application", applicationManagement, "Assign", audit.Target{ID: clip(id), Type: object.Application.Title()})
-	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
-		a, err := s.actingApplication(tx, who, id)
-		if err != nil {
-			return err
-		}
-		return fn(tx, a)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &emptypb.Empty{}, nil
-}
-
-// addOwner and removeOwner change the owners of applications and service
-// principals.
-
-func (c *Core) addOwner(ctx context.Context, tx *store.Tx, id uuid.UUID, t object.Type, name, reference, kind string) error {
-	link, err := c.referenced(tx, reference)
-	if err != nil {
-		return err
-	}
-	owners, err := tx.OwnersOf(id)
-	if err != nil {
-		return err
-	}
-	if err := tx.Fits(quota.Owners, len(owners)+1); err != nil {
-		return err
-	}
-	if err := group.CheckOwner(link.Type); err != nil {
-		return err
-	}
-	tx.AddOwner(id, t, link, c.now())
-	tx.Change(store.Change{Type: t, ID: id, Kind: store.Linked, Properties: []string{"owners"}, Related: &link.ID})
-	return c.audit(ctx, tx, record("Add owner to "+kind, applicationManagement, "Assign", target(t, id, name), target(link.Type, link.ID, "")))
-}
-
-func (c *Core) removeOwner(ctx context.Context, tx *store.Tx, id uuid.UUID, t object.Type, name, owner, kind string) error {
-	o, err := objectID(owner)
-	if err != nil {
-		return err
-	}
-	ok, err := tx.RemoveLink(store.Owners, id, o)
-	if err == nil && !ok {
-		err = property.NotFound(clip(owner))
-	}
-	if err != nil {
-		return err
-	}
-	tx.Change(store.Change{Type: t, ID: id, Kind: store.Unlinked, Properties: []string{"owners"}, Related: &o})
-	return c.audit(ctx, tx, record("Remove owner from "+kind, applicationManagement, "Unassign", target(t, id, name), target(object.User, o, "")))
 }

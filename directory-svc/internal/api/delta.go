@@ -429,6 +429,9 @@ func (w *window) entry(tx *store.Tx, c *delta.Change, o *pb.DirectoryObject, kin
 	return out, nil
 }
 
+// extensible are the tracked types that directory extensions are for.
+var extensible = []object.Type{object.User, object.Group, object.Application, object.Unit}
+
 // extensions puts the selected directory extensions into the objects of a
 // page: into whole objects those that have a value, into others as well unless
 // the client wants the least.
@@ -442,7 +445,7 @@ func (w *window) extensions(page []*pb.ChangedObject) error {
 	var entries []*pb.ChangedObject
 	var ids []uuid.UUID
 	for _, c := range page {
-		if c.Object == nil || c.Object.GetUser() == nil && c.Object.GetGroup() == nil {
+		if c.Object == nil || !slices.Contains(extensible, w.of.kind) {
 			continue
 		}
 		id, err := uuid.Parse(c.Id)
@@ -453,11 +456,8 @@ func (w *window) extensions(page []*pb.ChangedObject) error {
 	}
 	return w.withExtensions(w.ctx, w.t.ID, names, ids, func(i int, values *structpb.Struct) {
 		c := entries[i]
-		if u := c.Object.GetUser(); u != nil {
-			u.Extensions = values
-		} else {
-			c.Object.GetGroup().Extensions = values
-		}
+		m := resourceOf(c.Object)
+		m.Set(m.Descriptor().Fields().ByName(extensionsField), protoreflect.ValueOfMessage(values.ProtoReflect()))
 		if w.minimal && !w.whole[c.Id] {
 			return
 		}

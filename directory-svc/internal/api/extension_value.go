@@ -42,9 +42,27 @@ func touchedExtensions(in *structpb.Struct, paths []string) []string {
 	return slices.Compact(names)
 }
 
-// extend sets or removes values of extensions of an object (DIR-191). It
-// answers what changed, for the audit record of the change.
+// declared are the paths that name no extension.
+func declared(paths []string) []string {
+	return slices.DeleteFunc(slices.Clone(paths), func(path string) bool {
+		top, _, _ := strings.Cut(path, ".")
+		return top == extensionsField
+	})
+}
+
+// undefined refuses an extension that the object cannot have.
+func undefined(name string) error {
+	return property.Refused(name, "Property '%s' does not exist as a declared property or extension property.", clip(name))
+}
+
+// extend sets or removes values of extensions of a directory object (DIR-191).
+// It answers what changed, for the audit record of the change.
 func (c *Core) extend(tx *store.Tx, t object.Type, id uuid.UUID, in *structpb.Struct, paths []string) ([]audit.Modified, error) {
+	return c.extendTarget(tx, t.Title(), id, in, paths)
+}
+
+// extendTarget is extend for an object of the type that targetObjects names.
+func (c *Core) extendTarget(tx *store.Tx, target string, id uuid.UUID, in *structpb.Struct, paths []string) ([]audit.Modified, error) {
 	names := touchedExtensions(in, paths)
 	if len(names) == 0 {
 		return nil, nil
@@ -66,12 +84,12 @@ func (c *Core) extend(tx *store.Tx, t object.Type, id uuid.UUID, in *structpb.St
 	for _, name := range names {
 		d, ok := defined[strings.ToLower(name)]
 		if !ok {
-			return nil, property.Refused(name, "Property '%s' does not exist as a declared property or extension property.", clip(name))
+			return nil, undefined(name)
 		}
 		var values []any
 		if v, given := in.GetFields()[name]; given && v.GetKind() != nil && !isNull(v) {
 			value := v.AsInterface()
-			if err := d.Fits(t, value); err != nil {
+			if err := d.Fits(target, value); err != nil {
 				return nil, err
 			}
 			if list, many := value.([]any); many {

@@ -5,16 +5,20 @@ import (
 
 	"entente.dev/directory-svc/internal/access"
 	"entente.dev/directory-svc/internal/address"
+	"entente.dev/directory-svc/internal/extension"
 	"entente.dev/directory-svc/internal/organization"
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/store"
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	odatapb "entente.dev/proto/gen/entente/odata/v1"
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -43,23 +47,27 @@ func organizationToProto(t *store.Tenant) *pb.Organization {
 }
 
 // organization is the caller's own, reduced for guests and customers (DIR-175).
-func (s *Organizations) organization(ctx context.Context) (*pb.Organization, error) {
+func (s *Organizations) organization(ctx context.Context, q *odatapb.Query) (*pb.Organization, error) {
 	who, t, err := s.home(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, err := selected(q.GetSelect())
 	if err != nil {
 		return nil, err
 	}
 	out := organizationToProto(t)
 	switch access.Directory(who, rights(t)) {
 	case nil:
-		return out, nil
+		return out, s.withExtensions(ctx, t.ID, extensionsAsked(names), []uuid.UUID{t.ID.UUID()}, func(_ int, values *structpb.Struct) { out.Extensions = values })
 	default:
 		return &pb.Organization{Id: out.Id, DisplayName: out.DisplayName}, nil
 	}
 }
 
 // ListOrganizations returns the one organization of the caller (DIR-23).
-func (s *Organizations) ListOrganizations(ctx context.Context, _ *pb.ListOrganizationsRequest) (*pb.ListOrganizationsResponse, error) {
-	o, err := s.organization(ctx)
+func (s *Organizations) ListOrganizations(ctx context.Context, req *pb.ListOrganizationsRequest) (*pb.ListOrganizationsResponse, error) {
+	o, err := s.organization(ctx, req.Query)
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +80,11 @@ func (s *Organizations) GetOrganization(ctx context.Context, req *pb.GetOrganiza
 	if id, err := tenant.Parse(req.Id); err != nil || id != caller.From(ctx).Tenant {
 		return nil, property.NotFound(clip(req.Id))
 	}
-	return s.organization(ctx)
+	return s.organization(ctx, req.Query)
 }
 
-// UpdateOrganization changes notifications and the privacy profile (DIR-24).
+// UpdateOrganization changes notifications, the privacy profile (DIR-24) and
+// values of extensions (DIR-191).
 func (s *Organizations) UpdateOrganization(ctx context.Context, req *pb.UpdateOrganizationRequest) (*emptypb.Empty, error) {
 	who, _, err := s.home(ctx)
 	if err != nil {
@@ -97,16 +106,20 @@ func (s *Organizations) UpdateOrganization(ctx context.Context, req *pb.UpdateOr
 		if err != nil {
 			return err
 		}
-		before := organizationToProto(t)
-		if err := applyOrganization(t, in, req.UpdateMask.GetPaths(), before); err != nil {
+		before, own := organizationToProto(t), declared(req.UpdateMask.GetPaths())
+		if err := applyOrganization(t, in, own, before); err != nil {
 			return err
 		}
 		if err := tx.SaveTenant(t); err != nil {
 			return err
 		}
+		held, err := s.extendTarget(tx, extension.Organization, t.ID.UUID(), in.Extensions, req.UpdateMask.GetPaths())
+		if err != nil {
+			return err
+		}
 		ev.Targets[0].DisplayName = t.DisplayName
 		fields := before.ProtoReflect().Descriptor().Fields()
-		ev.Targets[0].Modified = modified(before, organizationToProto(t), propertyNames(fields, req.UpdateMask.GetPaths()))
+		ev.Targets[0].Modified = append(modified(before, organizationToProto(t), propertyNames(fields, own)), held...)
 		return s.audit(ctx, tx, ev)
 	})
 	if err != nil {

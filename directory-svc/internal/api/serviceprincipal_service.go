@@ -65,6 +65,9 @@ func (s *ServicePrincipals) CreateServicePrincipal(ctx context.Context, req *pb.
 		if err := access.WriteApplication(who, right); err != nil {
 			return err
 		}
+		for name := range in.GetExtensions().GetFields() {
+			return undefined(name)
+		}
 		draft := &pb.ServicePrincipal{}
 		paths := slices.DeleteFunc(withoutCredentials(present(in)), func(p string) bool { return p == "app_id" })
 		if err := merge(draft, in, paths); err != nil {

@@ -13,7 +13,9 @@ import (
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	"entente.dev/servicekit/audit"
 	"entente.dev/servicekit/caller"
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // Units serves AdministrativeUnitService (DIR-156 to DIR-166).
@@ -34,7 +36,8 @@ func (s *Units) CreateAdministrativeUnit(ctx context.Context, req *pb.CreateAdmi
 		return nil, err
 	}
 	var draft unit.Unit
-	if err := applyUnit(&draft, req.Unit, present(req.Unit)); err != nil {
+	given := present(req.Unit)
+	if err := applyUnit(&draft, req.Unit, declared(given)); err != nil {
 		return nil, err
 	}
 	u, err := unit.New(draft, newID(), s.now())
@@ -42,7 +45,7 @@ func (s *Units) CreateAdministrativeUnit(ctx context.Context, req *pb.CreateAdmi
 		return nil, err
 	}
 	ev := record("Add administrative unit", administrativeUnit, "Add", unitTarget(&u))
-	ev.Targets[0].Modified = modified(nil, unitToProto(&u), propertyNames(unitFields, present(req.Unit)))
+	properties := modified(nil, unitToProto(&u), propertyNames(unitFields, declared(given)))
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
 		if err := s.saveRule(tx, u.ID, false, u.Rule); err != nil {
 			return err
@@ -51,6 +54,11 @@ func (s *Units) CreateAdministrativeUnit(ctx context.Context, req *pb.CreateAdmi
 			return err
 		}
 		tx.Change(store.Change{Type: object.Unit, ID: u.ID, Kind: store.Created})
+		also, err := s.extend(tx, object.Unit, u.ID, req.Unit.Extensions, given)
+		if err != nil {
+			return err
+		}
+		ev.Targets[0].Modified = slices.Concat(properties, also)
 		return s.audit(ctx, tx, ev)
 	})
 	if err != nil {
@@ -66,7 +74,15 @@ func (s *Units) ListAdministrativeUnits(ctx context.Context, req *pb.ListAdminis
 	if err != nil {
 		return nil, err
 	}
-	l, page, err := s.listing(who, route, req.Query, unitDescriptor, store.UnitColumns)
+	columns, err := s.filterable(ctx, t.ID, req.Query.GetFilter(), "administrative_units", store.UnitColumns)
+	if err != nil {
+		return nil, err
+	}
+	names, err := selected(req.Query.GetSelect())
+	if err != nil {
+		return nil, err
+	}
+	l, page, err := s.listing(who, route, req.Query, unitDescriptor, columns)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +90,13 @@ func (s *Units) ListAdministrativeUnits(ctx context.Context, req *pb.ListAdminis
 	if err != nil {
 		return nil, err
 	}
-	out := &pb.ListAdministrativeUnitsResponse{OdataCount: found.Count, NextPageToken: next(s.Core, who, route, req.Query, page, found)}
-	for _, u := range found.Items {
-		out.Value = append(out.Value, unitToProto(u))
+	out := &pb.ListAdministrativeUnitsResponse{OdataCount: found.Count, NextPageToken: next(s.Core, who, route, req.Query, page, found),
+		Value: make([]*pb.AdministrativeUnit, len(found.Items))}
+	ids := make([]uuid.UUID, len(found.Items))
+	for i, u := range found.Items {
+		out.Value[i], ids[i] = unitToProto(u), u.ID
 	}
-	return out, nil
+	return out, s.withExtensions(ctx, t.ID, extensionsAsked(names), ids, func(i int, values *structpb.Struct) { out.Value[i].Extensions = values })
 }
 
 func (s *Units) readable(ctx context.Context) (caller.Caller, *store.Tenant, error) {
@@ -98,7 +116,11 @@ func (s *Units) CountAdministrativeUnits(ctx context.Context, req *pb.CountAdmin
 	if err := counting(who, req.Query); err != nil {
 		return nil, err
 	}
-	where, err := conditions(req.Query, unitDescriptor, store.UnitColumns, true, true)
+	columns, err := s.filterable(ctx, t.ID, req.Query.GetFilter(), "administrative_units", store.UnitColumns)
+	if err != nil {
+		return nil, err
+	}
+	where, err := conditions(req.Query, unitDescriptor, columns, true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +130,16 @@ func (s *Units) CountAdministrativeUnits(ctx context.Context, req *pb.CountAdmin
 
 // GetAdministrativeUnit returns one unit.
 func (s *Units) GetAdministrativeUnit(ctx context.Context, req *pb.GetAdministrativeUnitRequest) (*pb.AdministrativeUnit, error) {
-	_, _, u, err := s.unit(ctx, req.Id)
+	_, t, u, err := s.unit(ctx, req.Id)
 	if err != nil {
 		return nil, err
 	}
-	return unitToProto(u), nil
+	names, err := selected(req.Query.GetSelect())
+	if err != nil {
+		return nil, err
+	}
+	out := unitToProto(u)
+	return out, s.withExtensions(ctx, t.ID, extensionsAsked(names), []uuid.UUID{u.ID}, func(_ int, values *structpb.Struct) { out.Extensions = values })
 }
 
 // unit finds a live unit that the caller may read.
@@ -162,30 +189,41 @@ func (s *Units) UpdateAdministrativeUnit(ctx context.Context, req *pb.UpdateAdmi
 		if err != nil {
 			return err
 		}
-		draft := *old
-		if err := applyUnit(&draft, in, paths); err != nil {
-			return err
+		ev.Targets[0] = unitTarget(old)
+		if own := declared(paths); len(own) > 0 {
+			if err := s.saveUnit(ctx, tx, old, in, own, ev); err != nil {
+				return err
+			}
 		}
-		u, err := unit.Update(*old, draft)
-		if err != nil {
-			return err
-		}
-		if err := s.saveRule(tx, u.ID, old.Dynamic, u.Rule); err != nil {
-			return err
-		}
-		if err := tx.SaveUnit(&u); err != nil {
-			return err
-		}
-		changed := propertyNames(unitFields, paths)
-		tx.Change(store.Change{Type: object.Unit, ID: u.ID, Kind: store.Updated, Properties: changed})
-		ev.Targets[0] = unitTarget(&u)
-		ev.Targets[0].Modified = modified(unitToProto(old), unitToProto(&u), changed)
-		return s.audit(ctx, tx, ev)
+		return s.saveExtensions(ctx, tx, object.Unit, old.ID, in.Extensions, paths, ev)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &emptypb.Empty{}, nil
+}
+
+// saveUnit writes the named properties of a unit and records the change.
+func (s *Units) saveUnit(ctx context.Context, tx *store.Tx, old *unit.Unit, in *pb.AdministrativeUnit, paths []string, ev audit.Event) error {
+	draft := *old
+	if err := applyUnit(&draft, in, paths); err != nil {
+		return err
+	}
+	u, err := unit.Update(*old, draft)
+	if err != nil {
+		return err
+	}
+	if err := s.saveRule(tx, u.ID, old.Dynamic, u.Rule); err != nil {
+		return err
+	}
+	if err := tx.SaveUnit(&u); err != nil {
+		return err
+	}
+	changed := propertyNames(unitFields, paths)
+	tx.Change(store.Change{Type: object.Unit, ID: u.ID, Kind: store.Updated, Properties: changed})
+	ev.Targets[0] = unitTarget(&u)
+	ev.Targets[0].Modified = modified(unitToProto(old), unitToProto(&u), changed)
+	return s.audit(ctx, tx, ev)
 }
 
 // DeleteAdministrativeUnit soft-deletes a unit.

@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
 	"github.com/google/uuid"
 )
@@ -35,7 +34,7 @@ const resource = "ExtensionProperty"
 var (
 	name      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
 	dataTypes = []string{"Binary", "Boolean", "DateTime", "Integer", "LargeInteger", "String"}
-	targets   = []string{"User", "Group", "Organization", "AdministrativeUnit", "Application", "Device"}
+	targets   = []string{"User", "Group", Organization, "AdministrativeUnit", "Application", "Device"}
 )
 
 // New completes and checks a definition whose Name is the short one.
@@ -61,22 +60,27 @@ func New(d Definition, appID uuid.UUID, id uuid.UUID, now time.Time) (Definition
 	return d, nil
 }
 
-// Fits decides whether a value may be set on an object (DIR-191). Values are
-// those of JSON: text, number, truth, or a list of them.
-func (d Definition) Fits(t object.Type, value any) error {
-	if !slices.ContainsFunc(d.Targets, func(target string) bool { return strings.EqualFold(target, t.String()) }) {
-		return property.Refused(d.Name, "The extension '%s' is not for objects of type '%s'.", d.Name, t)
+// Organization is the target that is no directory object: the tenant as its
+// members see it.
+const Organization = "Organization"
+
+// Fits decides whether a value may be set on an object (DIR-191), whose type
+// target names as targetObjects does. Values are those of JSON: text, number,
+// truth, or a list of them.
+func (d Definition) Fits(target string, value any) error {
+	if !slices.Contains(d.Targets, target) {
+		return property.Refused(d.Name, "The extension '%s' is not for objects of type '%s'.", d.Name, target)
 	}
 	list, isList := value.([]any)
 	if isList != d.MultiValued {
-		return property.Invalid(t.Title(), d.Name)
+		return property.Invalid(target, d.Name)
 	}
 	if !isList {
 		list = []any{value}
 	}
 	for _, v := range list {
 		if !d.fits(v) {
-			return property.Invalid(t.Title(), d.Name)
+			return property.Invalid(target, d.Name)
 		}
 	}
 	return nil

@@ -54,6 +54,9 @@ func TestInvariantsOfTheDatabase(t *testing.T) {
 	joins := func(group, member uuid.UUID, kind int) string {
 		return fmt.Sprintf("insert into group_members (tenant_id, group_id, member_id, member_type, added_at) values ($1, '%s', '%s', %d, now())", group, member, kind)
 	}
+	values := func(object uuid.UUID) string {
+		return fmt.Sprintf("with a as (insert into applications (tenant_id, id, app_id, display_name, document, created_at) values ($1, gen_random_uuid(), gen_random_uuid(), 'a', '{}', now()) returning id), p as (insert into extension_properties (tenant_id, id, application_id, name, data_type, target_objects, is_multi_valued, created_at) select $1, gen_random_uuid(), id, 'extension_x', 'String', '{User}', true, now() from a returning id) insert into extension_values (tenant_id, object_id, property_id, ordinal, value) select $1, '%s', id, n, '1' from p, generate_series(1, 101) n", object)
+	}
 	of := func(u *user.User) string { return fmt.Sprintf(" where tenant_id = $1 and id = '%s'", u.ID) }
 	const notAllowed = "not allowed" // a right, not a constraint
 	for name, c := range map[string]struct{ constraint, sql string }{
@@ -97,7 +100,8 @@ func TestInvariantsOfTheDatabase(t *testing.T) {
 		"INV-20 the feed is append-only":                 {notAllowed, "delete from change_log where tenant_id = $1"},
 		"INV-20 the audit log is append-only":            {notAllowed, "delete from audit_events where tenant_id = $1"},
 		"INV-22 one nickname of Microsoft 365 groups":    {"groups_mail_nickname", fmt.Sprintf("insert into groups (tenant_id, id, display_name, mail_nickname, unified, dynamic, mail_enabled, security_enabled, created_at) values ($1, gen_random_uuid(), 'g', '%s', true, false, true, true, now())", unified)},
-		"INV-23 at most a hundred values":                {"extension_values_limit", fmt.Sprintf("with a as (insert into applications (tenant_id, id, app_id, display_name, document, created_at) values ($1, gen_random_uuid(), gen_random_uuid(), 'a', '{}', now()) returning id), p as (insert into extension_properties (tenant_id, id, application_id, name, data_type, target_objects, is_multi_valued, created_at) select $1, gen_random_uuid(), id, 'extension_x', 'String', '{User}', true, now() from a returning id) insert into extension_values (tenant_id, object_id, property_id, ordinal, value) select $1, '%s', id, n, '1' from p, generate_series(1, 101) n", m.ID)},
+		"INV-23 at most a hundred values":                {"extension_values_limit", values(m.ID)},
+		"INV-23 the organization, too":                   {"extension_values_limit", values(home.ID.UUID())},
 	} {
 		sql := []string{c.sql}
 		if c.sql == "" {

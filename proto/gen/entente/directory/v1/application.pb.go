@@ -1875,7 +1875,7 @@ type ServicePrincipal struct {
 	SamlMetadataUrl *string `protobuf:"bytes,34,opt,name=saml_metadata_url,json=samlMetadataUrl,proto3,oneof" json:"saml_metadata_url,omitempty"`
 	// References to the first owners, at most 20. Create only.
 	OwnersBind []string `protobuf:"bytes,35,rep,name=owners_bind,json=owners@odata.bind,proto3" json:"owners_bind,omitempty"`
-	// Values of directory extensions; members of the object itself on the wire.
+	// Directory extensions, which are not for service principals: 400 when one is written.
 	Extensions    *structpb.Struct `protobuf:"bytes,90,opt,name=extensions,proto3" json:"extensions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -42,7 +42,7 @@ type ExtensionProperty struct {
 	IsSyncedFromOnPremises *bool `protobuf:"varint,6,opt,name=is_synced_from_on_premises,json=isSyncedFromOnPremises,proto3,oneof" json:"is_synced_from_on_premises,omitempty"`
 	// Name.
 	Name *string `protobuf:"bytes,7,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Target objects.
+	// Which objects may have values: User, Group, Organization, AdministrativeUnit, Application; Device is accepted, and there are none.
 	TargetObjects []string `protobuf:"bytes,8,rep,name=target_objects,json=targetObjects,proto3" json:"target_objects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

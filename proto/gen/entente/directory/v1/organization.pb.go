@@ -16,6 +16,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -80,8 +81,10 @@ type Organization struct {
 	TenantType *string `protobuf:"bytes,23,opt,name=tenant_type,json=tenantType,proto3,oneof" json:"tenant_type,omitempty"`
 	// Verified domains.
 	VerifiedDomains []*VerifiedDomain `protobuf:"bytes,24,rep,name=verified_domains,json=verifiedDomains,proto3" json:"verified_domains,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Values of directory extensions; members of the organization itself on the wire.
+	Extensions    *structpb.Struct `protobuf:"bytes,90,opt,name=extensions,proto3" json:"extensions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Organization) Reset() {
@@ -278,6 +281,13 @@ func (x *Organization) GetTenantType() string {
 func (x *Organization) GetVerifiedDomains() []*VerifiedDomain {
 	if x != nil {
 		return x.VerifiedDomains
+	}
+	return nil
+}
+
+func (x *Organization) GetExtensions() *structpb.Struct {
+	if x != nil {
+		return x.Extensions
 	}
 	return nil
 }
@@ -1914,7 +1924,7 @@ var File_entente_directory_v1_organization_proto protoreflect.FileDescriptor
 
 const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\n" +
-	"'entente/directory/v1/organization.proto\x12\x14entente.directory.v1\x1a!entente/directory/v1/object.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\r\n" +
+	"'entente/directory/v1/organization.proto\x12\x14entente.directory.v1\x1a!entente/directory/v1/object.proto\x1a\x1centente/odata/v1/query.proto\x1a entente/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\r\n" +
 	"\fOrganization\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\x8a\xb2\x19\x06\x10\x01P\x01h\x01R\x02id\x12N\n" +
@@ -1944,8 +1954,11 @@ const file_entente_directory_v1_organization_proto_rawDesc = "" +
 	"\vtenant_type\x18\x17 \x01(\tB\x06\x8a\xb2\x19\x02\x10\x01H\n" +
 	"R\n" +
 	"tenantType\x88\x01\x01\x12W\n" +
-	"\x10verified_domains\x18\x18 \x03(\v2$.entente.directory.v1.VerifiedDomainB\x06\x8a\xb2\x19\x02\x10\x01R\x0fverifiedDomains: \x8a\xb2\x19\x1c\n" +
-	"\forganization\x12\forganizationB\a\n" +
+	"\x10verified_domains\x18\x18 \x03(\v2$.entente.directory.v1.VerifiedDomainB\x06\x8a\xb2\x19\x02\x10\x01R\x0fverifiedDomains\x12?\n" +
+	"\n" +
+	"extensions\x18Z \x01(\v2\x17.google.protobuf.StructB\x06\x8a\xb2\x19\x02\b\x01R\n" +
+	"extensions:\"\x8a\xb2\x19\x1e\n" +
+	"\forganization\x12\forganization \x01B\a\n" +
 	"\x05_cityB\n" +
 	"\n" +
 	"\b_countryB\x16\n" +
@@ -2211,10 +2224,11 @@ var file_entente_directory_v1_organization_proto_goTypes = []any{
 	(*ForceDeleteDomainRequest)(nil),                 // 25: entente.directory.v1.ForceDeleteDomainRequest
 	(*GetVerificationDnsRecordRequest)(nil),          // 26: entente.directory.v1.GetVerificationDnsRecordRequest
 	(*timestamppb.Timestamp)(nil),                    // 27: google.protobuf.Timestamp
-	(*v1.Query)(nil),                                 // 28: entente.odata.v1.Query
-	(*fieldmaskpb.FieldMask)(nil),                    // 29: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                            // 30: google.protobuf.Empty
-	(*ListDirectoryObjectsResponse)(nil),             // 31: entente.directory.v1.ListDirectoryObjectsResponse
+	(*structpb.Struct)(nil),                          // 28: google.protobuf.Struct
+	(*v1.Query)(nil),                                 // 29: entente.odata.v1.Query
+	(*fieldmaskpb.FieldMask)(nil),                    // 30: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                            // 31: google.protobuf.Empty
+	(*ListDirectoryObjectsResponse)(nil),             // 32: entente.directory.v1.ListDirectoryObjectsResponse
 }
 var file_entente_directory_v1_organization_proto_depIdxs = []int32{
 	27, // 0: entente.directory.v1.Organization.deleted_date_time:type_name -> google.protobuf.Timestamp
@@ -2224,58 +2238,59 @@ var file_entente_directory_v1_organization_proto_depIdxs = []int32{
 	2,  // 4: entente.directory.v1.Organization.privacy_profile:type_name -> entente.directory.v1.PrivacyProfile
 	3,  // 5: entente.directory.v1.Organization.provisioned_plans:type_name -> entente.directory.v1.ProvisionedPlan
 	4,  // 6: entente.directory.v1.Organization.verified_domains:type_name -> entente.directory.v1.VerifiedDomain
-	27, // 7: entente.directory.v1.AssignedPlan.assigned_date_time:type_name -> google.protobuf.Timestamp
-	6,  // 8: entente.directory.v1.Domain.state:type_name -> entente.directory.v1.DomainState
-	27, // 9: entente.directory.v1.DomainState.last_action_date_time:type_name -> google.protobuf.Timestamp
-	28, // 10: entente.directory.v1.ListOrganizationsRequest.query:type_name -> entente.odata.v1.Query
-	0,  // 11: entente.directory.v1.ListOrganizationsResponse.value:type_name -> entente.directory.v1.Organization
-	28, // 12: entente.directory.v1.GetOrganizationRequest.query:type_name -> entente.odata.v1.Query
-	0,  // 13: entente.directory.v1.UpdateOrganizationRequest.organization:type_name -> entente.directory.v1.Organization
-	29, // 14: entente.directory.v1.UpdateOrganizationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 15: entente.directory.v1.ListDomainsRequest.query:type_name -> entente.odata.v1.Query
-	5,  // 16: entente.directory.v1.ListDomainsResponse.value:type_name -> entente.directory.v1.Domain
-	28, // 17: entente.directory.v1.GetDomainRequest.query:type_name -> entente.odata.v1.Query
-	5,  // 18: entente.directory.v1.CreateDomainRequest.domain:type_name -> entente.directory.v1.Domain
-	5,  // 19: entente.directory.v1.UpdateDomainRequest.domain:type_name -> entente.directory.v1.Domain
-	29, // 20: entente.directory.v1.UpdateDomainRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 21: entente.directory.v1.ListVerificationDnsRecordsRequest.query:type_name -> entente.odata.v1.Query
-	22, // 22: entente.directory.v1.ListVerificationDnsRecordsResponse.value:type_name -> entente.directory.v1.DomainDnsTxtRecord
-	28, // 23: entente.directory.v1.ListDomainNameReferencesRequest.query:type_name -> entente.odata.v1.Query
-	8,  // 24: entente.directory.v1.OrganizationService.ListOrganizations:input_type -> entente.directory.v1.ListOrganizationsRequest
-	10, // 25: entente.directory.v1.OrganizationService.GetOrganization:input_type -> entente.directory.v1.GetOrganizationRequest
-	11, // 26: entente.directory.v1.OrganizationService.UpdateOrganization:input_type -> entente.directory.v1.UpdateOrganizationRequest
-	12, // 27: entente.directory.v1.OrganizationService.ListDomains:input_type -> entente.directory.v1.ListDomainsRequest
-	14, // 28: entente.directory.v1.OrganizationService.GetDomain:input_type -> entente.directory.v1.GetDomainRequest
-	15, // 29: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:input_type -> entente.directory.v1.FindTenantInformationByTenantIdRequest
-	16, // 30: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:input_type -> entente.directory.v1.FindTenantInformationByDomainNameRequest
-	17, // 31: entente.directory.v1.OrganizationService.CreateDomain:input_type -> entente.directory.v1.CreateDomainRequest
-	18, // 32: entente.directory.v1.OrganizationService.UpdateDomain:input_type -> entente.directory.v1.UpdateDomainRequest
-	19, // 33: entente.directory.v1.OrganizationService.DeleteDomain:input_type -> entente.directory.v1.DeleteDomainRequest
-	20, // 34: entente.directory.v1.OrganizationService.VerifyDomainOwnership:input_type -> entente.directory.v1.VerifyDomainOwnershipRequest
-	21, // 35: entente.directory.v1.OrganizationService.ListVerificationDnsRecords:input_type -> entente.directory.v1.ListVerificationDnsRecordsRequest
-	24, // 36: entente.directory.v1.OrganizationService.ListDomainNameReferences:input_type -> entente.directory.v1.ListDomainNameReferencesRequest
-	25, // 37: entente.directory.v1.OrganizationService.ForceDeleteDomain:input_type -> entente.directory.v1.ForceDeleteDomainRequest
-	26, // 38: entente.directory.v1.OrganizationService.GetVerificationDnsRecord:input_type -> entente.directory.v1.GetVerificationDnsRecordRequest
-	9,  // 39: entente.directory.v1.OrganizationService.ListOrganizations:output_type -> entente.directory.v1.ListOrganizationsResponse
-	0,  // 40: entente.directory.v1.OrganizationService.GetOrganization:output_type -> entente.directory.v1.Organization
-	30, // 41: entente.directory.v1.OrganizationService.UpdateOrganization:output_type -> google.protobuf.Empty
-	13, // 42: entente.directory.v1.OrganizationService.ListDomains:output_type -> entente.directory.v1.ListDomainsResponse
-	5,  // 43: entente.directory.v1.OrganizationService.GetDomain:output_type -> entente.directory.v1.Domain
-	7,  // 44: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:output_type -> entente.directory.v1.TenantInformation
-	7,  // 45: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:output_type -> entente.directory.v1.TenantInformation
-	5,  // 46: entente.directory.v1.OrganizationService.CreateDomain:output_type -> entente.directory.v1.Domain
-	30, // 47: entente.directory.v1.OrganizationService.UpdateDomain:output_type -> google.protobuf.Empty
-	30, // 48: entente.directory.v1.OrganizationService.DeleteDomain:output_type -> google.protobuf.Empty
-	5,  // 49: entente.directory.v1.OrganizationService.VerifyDomainOwnership:output_type -> entente.directory.v1.Domain
-	23, // 50: entente.directory.v1.OrganizationService.ListVerificationDnsRecords:output_type -> entente.directory.v1.ListVerificationDnsRecordsResponse
-	31, // 51: entente.directory.v1.OrganizationService.ListDomainNameReferences:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
-	30, // 52: entente.directory.v1.OrganizationService.ForceDeleteDomain:output_type -> google.protobuf.Empty
-	22, // 53: entente.directory.v1.OrganizationService.GetVerificationDnsRecord:output_type -> entente.directory.v1.DomainDnsTxtRecord
-	39, // [39:54] is the sub-list for method output_type
-	24, // [24:39] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	28, // 7: entente.directory.v1.Organization.extensions:type_name -> google.protobuf.Struct
+	27, // 8: entente.directory.v1.AssignedPlan.assigned_date_time:type_name -> google.protobuf.Timestamp
+	6,  // 9: entente.directory.v1.Domain.state:type_name -> entente.directory.v1.DomainState
+	27, // 10: entente.directory.v1.DomainState.last_action_date_time:type_name -> google.protobuf.Timestamp
+	29, // 11: entente.directory.v1.ListOrganizationsRequest.query:type_name -> entente.odata.v1.Query
+	0,  // 12: entente.directory.v1.ListOrganizationsResponse.value:type_name -> entente.directory.v1.Organization
+	29, // 13: entente.directory.v1.GetOrganizationRequest.query:type_name -> entente.odata.v1.Query
+	0,  // 14: entente.directory.v1.UpdateOrganizationRequest.organization:type_name -> entente.directory.v1.Organization
+	30, // 15: entente.directory.v1.UpdateOrganizationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	29, // 16: entente.directory.v1.ListDomainsRequest.query:type_name -> entente.odata.v1.Query
+	5,  // 17: entente.directory.v1.ListDomainsResponse.value:type_name -> entente.directory.v1.Domain
+	29, // 18: entente.directory.v1.GetDomainRequest.query:type_name -> entente.odata.v1.Query
+	5,  // 19: entente.directory.v1.CreateDomainRequest.domain:type_name -> entente.directory.v1.Domain
+	5,  // 20: entente.directory.v1.UpdateDomainRequest.domain:type_name -> entente.directory.v1.Domain
+	30, // 21: entente.directory.v1.UpdateDomainRequest.update_mask:type_name -> google.protobuf.FieldMask
+	29, // 22: entente.directory.v1.ListVerificationDnsRecordsRequest.query:type_name -> entente.odata.v1.Query
+	22, // 23: entente.directory.v1.ListVerificationDnsRecordsResponse.value:type_name -> entente.directory.v1.DomainDnsTxtRecord
+	29, // 24: entente.directory.v1.ListDomainNameReferencesRequest.query:type_name -> entente.odata.v1.Query
+	8,  // 25: entente.directory.v1.OrganizationService.ListOrganizations:input_type -> entente.directory.v1.ListOrganizationsRequest
+	10, // 26: entente.directory.v1.OrganizationService.GetOrganization:input_type -> entente.directory.v1.GetOrganizationRequest
+	11, // 27: entente.directory.v1.OrganizationService.UpdateOrganization:input_type -> entente.directory.v1.UpdateOrganizationRequest
+	12, // 28: entente.directory.v1.OrganizationService.ListDomains:input_type -> entente.directory.v1.ListDomainsRequest
+	14, // 29: entente.directory.v1.OrganizationService.GetDomain:input_type -> entente.directory.v1.GetDomainRequest
+	15, // 30: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:input_type -> entente.directory.v1.FindTenantInformationByTenantIdRequest
+	16, // 31: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:input_type -> entente.directory.v1.FindTenantInformationByDomainNameRequest
+	17, // 32: entente.directory.v1.OrganizationService.CreateDomain:input_type -> entente.directory.v1.CreateDomainRequest
+	18, // 33: entente.directory.v1.OrganizationService.UpdateDomain:input_type -> entente.directory.v1.UpdateDomainRequest
+	19, // 34: entente.directory.v1.OrganizationService.DeleteDomain:input_type -> entente.directory.v1.DeleteDomainRequest
+	20, // 35: entente.directory.v1.OrganizationService.VerifyDomainOwnership:input_type -> entente.directory.v1.VerifyDomainOwnershipRequest
+	21, // 36: entente.directory.v1.OrganizationService.ListVerificationDnsRecords:input_type -> entente.directory.v1.ListVerificationDnsRecordsRequest
+	24, // 37: entente.directory.v1.OrganizationService.ListDomainNameReferences:input_type -> entente.directory.v1.ListDomainNameReferencesRequest
+	25, // 38: entente.directory.v1.OrganizationService.ForceDeleteDomain:input_type -> entente.directory.v1.ForceDeleteDomainRequest
+	26, // 39: entente.directory.v1.OrganizationService.GetVerificationDnsRecord:input_type -> entente.directory.v1.GetVerificationDnsRecordRequest
+	9,  // 40: entente.directory.v1.OrganizationService.ListOrganizations:output_type -> entente.directory.v1.ListOrganizationsResponse
+	0,  // 41: entente.directory.v1.OrganizationService.GetOrganization:output_type -> entente.directory.v1.Organization
+	31, // 42: entente.directory.v1.OrganizationService.UpdateOrganization:output_type -> google.protobuf.Empty
+	13, // 43: entente.directory.v1.OrganizationService.ListDomains:output_type -> entente.directory.v1.ListDomainsResponse
+	5,  // 44: entente.directory.v1.OrganizationService.GetDomain:output_type -> entente.directory.v1.Domain
+	7,  // 45: entente.directory.v1.OrganizationService.FindTenantInformationByTenantId:output_type -> entente.directory.v1.TenantInformation
+	7,  // 46: entente.directory.v1.OrganizationService.FindTenantInformationByDomainName:output_type -> entente.directory.v1.TenantInformation
+	5,  // 47: entente.directory.v1.OrganizationService.CreateDomain:output_type -> entente.directory.v1.Domain
+	31, // 48: entente.directory.v1.OrganizationService.UpdateDomain:output_type -> google.protobuf.Empty
+	31, // 49: entente.directory.v1.OrganizationService.DeleteDomain:output_type -> google.protobuf.Empty
+	5,  // 50: entente.directory.v1.OrganizationService.VerifyDomainOwnership:output_type -> entente.directory.v1.Domain
+	23, // 51: entente.directory.v1.OrganizationService.ListVerificationDnsRecords:output_type -> entente.directory.v1.ListVerificationDnsRecordsResponse
+	32, // 52: entente.directory.v1.OrganizationService.ListDomainNameReferences:output_type -> entente.directory.v1.ListDirectoryObjectsResponse
+	31, // 53: entente.directory.v1.OrganizationService.ForceDeleteDomain:output_type -> google.protobuf.Empty
+	22, // 54: entente.directory.v1.OrganizationService.GetVerificationDnsRecord:output_type -> entente.directory.v1.DomainDnsTxtRecord
+	40, // [40:55] is the sub-list for method output_type
+	25, // [25:40] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_entente_directory_v1_organization_proto_init() }

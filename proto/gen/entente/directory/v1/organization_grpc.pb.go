@@ -50,7 +50,7 @@ type OrganizationServiceClient interface {
 	ListOrganizations(ctx context.Context, in *ListOrganizationsRequest, opts ...grpc.CallOption) (*ListOrganizationsResponse, error)
 	// Returns the organization by its tenant id.
 	GetOrganization(ctx context.Context, in *GetOrganizationRequest, opts ...grpc.CallOption) (*Organization, error)
-	// Changes contacts, privacy profile and defaults (DIR-24).
+	// Changes contacts, privacy profile, defaults (DIR-24) and values of extensions (DIR-191).
 	UpdateOrganization(ctx context.Context, in *UpdateOrganizationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists the domains; all at once (DIR-26).
 	ListDomains(ctx context.Context, in *ListDomainsRequest, opts ...grpc.CallOption) (*ListDomainsResponse, error)
@@ -247,7 +247,7 @@ type OrganizationServiceServer interface {
 	ListOrganizations(context.Context, *ListOrganizationsRequest) (*ListOrganizationsResponse, error)
 	// Returns the organization by its tenant id.
 	GetOrganization(context.Context, *GetOrganizationRequest) (*Organization, error)
-	// Changes contacts, privacy profile and defaults (DIR-24).
+	// Changes contacts, privacy profile, defaults (DIR-24) and values of extensions (DIR-191).
 	UpdateOrganization(context.Context, *UpdateOrganizationRequest) (*emptypb.Empty, error)
 	// Lists the domains; all at once (DIR-26).
 	ListDomains(context.Context, *ListDomainsRequest) (*ListDomainsResponse, error)
