@@ -162,6 +162,35 @@ func TestSignInLog(t *testing.T) {
 	}
 }
 
+// TestSignInTellsHowItCrossedTenants: what was recorded, and otherwise what
+// the home of the account says (DIR-221).
+func TestSignInTellsHowItCrossedTenants(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	h, partner := s.tenant("contoso", pb.Tenant_workforce), s.tenant("fabrikam", pb.Tenant_workforce)
+	ann, host, guest := h.user("ann"), partner.user("host"), h.invite("host@fabrikam.example", pb.User_Guest)
+	_, err := h.external().BindExternalIdentity(t.Context(), &pb.BindExternalIdentityRequest{TenantId: h.id, UserId: guest.Id, RedemptionId: "r",
+		HomeKey: &pb.HomeKey{HomeTenantId: partner.id, HomeObjectId: host.Id}})
+	h.must(err)
+	h.recorded(ann.Id, "own", nil)
+	h.recorded(ann.Id, "told", func(r *pb.RecordSignInRequest) { r.CrossTenantAccessType = "serviceProvider" })
+	h.recorded(ann.Id, "home", func(r *pb.RecordSignInRequest) { r.HomeTenantId = h.id })
+	h.recorded(guest.Id, "guest", nil)
+	want := map[string]string{"c-own": "none", "c-told": "serviceProvider", "c-home": "none", "c-guest": "b2bCollaboration"}
+	for _, row := range h.logged(nil) {
+		if got := row.GetCrossTenantAccessType(); got != want[row.GetCorrelationId()] {
+			t.Errorf("%s: %q, want %q", row.GetCorrelationId(), got, want[row.GetCorrelationId()])
+		}
+		delete(want, row.GetCorrelationId())
+	}
+	if len(want) > 0 {
+		t.Errorf("not logged: %v", want)
+	}
+	if there := partner.logged(nil); len(there) != 1 || there[0].GetCrossTenantAccessType() != "b2bCollaboration" {
+		t.Errorf("in the home tenant: %v", there)
+	}
+}
+
 func TestActivityOfOthersTakesARole(t *testing.T) {
 	t.Parallel()
 	h := start(t).tenant("contoso", pb.Tenant_workforce)

@@ -131,7 +131,7 @@ func (c *checker) expected(m protoreflect.MessageDescriptor, f protoreflect.Fiel
 	case sel != nil && sel.named != nil:
 		return slices.Contains(sel.named, f.JSONName())
 	}
-	return p.GetSelect() == optionspb.Property_selectDefault
+	return p.GetSelect() == optionspb.Property_selectDefault || c.beta && p.GetSelect() == optionspb.Property_selectDefaultBeta
 }
 
 func bareTypeOf(o map[string]any) string {

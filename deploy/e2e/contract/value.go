@@ -160,7 +160,7 @@ func (c *checker) object(path, typeName string, o map[string]any, top bool) {
 			continue
 		}
 		if p, ok := c.schema.property(typeName, name); ok {
-			if p.Beta && !c.beta {
+			if p.Beta && !c.beta && !alsoStable[typeName+"."+name] {
 				c.fail(at, "exists on /beta only")
 			}
 			c.value(at, p.Type, v, p.Required)
@@ -176,6 +176,10 @@ func (c *checker) object(path, typeName string, o map[string]any, top bool) {
 		}
 	}
 }
+
+// alsoStable lists the members of /beta that /v1.0 answers when they are
+// selected (INV-167).
+var alsoStable = map[string]bool{"signIn.crossTenantAccessType": true}
 
 // alwaysExpanded lists the relations that Graph answers without $expand.
 var alwaysExpanded = map[string]bool{

@@ -24,7 +24,7 @@ func signInToProto(s *store.SignIn) *pb.SignIn {
 		UserDisplayName: &s.UserDisplayName, AppId: optional(&s.AppID), AppDisplayName: optional(&s.AppName), ResourceId: optional(&s.ResourceID),
 		ResourceDisplayName: optional(&s.ResourceName), HomeTenantId: optional(&s.HomeTenant), ResourceTenantId: optional(&s.ResourceTenant),
 		IpAddress: optional(&s.IP), UserAgent: optional(&s.UserAgent), ClientAppUsed: optional(&s.ClientApp), CorrelationId: optional(&s.Correlation),
-		CrossTenantAccessType: optional(&s.CrossTenant), IsInteractive: &s.Interactive,
+		CrossTenantAccessType: ptr(crossing(s)), IsInteractive: &s.Interactive,
 		Status:   &pb.SignInStatus{ErrorCode: &code, FailureReason: optional(&s.FailureReason)},
 		Location: &pb.SignInLocation{}, DeviceDetail: &pb.DeviceDetail{},
 		RiskDetail: pb.RiskDetail_none.Enum(), RiskLevelAggregated: pb.RiskLevel_none.Enum(), RiskLevelDuringSignIn: pb.RiskLevel_none.Enum(), RiskState: pb.RiskState_none.Enum()}
@@ -32,6 +32,18 @@ func signInToProto(s *store.SignIn) *pb.SignIn {
 		out.ConditionalAccessStatus = pb.ConditionalAccessStatus_Value(s.ConditionalAccess).Enum()
 	}
 	return out
+}
+
+// crossing tells how a sign-in crossed tenants. Where whoever recorded it did
+// not say, an account of another tenant came as a guest (DIR-221).
+func crossing(s *store.SignIn) string {
+	switch {
+	case s.CrossTenant != "":
+		return s.CrossTenant
+	case s.HomeTenant == "" || s.HomeTenant == s.ResourceTenant:
+		return "none"
+	}
+	return "b2bCollaboration"
 }
 
 // activityProperty is the property of users that the sign-in log feeds.

@@ -223,3 +223,24 @@ func BenchmarkProtojson100Users(b *testing.B) {
 		}
 	}
 }
+
+// TestBetaByDefault: a property that /beta answers unasked is there under
+// /v1.0 when it is named (INV-167).
+func TestBetaByDefault(t *testing.T) {
+	t.Parallel()
+	row := &directorypb.SignIn{Id: "s", CrossTenantAccessType: proto.String("none")}
+	const member = `"crossTenantAccessType":"none"`
+	for _, c := range []struct {
+		selected    string
+		beta, shown bool
+	}{{"", false, false}, {"", true, true}, {"id", true, false}, {"id,crossTenantAccessType", false, true}, {"id,crossTenantAccessType", true, true}} {
+		v := view(c.selected)
+		v.Beta = c.beta
+		if got := string(Append(nil, row, v)); strings.Contains(got, member) != c.shown {
+			t.Errorf("$select=%s, beta %v: %s", c.selected, c.beta, got)
+		}
+	}
+	if _, err := CheckSelect(row.ProtoReflect().Descriptor(), []string{"crossTenantAccessType"}, false); err != nil {
+		t.Error(err)
+	}
+}

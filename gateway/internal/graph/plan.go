@@ -142,13 +142,19 @@ func compile(md protoreflect.MessageDescriptor, fresh map[protoreflect.FullName]
 	for beta := range p.standard {
 		p.standard[beta] = &projection{}
 		for _, f := range p.fields {
-			if f.prop.GetSelect() == optionspb.Property_selectDefault && !f.prop.GetSecret() && (beta == 1 || !f.prop.GetBeta()) && f != p.extensions {
+			if f.unasked(beta == 1) && !f.prop.GetSecret() && (beta == 1 || !f.prop.GetBeta()) && f != p.extensions {
 				p.standard[beta].fields = append(p.standard[beta].fields, f)
 			}
 		}
 		p.unasked[beta] = p.lesserPart(beta)
 	}
 	return p
+}
+
+// unasked tells whether an answer without $select has the field.
+func (f *field) unasked(beta bool) bool {
+	s := f.prop.GetSelect()
+	return s == optionspb.Property_selectDefault || beta && s == optionspb.Property_selectDefaultBeta
 }
 
 // lesserPart joins the names that are answered unasked, when there are more

@@ -493,7 +493,7 @@ type SignIn struct {
 	UserId *string `protobuf:"bytes,27,opt,name=user_id,json=userId,proto3,oneof" json:"user_id,omitempty"`
 	// User principal name.
 	UserPrincipalName *string `protobuf:"bytes,28,opt,name=user_principal_name,json=userPrincipalName,proto3,oneof" json:"user_principal_name,omitempty"`
-	// `none`, `b2bCollaboration` and so on.
+	// How the sign-in crossed tenants: `none`, `b2bCollaboration` and so on.
 	CrossTenantAccessType *string `protobuf:"bytes,29,opt,name=cross_tenant_access_type,json=crossTenantAccessType,proto3,oneof" json:"cross_tenant_access_type,omitempty"`
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
@@ -1260,7 +1260,7 @@ const file_entente_directory_v1_sign_in_proto_rawDesc = "" +
 	"\x11user_display_name\x18\x1a \x01(\tB\b\x8a\xb2\x19\x04P\x01p\x01H\x12R\x0fuserDisplayName\x88\x01\x01\x12$\n" +
 	"\auser_id\x18\x1b \x01(\tB\x06\x8a\xb2\x19\x02P\x01H\x13R\x06userId\x88\x01\x01\x12=\n" +
 	"\x13user_principal_name\x18\x1c \x01(\tB\b\x8a\xb2\x19\x04P\x01p\x01H\x14R\x11userPrincipalName\x88\x01\x01\x12D\n" +
-	"\x18cross_tenant_access_type\x18\x1d \x01(\tB\x06\x8a\xb2\x19\x020\x01H\x15R\x15crossTenantAccessType\x88\x01\x01:\x1f\x8a\xb2\x19\x1b\n" +
+	"\x18cross_tenant_access_type\x18\x1d \x01(\tB\x06\x8a\xb2\x19\x02\b\x05H\x15R\x15crossTenantAccessType\x88\x01\x01:\x1f\x8a\xb2\x19\x1b\n" +
 	"\x06signIn\x12\x11auditLogs/signInsB\x13\n" +
 	"\x11_app_display_nameB\t\n" +
 	"\a_app_idB\x12\n" +

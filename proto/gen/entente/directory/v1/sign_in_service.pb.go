@@ -505,7 +505,7 @@ type RecordSignInRequest struct {
 	ErrorCode int32 `protobuf:"varint,12,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
 	// Why it failed.
 	FailureReason string `protobuf:"bytes,13,opt,name=failure_reason,json=failureReason,proto3" json:"failure_reason,omitempty"`
-	// `none`, `b2bCollaboration` and so on.
+	// `none`, `b2bCollaboration` and so on; empty leaves it to where the account is at home.
 	CrossTenantAccessType string `protobuf:"bytes,14,opt,name=cross_tenant_access_type,json=crossTenantAccessType,proto3" json:"cross_tenant_access_type,omitempty"`
 	// `success`, `failure` or `notApplied`.
 	ConditionalAccessStatus string `protobuf:"bytes,15,opt,name=conditional_access_status,json=conditionalAccessStatus,proto3" json:"conditional_access_status,omitempty"`

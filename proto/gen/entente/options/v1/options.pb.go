@@ -40,6 +40,9 @@ const (
 	Property_selectExpanded Property_Select = 3
 	// Never leaves the service by REST.
 	Property_selectNever Property_Select = 4
+	// Part of every answer under /beta that has no $select; under /v1.0 only
+	// when named.
+	Property_selectDefaultBeta Property_Select = 5
 )
 
 // Enum value maps for Property_Select.
@@ -50,6 +53,7 @@ var (
 		2: "selectNamedSingle",
 		3: "selectExpanded",
 		4: "selectNever",
+		5: "selectDefaultBeta",
 	}
 	Property_Select_value = map[string]int32{
 		"selectDefault":     0,
@@ -57,6 +61,7 @@ var (
 		"selectNamedSingle": 2,
 		"selectExpanded":    3,
 		"selectNever":       4,
+		"selectDefaultBeta": 5,
 	}
 )
 
@@ -845,7 +850,7 @@ var File_entente_options_v1_options_proto protoreflect.FileDescriptor
 
 const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\n" +
-	" entente/options/v1/options.proto\x12\x12entente.options.v1\x1a google/protobuf/descriptor.proto\"\xa3\b\n" +
+	" entente/options/v1/options.proto\x12\x12entente.options.v1\x1a google/protobuf/descriptor.proto\"\xba\b\n" +
 	"\bProperty\x12;\n" +
 	"\x06select\x18\x01 \x01(\x0e2#.entente.options.v1.Property.SelectR\x06select\x12\x1b\n" +
 	"\tread_only\x18\x02 \x01(\bR\breadOnly\x12\x1c\n" +
@@ -868,13 +873,14 @@ const file_entente_options_v1_options_proto_rawDesc = "" +
 	"\x04null\x18\x10 \x01(\x0e2$.entente.options.v1.Property.SupportR\x04null\x12@\n" +
 	"\bcontains\x18\x11 \x01(\x0e2$.entente.options.v1.Property.SupportR\bcontains\x12?\n" +
 	"\border_by\x18\x12 \x01(\x0e2$.entente.options.v1.Property.SupportR\aorderBy\x12<\n" +
-	"\x06search\x18\x13 \x01(\x0e2$.entente.options.v1.Property.SupportR\x06search\"h\n" +
+	"\x06search\x18\x13 \x01(\x0e2$.entente.options.v1.Property.SupportR\x06search\"\x7f\n" +
 	"\x06Select\x12\x11\n" +
 	"\rselectDefault\x10\x00\x12\x0f\n" +
 	"\vselectNamed\x10\x01\x12\x15\n" +
 	"\x11selectNamedSingle\x10\x02\x12\x12\n" +
 	"\x0eselectExpanded\x10\x03\x12\x0f\n" +
-	"\vselectNever\x10\x04\"C\n" +
+	"\vselectNever\x10\x04\x12\x15\n" +
+	"\x11selectDefaultBeta\x10\x05\"C\n" +
 	"\aSupport\x12\x0f\n" +
 	"\vsupportNone\x10\x00\x12\x12\n" +
 	"\x0esupportDefault\x10\x01\x12\x13\n" +
