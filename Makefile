@@ -41,6 +41,11 @@ test: ## install what is missing (as root), then run all tests of all modules wi
 	@echo "testing all modules with the race detector (some minutes the first time)"
 	@go test -race -count=1 -timeout 20m work
 
+.PHONY: plans
+plans: ## assert the plans of lists, filters and searches at 1 000 000 users
+	@deploy/prepare cc postgres
+	@ENTENTE_PLAN_USERS=1000000 go test -count=1 -timeout 30m -run TestPlansUseIndexes ./directory-svc/internal/store
+
 .PHONY: bench
 bench: build ## measure the suite against pgbench on the same server
 	@deploy/prepare postgres

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,7 +19,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const volume = 50000
+// volume is how many users plans are asked for: ENTENTE_PLAN_USERS, for instance
+// 1000000 as `make plans` sets it, or few enough for every test run.
+var volume = func() int {
+	if n, err := strconv.Atoi(os.Getenv("ENTENTE_PLAN_USERS")); err == nil {
+		return n
+	}
+	return 50000
+}()
 
 // crowd is a tenant with many users beside smaller ones, with statistics.
 func crowd(t testing.TB, users int) (*Store, tenant.ID) {
@@ -42,14 +50,14 @@ func crowd(t testing.TB, users int) (*Store, tenant.ID) {
 			err := s.Write(t.Context(), made.ID, func(tx *Tx) error {
 				tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, mail_nickname, mail_nickname_key,
 						mail, mail_key, department, department_key, surname, surname_key, invited_email, invited_email_key, user_type, external_user_state, external_user_state_changed_at, password_scheme, password_verifier, created_at)
-					select $1, gen_random_uuid(), true, 'User ' || n, 'user ' || n, 'u' || n || '@' || $2::text, 'u' || n || '@' || $2::text, 'u' || n, 'u' || n,
+					select $1, md5($2::text || n)::uuid, true, 'User ' || n, 'user ' || n, 'u' || n || '@' || $2::text, 'u' || n || '@' || $2::text, 'u' || n, 'u' || n,
 						'u' || n || '@mail.example', 'u' || n || '@mail.example', 'dep' || n % 50, 'dep' || n % 50, 'sur' || n % 997, 'sur' || n % 997, case when n % 20 = 0 then 'i' || n || '@home.example' end, case when n % 20 = 0 then 'i' || n || '@home.example' end,
 						case when n % 20 = 0 then 2 else 1 end, case when n % 200 = 0 then 1 end, case when n % 200 = 0 then now() end, 2, 'x', now()
 					from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
 				tx.Queue(`insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary)
-					select $1, id, 0, 1, 'smtp', mail, true from users where tenant_id = $1 on conflict do nothing`, [16]byte(made.ID))
+					select $1, md5($2::text || n)::uuid, 0, 1, 'smtp', 'u' || n || '@mail.example', true from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
 				tx.Queue(`insert into mail_keys (tenant_id, user_id, key, live)
-					select $1, id, 'other-' || mail, true from users where tenant_id = $1 on conflict do nothing`, [16]byte(made.ID))
+					select $1, md5($2::text || n)::uuid, 'other-u' || n || '@mail.example', true from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
 				return nil
 			})
 			if err != nil {
