@@ -15,6 +15,7 @@ import (
 	pb "entente.dev/proto/gen/entente/directory/v1"
 	odatapb "entente.dev/proto/gen/entente/odata/v1"
 	"entente.dev/servicekit/caller"
+	"entente.dev/servicekit/sheet"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/api/httpbody"
@@ -112,7 +113,7 @@ func (s *Bulk) Do(ctx context.Context, o *store.BulkOperation, row store.BulkRow
 }
 
 // missingIn looks for required values; secrets are kept beside the others.
-func missingIn(k bulk.Kind, row store.BulkRow) (bulk.Column, bool) {
+func missingIn(k bulk.Kind, row store.BulkRow) (sheet.Column, bool) {
 	values := row.Input
 	for i, c := range k.Columns() {
 		if c.Secret && len(row.Secret) > 0 {
@@ -120,7 +121,7 @@ func missingIn(k bulk.Kind, row store.BulkRow) (bulk.Column, bool) {
 			values[i] = "given"
 		}
 	}
-	return k.Missing(values)
+	return k.Format().Missing(values)
 }
 
 // named finds a live object by id, or a user by name.
@@ -190,7 +191,7 @@ func (s *Bulk) export(ctx context.Context, stream grpc.ServerStreamingServer[htt
 			for i, name := range exported {
 				f := userFields.ByJSONName(name)
 				if u.ProtoReflect().Has(f) {
-					record[i] = bulk.Cell(value(f, u.ProtoReflect().Get(f)))
+					record[i] = sheet.Cell(value(f, u.ProtoReflect().Get(f)))
 				}
 			}
 			_ = w.Write(record)

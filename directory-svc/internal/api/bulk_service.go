@@ -17,6 +17,7 @@ import (
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/odata"
+	"entente.dev/servicekit/sheet"
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc"
@@ -77,9 +78,9 @@ func (s *Bulk) StartBulkOperation(stream grpc.ClientStreamingServer[pb.StartBulk
 	if who.Kind == caller.User {
 		o.Scopes = append([]string{}, who.Permissions...)
 	}
-	var parsed []bulk.Row
+	var parsed []sheet.Row
 	if kind != bulk.ExportUsers {
-		if parsed, err = bulk.Parse(kind, content); err != nil {
+		if parsed, err = kind.Format().Parse(content); err != nil {
 			return err
 		}
 	}
@@ -145,7 +146,7 @@ func receive(stream grpc.ClientStreamingServer[pb.StartBulkOperationRequest, pb.
 }
 
 // seal moves secrets out of rows that are to be kept.
-func (s *Bulk) seal(operation uuid.UUID, kind bulk.Kind, parsed []bulk.Row) ([]store.BulkRow, error) {
+func (s *Bulk) seal(operation uuid.UUID, kind bulk.Kind, parsed []sheet.Row) ([]store.BulkRow, error) {
 	rows := make([]store.BulkRow, len(parsed))
 	for i, p := range parsed {
 		rows[i] = store.BulkRow{Number: p.Number, Input: p.Values}
@@ -169,7 +170,7 @@ func (s *Bulk) GetBulkOperationTemplate(_ context.Context, req *pb.GetBulkOperat
 	if len(kind.Columns()) == 0 {
 		return nil, property.NotFound(clip(req.Kind))
 	}
-	return &httpbody.HttpBody{ContentType: csvType, Data: kind.Template()}, nil
+	return &httpbody.HttpBody{ContentType: csvType, Data: kind.Format().Template()}, nil
 }
 
 // ListBulkOperations lists the operations that the caller began or may see,
@@ -335,7 +336,7 @@ func (s *Bulk) GetBulkOperationResults(req *pb.GetBulkOperationResultsRequest, s
 	if o.Kind == bulk.ExportUsers {
 		return s.export(ctx, stream)
 	}
-	results := bulk.NewResults(o.Kind)
+	results := sheet.NewResults(o.Kind.Columns())
 	for after := 0; ; {
 		var rows []store.BulkRow
 		if err := s.Store.Read(ctx, t.ID, func(tx *store.Tx) error {
@@ -357,8 +358,8 @@ func (s *Bulk) GetBulkOperationResults(req *pb.GetBulkOperationResultsRequest, s
 	}
 }
 
-func outcomeOf(r store.BulkRow) bulk.Result {
-	out := bulk.Result{Values: r.Input, Status: "Waiting"}
+func outcomeOf(r store.BulkRow) sheet.Result {
+	out := sheet.Result{Values: r.Input, Status: "Waiting"}
 	if r.Succeeded != nil {
 		out.Status = "Failure"
 		if *r.Succeeded {

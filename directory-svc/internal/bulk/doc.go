@@ -1,4 +1,4 @@
-// Package bulk reads and writes the CSV of bulk operations (DIR-215, DIR-216):
-// which columns each kind has, what a file must look like before anything
-// runs, and how results are written. What a row does is not known here.
+// Package bulk knows the kinds of bulk operations (DIR-215): which columns the
+// CSV of each has and how the audit log names it. Files are read and written
+// by servicekit's package sheet; what a row does is not known here.
 package bulk
