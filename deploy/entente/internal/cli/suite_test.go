@@ -66,7 +66,7 @@ func up(t *testing.T, dir string) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {
-		status := Run(ctx, []string{"up", "--data-dir", dir, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"}, Streams{Out: write, Err: log})
+		status := Run(ctx, []string{"up", "--data-dir", dir, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--sign-in-rate", "0"}, Streams{Out: write, Err: log})
 		write.Close()
 		ended <- status
 	}()
