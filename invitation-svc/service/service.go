@@ -51,6 +51,7 @@ type Service struct {
 	timers  *worker.Timers
 	log     *slog.Logger
 	invites *api.Invitations
+	bulks   *api.Bulks
 	flows   *api.Flows
 	audit   auditpb.AuditServiceServer
 	relay   *smtp.Relay
@@ -139,6 +140,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 	river.AddWorker(workers, &worker.Recorder{Saga: acts})
 	river.AddWorker(workers, &worker.HomeRecorder{Saga: acts})
 	river.AddWorker(workers, &worker.SignInRecorder{Saga: acts})
+	river.AddWorker(workers, &worker.BulkInviter{Saga: acts, Log: deps.Log})
 	var err error
 	// Many workers, as mails of a tenant share transactions and the relay a few
 	// connections: a burst takes little from the callers who make it.
@@ -152,7 +154,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 	flows := &flow.Flows{Saga: acts, Providers: redemption.Registry{redemption.Passcode{}}, Languages: compose.Languages()}
 	return &Service{
 		db: db, queue: acts.Jobs, log: deps.Log, timers: &worker.Timers{Saga: acts, Log: deps.Log},
-		invites: &api.Invitations{Saga: acts, Tokens: tokens}, flows: &api.Flows{Flows: flows},
+		invites: &api.Invitations{Saga: acts, Tokens: tokens}, bulks: &api.Bulks{Saga: acts}, flows: &api.Flows{Flows: flows},
 		audit: audit.NewServer(db, tokens, deps.Clock), relay: relay,
 		ended: &ended.Purger{DB: db, Directory: directorypb.NewTenantDirectoryServiceClient(deps.Directory), Clock: deps.Clock, Log: deps.Log},
 	}, nil
@@ -161,6 +163,7 @@ func build(ctx context.Context, cfg Config, deps Deps, db *pg.DB, keys saga.Keys
 // Register puts the services on a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	invitationpb.RegisterInvitationServiceServer(r, s.invites)
+	invitationpb.RegisterBulkInvitationServiceServer(r, s.bulks)
 	invitationpb.RegisterFlowServiceServer(r, s.flows)
 	auditpb.RegisterAuditServiceServer(r, s.audit)
 }

@@ -92,7 +92,7 @@ func New(ctx context.Context, cfg Config) (*Router, error) {
 	}
 	rt.index()
 	rt.derive()
-	if err := rt.addUpload(cfg.Conns.Directory); err != nil {
+	if err := rt.addUploads(cfg.Conns); err != nil {
 		return nil, err
 	}
 	return rt, rt.addAudits(cfg)

@@ -9,6 +9,7 @@ import (
 
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
+	invitationpb "entente.dev/proto/gen/entente/invitation/v1"
 	"entente.dev/servicekit/fault"
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc"
@@ -23,56 +24,94 @@ const (
 	uploadChunk = 256 << 10
 )
 
-// addUpload adds the one operation whose body is a file (DIR-215): it goes to
-// the service in chunks as it comes.
-func (rt *Router) addUpload(conn grpc.ClientConnInterface) error {
-	client := directorypb.NewBulkOperationServiceClient(conn)
-	md := directorypb.File_entente_directory_v1_bulk_operation_proto.Services().ByName("BulkOperationService").Methods().ByName("StartBulkOperation")
-	op := &Operation{Method: "POST", Template: "/entente/v1/bulkOperations/{kind}", in: md.Input(), out: md.Output(), upload: true}
-	op.answer = answerOf(md)
-	op.serve = func(x *exchange) {
-		rt.respond(x, func(ctx context.Context) (proto.Message, error) { return x.upload(ctx, client) })
+// upload is an operation whose body is a file.
+type upload struct {
+	template string
+	conn     grpc.ClientConnInterface
+	rpc      protoreflect.MethodDescriptor
+}
+
+// addUploads adds the operations whose body is a file (DIR-215, INV-36): it
+// goes to the service in chunks as it comes.
+func (rt *Router) addUploads(c Conns) error {
+	bulk := directorypb.File_entente_directory_v1_bulk_operation_proto.Services().ByName("BulkOperationService").Methods()
+	invitations := invitationpb.File_entente_invitation_v1_bulk_proto.Services().ByName("BulkInvitationService").Methods()
+	for _, u := range []upload{
+		{"/entente/v1/bulkOperations/{kind}", c.Directory, bulk.ByName("StartBulkOperation")},
+		{"/entente/v1/bulkOperations/inviteUsers", c.Invitation, invitations.ByName("StartInviteUsersOperation")},
+		{"/entente/v1/bulkInvitations", c.Invitation, invitations.ByName("StartBulkInvitation")},
+	} {
+		op := &Operation{Method: "POST", Template: u.template, in: u.rpc.Input(), out: u.rpc.Output(), upload: true}
+		op.answer = answerOf(u.rpc)
+		op.serve = func(x *exchange) {
+			rt.respond(x, func(ctx context.Context) (proto.Message, error) { return x.upload(ctx, u) })
+		}
+		var err error
+		if op.steps, err = parseTemplate(op.Template); err != nil {
+			return err
+		}
+		op.target = op.steps
+		rt.add(op)
 	}
-	var err error
-	if op.steps, err = parseTemplate(op.Template); err != nil {
-		return err
-	}
-	op.target = op.steps
-	rt.add(op)
 	return nil
 }
 
-// upload sends the body of the request on.
-func (x *exchange) upload(ctx context.Context, client directorypb.BulkOperationServiceClient) (proto.Message, error) {
+// upload sends the body of the request on, behind a message that says what it
+// is where the service asks for one.
+func (x *exchange) upload(ctx context.Context, u upload) (proto.Message, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := client.StartBulkOperation(ctx)
+	stream, err := u.conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, "/"+string(u.rpc.Parent().FullName())+"/"+string(u.rpc.Name()))
 	if err != nil {
 		return nil, err
 	}
-	err = stream.Send(&directorypb.StartBulkOperationRequest{Kind: x.value("kind"), GroupId: x.options.Plain.Get("groupId")})
+	send := func(values map[protoreflect.Name]protoreflect.Value) error {
+		m, err := newMessage(u.rpc.Input())
+		if err != nil {
+			return err
+		}
+		for name, v := range values {
+			m.ProtoReflect().Set(u.rpc.Input().Fields().ByName(name), v)
+		}
+		return stream.SendMsg(m)
+	}
+	if kind := x.value("kind"); kind != "" {
+		err = send(map[protoreflect.Name]protoreflect.Value{"kind": protoreflect.ValueOfString(kind), "group_id": protoreflect.ValueOfString(x.options.Plain.Get("groupId"))})
+	}
 	body := http.MaxBytesReader(x.w, x.r.Body, maxUpload)
 	chunk := make([]byte, uploadChunk)
 	for err == nil {
 		n, end := io.ReadFull(body, chunk)
 		if n > 0 {
-			err = stream.Send(&directorypb.StartBulkOperationRequest{Content: chunk[:n]})
+			err = send(map[protoreflect.Name]protoreflect.Value{"content": protoreflect.ValueOfBytes(chunk[:n])})
 		}
 		var over *http.MaxBytesError
 		switch {
 		case errors.As(end, &over):
 			return nil, fault.Invalid(errorspb.Reason_TOO_LARGE, "The request body exceeds the limit of %d bytes.", int64(maxUpload))
 		case errors.Is(end, io.EOF), errors.Is(end, io.ErrUnexpectedEOF):
-			return stream.CloseAndRecv()
+			return started(stream, u.rpc.Output())
 		case end != nil:
 			return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "The request body could not be read.").WithCause(end)
 		}
 	}
 	if errors.Is(err, io.EOF) {
 		// The service has ended the stream; its answer says why.
-		return stream.CloseAndRecv()
+		return started(stream, u.rpc.Output())
 	}
 	return nil, err
+}
+
+// started ends a file and receives the answer.
+func started(stream grpc.ClientStream, md protoreflect.MessageDescriptor) (proto.Message, error) {
+	m, err := newMessage(md)
+	if err != nil {
+		return nil, err
+	}
+	if err := stream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return m, stream.RecvMsg(m)
 }
 
 // respond answers what a composed operation found, as the generated handlers

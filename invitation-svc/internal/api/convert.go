@@ -10,28 +10,10 @@ import (
 	"entente.dev/invitation-svc/internal/redemption"
 	"entente.dev/invitation-svc/internal/saga"
 	"entente.dev/invitation-svc/internal/store"
-	errorspb "entente.dev/proto/gen/entente/errors/v1"
 	pb "entente.dev/proto/gen/entente/invitation/v1"
-	optionspb "entente.dev/proto/gen/entente/options/v1"
-	"entente.dev/servicekit/caller"
-	"entente.dev/servicekit/fault"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
-
-// inviter is the caller as the rules see one.
-func inviter(c caller.Caller) invitation.Inviter {
-	by := invitation.Inviter{Kind: invitation.ByUser, ID: c.ObjectID, Name: c.DisplayName, Guest: c.Guest, Permissions: c.Permissions}
-	if c.Kind == caller.Application {
-		by.Kind, by.Name = invitation.ByApp, c.AppDisplayName
-	}
-	for _, r := range c.Roles {
-		if r.Scope == "/" {
-			by.Roles = append(by.Roles, r.Template)
-		}
-	}
-	return by
-}
 
 func requestFromProto(i *pb.Invitation) invitation.Request {
 	r := invitation.Request{
@@ -81,33 +63,12 @@ func invitationToProto(m saga.Made, asked *pb.Invitation) *pb.Invitation {
 func memberToProto(m saga.Member) *pb.InvitedMember {
 	out := &pb.InvitedMember{InvitedUser: &pb.InvitedUser{Id: proto.String(m.User.String())}, Status: statusToProto(m.State), Added: m.Failed == nil}
 	if m.Failed != nil {
-		out.Error = errorToProto(m.Failed)
+		code, message := saga.Public(m.Failed, "The person was invited and could not be added. Try again.")
+		out.Error = &pb.PublicError{Code: code, Message: message}
 		return out
 	}
 	out.GroupId, out.AppRoleAssignmentId = m.GroupId, m.AppRoleAssignmentId
 	return out
-}
-
-// errorToProto says a fault as the envelope of errors does, which tells
-// clients nothing about a fault of ours.
-func errorToProto(err error) *pb.PublicError {
-	f := fault.From(err)
-	out := &pb.PublicError{Message: f.Message}
-	said := sayingOf(f.Reason)
-	if said.GetCode() == "" || f.Message == "" || said.GetStatus() == 500 {
-		said, out.Message = sayingOf(errorspb.Reason_INTERNAL), "The person was invited and could not be added. Try again."
-	}
-	out.Code = said.GetCode()
-	return out
-}
-
-func sayingOf(r errorspb.Reason) *optionspb.GraphError {
-	v := r.Descriptor().Values().ByNumber(r.Number())
-	if v == nil {
-		return nil
-	}
-	said, _ := proto.GetExtension(v.Options(), optionspb.E_GraphError).(*optionspb.GraphError)
-	return said
 }
 
 func statusToProto(s invitation.State) pb.Invitation_Status {

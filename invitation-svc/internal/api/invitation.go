@@ -31,7 +31,7 @@ const routeInvitations = "entente.invitation.v1.InvitationService/ListInvitation
 // CreateInvitation invites (operation O1).
 func (s *Invitations) CreateInvitation(ctx context.Context, req *pb.CreateInvitationRequest) (*pb.Invitation, error) {
 	c := caller.From(ctx)
-	made, err := s.Saga.Invite(ctx, c.Tenant, inviter(c), requestFromProto(req.Invitation))
+	made, err := s.Saga.Invite(ctx, c.Tenant, saga.InviterOf(c), requestFromProto(req.Invitation))
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s *Invitations) InviteUser(ctx context.Context, req *pb.InviteUserRequest)
 			return nil, fault.Invalid(errorspb.Reason_BAD_REQUEST, "Invalid value specified for property 'appRoleId'.").WithMeta("property", "appRoleId")
 		}
 	}
-	m, err := s.Saga.InviteUser(ctx, c.Tenant, inviter(c), req.Id, req.AppRoleId, invitation.Request{
+	m, err := s.Saga.InviteUser(ctx, c.Tenant, saga.InviterOf(c), req.Id, req.AppRoleId, invitation.Request{
 		Address: req.InvitedUserEmailAddress, RedirectURL: req.GetInviteRedirectUrl(), DisplayName: req.GetInvitedUserDisplayName(),
 		SendMessage: req.SendInvitationMessage == nil || *req.SendInvitationMessage,
 	})
@@ -62,7 +62,7 @@ func (s *Invitations) InviteUser(ctx context.Context, req *pb.InviteUserRequest)
 // O16). The link is not answered (INV-139).
 func (s *Invitations) InviteMember(ctx context.Context, req *pb.InviteMemberRequest) (*pb.InvitedMember, error) {
 	c := caller.From(ctx)
-	m, err := s.Saga.InviteMember(ctx, c.Tenant, inviter(c), req.Id, invitation.Request{
+	m, err := s.Saga.InviteMember(ctx, c.Tenant, saga.InviterOf(c), req.Id, invitation.Request{
 		Address: req.EmailAddress, DisplayName: req.GetDisplayName(), Message: req.GetMessage(), SendMessage: true,
 	})
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Invitations) InviteMember(ctx context.Context, req *pb.InviteMemberRequ
 // ListInvitations lists without links (operation O3).
 func (s *Invitations) ListInvitations(ctx context.Context, req *pb.ListInvitationsRequest) (*pb.ListInvitationsResponse, error) {
 	c := caller.From(ctx)
-	if err := s.Saga.MaySee(ctx, c.Tenant, inviter(c), uuid.Nil); err != nil {
+	if err := s.Saga.MaySee(ctx, c.Tenant, saga.InviterOf(c), uuid.Nil); err != nil {
 		return nil, err
 	}
 	page, err := s.Tokens.Page(c, routeInvitations, req.GetQuery())
@@ -125,7 +125,7 @@ func (s *Invitations) GetInvitation(ctx context.Context, req *pb.GetInvitationRe
 		return nil, notFound(req.Id)
 	}
 	if err == nil {
-		err = s.Saga.MaySee(ctx, c.Tenant, inviter(c), l.By)
+		err = s.Saga.MaySee(ctx, c.Tenant, saga.InviterOf(c), l.By)
 	}
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (s *Invitations) ResendInvitation(ctx context.Context, req *pb.ResendInvita
 		return nil, err
 	}
 	c := caller.From(ctx)
-	return &emptypb.Empty{}, s.Saga.Resend(ctx, c.Tenant, inviter(c), id)
+	return &emptypb.Empty{}, s.Saga.Resend(ctx, c.Tenant, saga.InviterOf(c), id)
 }
 
 // RevokeInvitation ends an open invitation.
@@ -150,7 +150,7 @@ func (s *Invitations) RevokeInvitation(ctx context.Context, req *pb.RevokeInvita
 		return nil, err
 	}
 	c := caller.From(ctx)
-	return &emptypb.Empty{}, s.Saga.Revoke(ctx, c.Tenant, inviter(c), id, req.GetDeleteUser())
+	return &emptypb.Empty{}, s.Saga.Revoke(ctx, c.Tenant, saga.InviterOf(c), id, req.GetDeleteUser())
 }
 
 // GetInvitationSettings returns the tenant's settings.

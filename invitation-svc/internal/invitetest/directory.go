@@ -114,6 +114,15 @@ func (d *Directory) AddPerson(tenant, id, name, mail string, guest bool) {
 	d.people[tenant+id] = &directorypb.Principal{ObjectId: id, Type: "user", Enabled: true, DisplayName: name, Mail: mail, Guest: guest}
 }
 
+// Alter changes what is known of a person or an application.
+func (d *Directory) Alter(tenant, id string, change func(*directorypb.Principal)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := proto.Clone(d.people[tenant+id]).(*directorypb.Principal)
+	change(p)
+	d.people[tenant+id] = p
+}
+
 // User is a copy of a user, nil when there is none or it is deleted.
 func (d *Directory) User(tenant, id string) *directorypb.User {
 	d.mu.Lock()

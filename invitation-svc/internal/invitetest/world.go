@@ -59,6 +59,7 @@ type World struct {
 
 	Saga    *saga.Saga
 	Invites *api.Invitations
+	Bulks   *api.Bulks
 	Flows   *api.Flows
 	Mailer  *jobs.Mailer
 	Timers  *jobs.Timers
@@ -109,6 +110,7 @@ func (w *World) Restart(clk clock.Clock) {
 	w.Timers = &jobs.Timers{Saga: w.Saga, Log: log}
 	w.Linker = &jobs.Linker{Saga: w.Saga}
 	w.Invites = &api.Invitations{Saga: w.Saga, Tokens: tokens}
+	w.Bulks = &api.Bulks{Saga: w.Saga}
 	w.Flows = &api.Flows{Flows: &flow.Flows{Saga: w.Saga, Providers: redemption.Registry{redemption.Passcode{}}, Languages: compose.Languages()}}
 }
 
@@ -189,6 +191,25 @@ func (w *World) RunSignIns() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// RunBulks works on the bulk invitations that wait until none has rows left.
+func (w *World) RunBulks() {
+	w.T.Helper()
+	for _, job := range take[saga.BulkJob](w) {
+		w.WorkOn(w.T.Context(), job.Bulk)
+	}
+}
+
+// WorkOn works on one bulk invitation until it has no rows left.
+func (w *World) WorkOn(ctx context.Context, bulk uuid.UUID) {
+	w.T.Helper()
+	for more := true; more; {
+		var err error
+		if more, err = w.Saga.WorkOnBulk(ctx, w.Tenant, bulk); err != nil {
+			w.T.Fatal(err)
+		}
+	}
 }
 
 // take takes the waiting jobs of one kind out of the queue.

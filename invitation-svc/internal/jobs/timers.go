@@ -12,7 +12,7 @@ import (
 )
 
 // Timers looks at what is due: sagas and commits that a kill left behind,
-// links that end, flows and codes to forget.
+// links that end, flows and codes to forget, bulk invitations to end or forget.
 type Timers struct {
 	Saga *saga.Saga
 	Log  *slog.Logger
@@ -74,6 +74,8 @@ func (s *Timers) handle(ctx context.Context, t store.Timer) error {
 			tx.ClearTimer(t.Kind, t.ID)
 			return nil
 		})
+	case store.BulkTimer:
+		return s.Saga.WakeBulk(ctx, t.Tenant, t.ID)
 	default:
 		return fmt.Errorf("timer of unknown kind %d", t.Kind)
 	}

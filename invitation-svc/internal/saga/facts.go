@@ -3,7 +3,6 @@ package saga
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 
 	"entente.dev/invitation-svc/internal/invitation"
@@ -255,23 +254,4 @@ func (s *Saga) MaySee(ctx context.Context, t tenant.ID, by invitation.Inviter, i
 	// The users of an external tenant are customers, who do not see each other.
 	members := level.AllowedToReadOtherUsers && facts.TenantType != directorypb.Tenant_external
 	return invitation.MaySee(by, invitation.Visibility{Guests: level.GuestUserRoleId == guestsAsMembers, Members: members})
-}
-
-// Inviter completes a caller by what the directory knows of a person.
-func (s *Saga) Inviter(ctx context.Context, t tenant.ID, by invitation.Inviter) (invitation.Inviter, error) {
-	if by.Kind != invitation.ByUser {
-		return by, nil
-	}
-	p, err := s.People.GetPrincipal(ctx, &directorypb.GetPrincipalRequest{TenantId: t.String(), ObjectId: by.ID.String()})
-	if err != nil {
-		return by, err
-	}
-	by.Guest = p.Guest
-	if name := strings.TrimSpace(p.DisplayName); name != "" {
-		by.Name = name
-	}
-	if a, wrong := invitation.ParseAddress(p.Mail, false); wrong == "" {
-		by.Mail = a.Mailbox()
-	}
-	return by, nil
 }

@@ -49,7 +49,7 @@ func (s *Saga) invite(ctx context.Context, t tenant.ID, by invitation.Inviter, r
 	if err != nil {
 		return Made{}, s.refused(ctx, t, by, r, err)
 	}
-	id, err := s.newID()
+	id, err := s.idFor(ctx)
 	if err != nil {
 		return Made{}, err
 	}
@@ -82,8 +82,12 @@ type known struct {
 
 // refused leaves the record of a refusal (INV-25) and answers it.
 func (s *Saga) refused(ctx context.Context, t tenant.ID, by invitation.Inviter, r invitation.Request, why error) error {
+	if comesAgain(ctx, why) {
+		return why
+	}
 	details := []audit.KeyValue{detail("InvitedUserEmailAddress", invitation.Clean(r.Address)), detail("origin", origin(by.Kind))}
 	if err := s.Store.Write(ctx, t, func(tx store.Tx) error {
+		tell(ctx, tx, uuid.Nil, why)
 		return s.Record(ctx, tx, event(actInvite, uuid.Nil, why, details...))
 	}); err != nil {
 		return errors.Join(why, err)
@@ -98,6 +102,7 @@ func (s *Saga) accepted(ctx context.Context, t tenant.ID, i invitation.Invitatio
 	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
 		tx.AddInvitation(i)
 		s.spend(tx, t, i, nil)
+		tell(ctx, tx, i.User, nil)
 		return s.recordInvite(ctx, tx, i, nil)
 	})
 	return Made{Invitation: i, RedeemURL: i.Redirect.String()}, err
@@ -178,6 +183,7 @@ func (s *Saga) finish(ctx context.Context, t tenant.ID, i invitation.Invitation,
 			tx.SetTimer(store.ExpiryTimer, n.ID, n.ExpiresAt)
 		}
 		tx.ClearTimer(store.SagaTimer, n.ID)
+		tell(ctx, tx, n.User, nil)
 		blocked, err := s.oweMails(ctx, tx, n, k.blocked, user.language)
 		if err != nil {
 			return err
@@ -308,7 +314,10 @@ func retry[A any](ctx context.Context, call func() (A, error)) (A, error) {
 // if the directory refused, by the timer if nobody knows what it did. The
 // reason of a refusal is passed on.
 func (s *Saga) giveUp(ctx context.Context, t tenant.ID, i invitation.Invitation, why error) error {
-	certain := refusal(why)
+	certain, answer := refusal(why), why
+	if !certain {
+		answer = fault.Internal(errorspb.Reason_INTERNAL, notMade)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err := s.Store.Write(ctx, t, func(tx store.Tx) error {
@@ -323,12 +332,13 @@ func (s *Saga) giveUp(ctx context.Context, t tenant.ID, i invitation.Invitation,
 		if err := tx.SaveInvitation(n, invitation.Creating); err != nil {
 			return err
 		}
+		tell(ctx, tx, uuid.Nil, answer)
 		return s.recordInvite(ctx, tx, n, why)
 	})
 	if certain {
 		return why
 	}
-	return fault.Internal(errorspb.Reason_INTERNAL, "The invitation could not be created.").WithCause(errors.Join(why, err))
+	return fault.From(answer).WithCause(errors.Join(why, err))
 }
 
 // refusal reports whether an error is the other side's decision, after which
@@ -368,6 +378,7 @@ func (s *Saga) Settle(ctx context.Context, t tenant.ID, id uuid.UUID) error {
 			n := i
 			n.State = invitation.Failed
 			tx.ClearTimer(store.SagaTimer, id)
+			tell(ctx, tx, uuid.Nil, err)
 			if err := s.recordInvite(ctx, tx, n, err); err != nil {
 				return err
 			}

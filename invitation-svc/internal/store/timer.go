@@ -17,6 +17,7 @@ const (
 	ExpiryTimer TimerKind = 3 // an invitation whose link ends
 	FlowTimer   TimerKind = 4 // a flow to forget
 	CodeTimer   TimerKind = 5 // a passcode to forget
+	BulkTimer   TimerKind = 6 // a bulk invitation to end or forget
 )
 
 // Timer is something to look at, at a time.

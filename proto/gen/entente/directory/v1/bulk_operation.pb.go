@@ -103,7 +103,7 @@ type BulkOperation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the operation.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// `createUsers`, `deleteUsers`, `restoreUsers`, `exportUsers`, `importMembers` or `removeMembers`.
+	// `createUsers`, `inviteUsers`, `deleteUsers`, `restoreUsers`, `exportUsers`, `importMembers` or `removeMembers`.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// State.
 	Status BulkOperation_Status `protobuf:"varint,3,opt,name=status,proto3,enum=entente.directory.v1.BulkOperation_Status" json:"status,omitempty"`
