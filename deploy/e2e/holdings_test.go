@@ -94,6 +94,10 @@ func (h holdings) live(t *testing.T, g *suitetest.Graph, tenant suitetest.Tenant
 	operation := start(t, g, "deleteUsers", template(t, g, "deleteUsers")+"nobody@"+tenant.Domain+"\n")
 	finished(t, g, operation)
 	h["bulkOperations"] = operation[strings.LastIndex(operation, "/")+1:]
+	invited := start(t, g, "inviteUsers", template(t, g, "inviteUsers")+address("listed")+","+welcome+"\n")
+	finished(t, g, invited)
+	h["bulkInvitations"] = invited[strings.LastIndex(invited, "/")+1:]
+	h["inviteUsers"] = h["bulkInvitations"]
 	recordSignIns(t, g.Suite, tenant, h["users"], 1)
 	h["signIns"] = first(t, g, "/v1.0/auditLogs/signIns")
 	reset := g.Suite.Admin(t, tenant).Do(http.MethodPost, "/v1.0/users/"+h["users"]+"/authentication/methods/"+passwordMethod+"/resetPassword", object{})

@@ -182,10 +182,11 @@ func TestRoutesRefuseWhoMayNotCall(t *testing.T) {
 		weak.Refused(http.MethodGet, path, nil, 403, "Authorization_RequestDenied")
 		operator.Refused(http.MethodGet, path, nil, 401, "InvalidAuthenticationToken")
 	}
-	const bulk = "/entente/v1/bulkOperations/exportUsers"
-	nobody.Refused(http.MethodPost, bulk, nil, 401, "InvalidAuthenticationToken")
-	weak.Refused(http.MethodPost, bulk, nil, 403, "Authorization_RequestDenied")
-	operator.Refused(http.MethodPost, bulk, nil, 401, "InvalidAuthenticationToken")
+	for _, bulk := range []string{"/entente/v1/bulkOperations/exportUsers", "/entente/v1/bulkOperations/inviteUsers", "/entente/v1/bulkInvitations"} {
+		nobody.Refused(http.MethodPost, bulk, nil, 401, "InvalidAuthenticationToken")
+		weak.Refused(http.MethodPost, bulk, nil, 403, "Authorization_RequestDenied")
+		operator.Refused(http.MethodPost, bulk, nil, 401, "InvalidAuthenticationToken")
+	}
 }
 
 func TestRoutesKeepTenantsApart(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	auditpb "entente.dev/proto/gen/entente/audit/v1"
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
+	invitationpb "entente.dev/proto/gen/entente/invitation/v1"
 )
 
 // Transport forwards requests and checks each answer of /v1.0, /beta,
@@ -335,6 +336,9 @@ func output(method, path string) (m protoreflect.MessageDescriptor, cast string)
 	// Files go to a stream of the service, which no binding can describe.
 	if method == http.MethodPost && len(segments) == 4 && segments[2] == "bulkOperations" {
 		return (&directorypb.BulkOperation{}).ProtoReflect().Descriptor(), ""
+	}
+	if method == http.MethodPost && len(segments) == 3 && segments[2] == "bulkInvitations" {
+		return (&invitationpb.BulkInvitation{}).ProtoReflect().Descriptor(), ""
 	}
 	// The gateway merges the audit streams of the services by itself.
 	if method == http.MethodGet && len(segments) >= 3 && strings.EqualFold(segments[1], "auditLogs") && strings.EqualFold(segments[2], "directoryAudits") {

@@ -18,9 +18,9 @@ const bulkPath = "/entente/v1/bulkOperations"
 const bulkPoll = time.Second
 
 var bulkActions = []action{
-	{"start <kind> <file>", "send a CSV (- for the standard input): createUsers, deleteUsers, restoreUsers, importMembers or removeMembers", startBulk},
+	{"start <kind> <file>", "send a CSV (- for the standard input): createUsers, inviteUsers, deleteUsers, restoreUsers, importMembers or removeMembers", startBulk},
 	{"export", "the users of the tenant as CSV, once they are gathered", exportUsers},
-	{"list", "what was started, newest first", listBulk},
+	{"list", "what was started, newest first; without inviteUsers", listBulk},
 	{"status <id>", "how far it is", bulkStatus},
 	{"results <id>", "the rows with their outcome, as CSV", bulkFile("results", "id", "/%s/results")},
 	{"template <kind>", "the CSV to fill in", bulkFile("template", "kind", "/%s/template")},

@@ -41,7 +41,7 @@ func commands() []command {
 		{"groups", "the same for groups, and their members and owners", runActions("groups", groupActions)},
 		{"domains", "add, prove and remove domains", runActions("domains", domainActions)},
 		{"roles", "say who administers what", runActions("roles", roleActions)},
-		{"bulk", "create, delete, restore and export users, and change members, by CSV", runActions("bulk", bulkActions)},
+		{"bulk", "create, invite, delete, restore and export users, and change members, by CSV", runActions("bulk", bulkActions)},
 		{"graph", "send any request to a tenant's directory, over REST", runGraph},
 		{"token", "print an operator token for /admin/v1", runToken},
 		{"version", "print what this program was built from", runVersion},

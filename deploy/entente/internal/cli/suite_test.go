@@ -220,6 +220,13 @@ func bulkStory(s admin) {
 	s.shows("completedWithErrors", "bulk", "list")
 	s.refused("Request_BadRequest", "bulk", "start", "restoreUsers", people)
 	s.shows("bo@contoso.example", "bulk", "export")
+	guests := filepath.Join(s.t.TempDir(), "guests.csv")
+	if err := os.WriteFile(guests, []byte(s.ok("bulk", "template", "inviteUsers")+"pia@partner.example,https://app.contoso.example/\n"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	invited, _, _ := strings.Cut(s.ok("bulk", "start", "inviteUsers", guests, "--wait"), " ")
+	s.shows("pia@partner.example,https://app.contoso.example/,,,,Success", "bulk", "results", invited)
+	s.shows(`"kind": "inviteUsers"`, "bulk", "status", invited)
 }
 
 func graphStory(s admin) {
