@@ -77,8 +77,8 @@ func (f Format) Parse(content []byte) ([]Row, error) {
 		return nil, refused(0, "the file is larger than %d MB", f.MaxBytes>>20)
 	}
 	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
-	if !utf8.Valid(content) {
-		return nil, refused(0, "the file is not UTF-8")
+	if !utf8.Valid(content) || bytes.IndexByte(content, 0) >= 0 { // the store holds no NUL
+		return nil, refused(0, "the file is not UTF-8 text")
 	}
 	r := csv.NewReader(bytes.NewReader(content))
 	r.FieldsPerRecord = -1

@@ -45,6 +45,7 @@ func TestFilesAreReadByTheirHeadings(t *testing.T) {
 		{"a property twice", "version:v1.0\nName [name],Other [name]\na,b\n", loose, nil, "twice"},
 		{"an open quote", head + "\"a\n", exact, nil, "row 3: the row is not valid CSV"},
 		{"not UTF-8", head + "\xff\n", exact, nil, "not UTF-8"},
+		{"a NUL", head + "a\x00\n", exact, nil, "not UTF-8 text"},
 		{"too many rows", head + "a\nb\nc\nd\n", exact, nil, "row 6: a file has at most 3 rows"},
 		{"too many bytes", head + strings.Repeat("a", 1<<10), exact, nil, "larger than"},
 	} {
