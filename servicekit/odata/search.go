@@ -163,19 +163,23 @@ func joinSearch(md protoreflect.MessageDescriptor, columns Columns, x Search, op
 	return SQL{"(" + a.Text + op + b.Text + ")", append(a.Args, b.Args...)}, nil
 }
 
-// words demands that each word begins some stored token of the row.
+// words demands that each word begins some stored token of the row. Tokens in
+// a table of their own are of collation "C".
 func words(items *Items, text string) SQL {
-	on := items.On
-	if on == "" {
-		on = "true"
-	}
 	var out SQL
 	for i, w := range split(text) {
 		if i > 0 {
 			out.Text += " and "
 		}
-		out.Text += "exists (select 1 from " + items.From + " where " + on + " and " + items.Columns[""].SQL + " ^@ ?::text)"
-		out.Args = append(out.Args, w)
+		column := items.Columns[""].SQL
+		if items.On == "" {
+			out.Text += "exists (select 1 from " + items.From + " where " + column + " ^@ ?::text)"
+			out.Args = append(out.Args, w)
+			continue
+		}
+		// By bounds, which an index of the table fits, whoever plans it when.
+		out.Text += "exists (select 1 from " + items.From + " where " + items.On + " and " + column + " >= ?::text and " + column + " < ?::text)"
+		out.Args = append(out.Args, w, w+string(unicode.MaxRune))
 	}
 	if out.Text == "" { // symbols alone
 		return SQL{"false", nil}

@@ -48,9 +48,9 @@ func crowd(t testing.TB, users int) (*Store, tenant.ID) {
 		const step = 10000
 		for from := 0; from < part.n; from += step {
 			err := s.Write(t.Context(), made.ID, func(tx *Tx) error {
-				tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, user_principal_name, user_principal_name_key, mail_nickname, mail_nickname_key,
+				tx.Queue(`insert into users (tenant_id, id, account_enabled, display_name, display_name_key, display_name_words, user_principal_name, user_principal_name_key, mail_nickname, mail_nickname_key,
 						mail, mail_key, department, department_key, surname, surname_key, invited_email, invited_email_key, user_type, external_user_state, external_user_state_changed_at, password_scheme, password_verifier, created_at)
-					select $1, md5($2::text || n)::uuid, true, 'User ' || n, 'user ' || n, 'u' || n || '@' || $2::text, 'u' || n || '@' || $2::text, 'u' || n, 'u' || n,
+					select $1, md5($2::text || n)::uuid, true, 'User ' || n, 'user ' || n, array['user', n::text], 'u' || n || '@' || $2::text, 'u' || n || '@' || $2::text, 'u' || n, 'u' || n,
 						'u' || n || '@mail.example', 'u' || n || '@mail.example', 'dep' || n % 50, 'dep' || n % 50, 'sur' || n % 997, 'sur' || n % 997, case when n % 20 = 0 then 'i' || n || '@home.example' end, case when n % 20 = 0 then 'i' || n || '@home.example' end,
 						case when n % 20 = 0 then 2 else 1 end, case when n % 200 = 0 then 1 end, case when n % 200 = 0 then now() end, 2, 'x', now()
 					from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
@@ -132,6 +132,22 @@ func TestPlansUseIndexes(t *testing.T) {
 		plan := explain(t, s, id, list)
 		if strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, c.index) {
 			t.Errorf("%s:\n%s", c.name, plan)
+		}
+	}
+	for search, index := range map[string]string{`"displayName:4999"`: "user_words_pkey", `"displayName:use"`: "users_pkey", `"displayName:use 4999"`: "user_words_pkey", `"mail:u4999"`: "users_mail"} {
+		terms, err := odata.ParseSearch(search)
+		if err != nil {
+			t.Fatal(err)
+		}
+		where, err := odata.CompileSearch(userMessage, UserColumns, terms, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := listing(t, "", "")
+		l.Where = append(l.Where, where)
+		list, _ := userProperties(nil).source(liveUsers).statements(id, l)
+		if plan := explain(t, s, id, list); strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, index) {
+			t.Errorf("%s:\n%s", search, plan)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func buildUserQuery() odata.Columns {
 		c[name] = column
 	}
 	words := c["displayName"]
-	words.Words = &odata.Items{From: "unnest(users.display_name_words) as word(v)", Columns: odata.Columns{"": {SQL: "word.v"}}}
+	words.Words = &odata.Items{From: "user_words word", On: "word.tenant_id = users.tenant_id and word.user_id = users.id", Columns: odata.Columns{"": {SQL: "word.word"}}}
 	c["displayName"] = words
 	for i := range 15 {
 		column := "users.extension_attributes[" + itoa(i+1) + "]"
