@@ -52,7 +52,7 @@ func (f *fixture) populate(ctx context.Context, name string, size int) (populati
 	rows, err := f.db.Rows(ctx, fill.Spec{Schema: "directory", Tenant: t.TenantID, Anchors: []string{made.ID}, Replace: []fill.Replacement{
 		{Old: made.ID, SQL: fill.ID(made.ID)}, {Old: number, SQL: "lpad(n::text, 7, '0')"},
 		{Old: department, SQL: fmt.Sprintf("lpad((n / %d)::text, 5, '0')", ofDepartment)},
-	}, Omit: passwordColumns}, 1, int64(size))
+	}, Set: hardened, Params: unrecorded}, 1, int64(size))
 	if err != nil {
 		return population{}, err
 	}
@@ -63,9 +63,12 @@ func (f *fixture) populate(ctx context.Context, name string, size int) (populati
 	return population{Tenant: t, prototype: made.ID, size: int64(size)}, nil
 }
 
-// passwordColumns stay empty in copies: a new password is hardened in the
-// background, which copies must not cause a million times.
-var passwordColumns = []string{"password_scheme", "password_verifier", "password_must_change", "password_must_change_mfa"}
+// hardened is the password of copies: a new one is hardened in the background,
+// which copies must not cause a million times.
+var hardened = map[string]string{"password_scheme": "2", "password_verifier": "'\\x00'::bytea", "password_must_change": "false", "password_must_change_mfa": "false"}
+
+// unrecorded has the database take copies without records in the audit log.
+var unrecorded = map[string]string{"app.fed": "on", "app.audited": "on"}
 
 // settle waits until the suite has hardened the passwords of its demo: the
 // processor is free after that.

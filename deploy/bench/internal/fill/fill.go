@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -35,8 +36,10 @@ type Spec struct {
 	// Replace is applied to every column that holds one of the texts. No text
 	// may be part of another.
 	Replace []Replacement
-	// Omit names columns that copies leave empty.
-	Omit []string
+	// Set has an SQL expression for columns whose value is not to be copied.
+	Set map[string]string
+	// Params are parameters of the server for the connections that copy.
+	Params map[string]string
 }
 
 // ID is the SQL expression of the id of copy n of the object with id: its
@@ -62,7 +65,7 @@ func (db DB) Rows(ctx context.Context, s Spec, from, to int64) (int, error) {
 	failed := make(chan error, workers)
 	for range workers {
 		go func() {
-			err := db.run(ctx, s.Schema, inserts, starts, to)
+			err := db.run(ctx, s, inserts, starts, to)
 			if err != nil {
 				cancel()
 			}
@@ -89,12 +92,13 @@ hand:
 
 // run inserts the chunks that it is handed. Triggers find the tables of the
 // schema by their bare names, as they do for the suite.
-func (db DB) run(ctx context.Context, schema string, inserts []insert, starts <-chan int64, to int64) error {
+func (db DB) run(ctx context.Context, s Spec, inserts []insert, starts <-chan int64, to int64) error {
 	cfg, err := pgx.ParseConfig(db.DSN)
 	if err != nil {
 		return err
 	}
-	cfg.RuntimeParams["search_path"] = schema
+	maps.Copy(cfg.RuntimeParams, s.Params)
+	cfg.RuntimeParams["search_path"] = s.Schema
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return err

@@ -126,7 +126,11 @@ func (t table) insert(s Spec, row string) (insert, error) {
 	}
 	var names, exprs []string
 	for _, c := range t.columns {
-		if c.computed || string(values[c.name]) == "null" || slices.Contains(s.Omit, c.name) {
+		if expr, set := s.Set[c.name]; set {
+			names, exprs = append(names, quote(c.name)), append(exprs, expr)
+			continue
+		}
+		if c.computed || string(values[c.name]) == "null" {
 			continue
 		}
 		expr, replaced := "t."+quote(c.name), false
@@ -148,7 +152,21 @@ func (t table) insert(s Spec, row string) (insert, error) {
 		names, exprs = append(names, quote(c.name)), append(exprs, expr)
 	}
 	return insert{table: t.name, row: row, text: "insert into " + t.name + " (" + strings.Join(names, ", ") + ") select " + strings.Join(exprs, ", ") +
-		" from jsonb_populate_record(null::" + t.name + ", $1::text::jsonb) t, generate_series($2::bigint, $3::bigint) n"}, nil
+		" from jsonb_populate_record(null::" + t.name + ", $1::text::jsonb) t, generate_series($2::bigint, $3::bigint) n" + t.made()}, nil
+}
+
+// made leaves rows alone that a trigger has made already.
+func (t table) made() string {
+	var keys []string
+	for _, c := range t.columns {
+		if c.key {
+			keys = append(keys, quote(c.name))
+		}
+	}
+	if len(keys) == 0 {
+		return ""
+	}
+	return " on conflict (" + strings.Join(keys, ", ") + ") do nothing"
 }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
