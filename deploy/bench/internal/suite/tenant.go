@@ -20,14 +20,21 @@ func (s *Suite) NewTenant(ctx context.Context, prefix string) (Tenant, error) {
 	}
 	token := strings.TrimSpace(string(operator))
 	var made struct{ TenantID, InitialDomain string }
-	if err := s.administer(ctx, token, "/admin/v1/tenants", map[string]any{
+	if err := s.administer(ctx, token, http.MethodPost, "/admin/v1/tenants", map[string]any{
 		"displayName": prefix, "tenantType": "workforce", "initialDomainPrefix": prefix, "countryLetterCode": "NL",
 		"administrator": map[string]any{"displayName": "Administrator", "userNamePrefix": "admin"},
 	}, &made); err != nil {
 		return Tenant{}, err
 	}
+	// As many objects as any measurement makes; a tenant without a domain of its
+	// own may have 50 000.
+	if err := s.administer(ctx, token, http.MethodPatch, "/admin/v1/tenants/"+made.TenantID, map[string]any{
+		"limits": map[string]any{"directoryObjects": 20_000_000},
+	}, nil); err != nil {
+		return Tenant{}, err
+	}
 	var app struct{ AppID, ClientSecret string }
-	if err := s.administer(ctx, token, "/admin/v1/tenants/"+made.TenantID+"/administratorApplication",
+	if err := s.administer(ctx, token, http.MethodPost, "/admin/v1/tenants/"+made.TenantID+"/administratorApplication",
 		map[string]any{"displayName": "Bench"}, &app); err != nil {
 		return Tenant{}, err
 	}
@@ -35,12 +42,12 @@ func (s *Suite) NewTenant(ctx context.Context, prefix string) (Tenant, error) {
 		ClientID: app.AppID, ClientSecret: app.ClientSecret}, nil
 }
 
-func (s *Suite) administer(ctx context.Context, token, path string, body, out any) error {
+func (s *Suite) administer(ctx context.Context, token, method, path string, body, out any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.HTTPURL+path, bytes.NewReader(text))
+	req, err := http.NewRequestWithContext(ctx, method, s.HTTPURL+path, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}
