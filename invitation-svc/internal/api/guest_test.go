@@ -91,6 +91,8 @@ func TestGuestsSeeTheirOwnInvitationsAlone(t *testing.T) {
 	}
 }
 
+// TestMembersWhoSeeNobodySeeNoInvitations: nor do they resend or revoke those
+// of others.
 func TestMembersWhoSeeNobodySeeNoInvitations(t *testing.T) {
 	t.Parallel()
 	for name, hide := range map[string]func(*invitetest.World){
@@ -121,6 +123,33 @@ func TestMembersWhoSeeNobodySeeNoInvitations(t *testing.T) {
 			}
 			if _, err := w.Invites.ListInvitations(w.As(w.App), &pb.ListInvitationsRequest{}); err != nil {
 				t.Error(err)
+			}
+			resend := func(id string) error {
+				_, err := w.Invites.ResendInvitation(w.As(w.Mia), &pb.ResendInvitationRequest{Id: id})
+				return err
+			}
+			revoke := func(by caller.Caller, id string) error {
+				_, err := w.Invites.RevokeInvitation(w.As(by), &pb.RevokeInvitationRequest{Id: id})
+				return err
+			}
+			if err := resend(theirs.Id); !fault.Is(err, errorspb.Reason_ACCESS_DENIED) {
+				t.Errorf("resend a stranger's: %v", err)
+			}
+			if err := revoke(w.Mia, theirs.Id); !fault.Is(err, errorspb.Reason_ACCESS_DENIED) {
+				t.Errorf("revoke a stranger's: %v", err)
+			}
+			if open := invitetest.Scalar[int](w, w.Tenant, "select count(*) from invitations where state = 2 and id = $1", theirs.Id); open != 1 {
+				t.Error("the refusal ended the invitation")
+			}
+			if err := resend(own); err != nil {
+				t.Errorf("resend the own: %v", err)
+			}
+			fresh := invitetest.Scalar[string](w, w.Tenant, "select id::text from invitations where state = 2 and address = 'alice@partner.example'")
+			if err := revoke(w.Mia, fresh); err != nil {
+				t.Errorf("revoke the own: %v", err)
+			}
+			if err := revoke(w.App, theirs.Id); err != nil {
+				t.Errorf("by an application: %v", err)
 			}
 		})
 	}

@@ -27,17 +27,15 @@ func (s *Saga) Resend(ctx context.Context, t tenant.ID, by invitation.Inviter, i
 	return s.resend(ctx, t, id, s.perInviter(t, by))
 }
 
-// mayInvite is the right to invite the target of an invitation, which is what
-// resending and revoking need (operation O3).
+// mayInvite is what resending and revoking need (operation O3): the right to
+// see an invitation and to invite its target.
 func (s *Saga) mayInvite(ctx context.Context, t tenant.ID, by invitation.Inviter, id uuid.UUID) error {
 	i, err := s.read(ctx, t, id)
 	if err != nil {
 		return err
 	}
-	if by.Guest {
-		if err := s.MaySee(ctx, t, by, i.Inviter.ID); err != nil {
-			return err
-		}
+	if err := s.MaySee(ctx, t, by, i.Inviter.ID); err != nil {
+		return err
 	}
 	f := invitation.Facts{Inviter: by}
 	if _, err := s.askPolicy(ctx, t, by, ownersRight{}, invitation.Draft{Address: i.Address, UserType: i.UserType}, &f); err != nil {
