@@ -122,9 +122,9 @@ func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation
 
 // Revoke ends an open invitation, and with deleteUser the pending user as
 // well (INV-35), unless it was here before as an internal user, whom an
-// invitation that is taken back leaves alone (INV-34). Only the call that ends
-// the invitation deletes: who waits for a later invitation, or has redeemed
-// one, is not the user that this one was about any more.
+// invitation that is taken back leaves alone (INV-34). It may be repeated: an
+// invitation that has ended so has only the user left to delete. The directory
+// refuses to delete who waits for a later invitation or has redeemed one.
 func (s *Saga) Revoke(ctx context.Context, t tenant.ID, by invitation.Inviter, id uuid.UUID, deleteUser bool) error {
 	if err := s.mayInvite(ctx, t, by, id); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (s *Saga) Revoke(ctx context.Context, t tenant.ID, by invitation.Inviter, i
 			}
 		}
 		from := i.State
-		if from == invitation.Revoked && !deleteUser {
+		if from == invitation.Revoked {
 			return nil
 		}
 		if i.State, err = invitation.Next(from, invitation.Withdrawn); err != nil {

@@ -26,7 +26,7 @@ func revoke(w *invitetest.World, by caller.Caller, id string, deleteUser bool) e
 }
 
 // TestARevokedInvitationDeletesNobodyLater: the user of an invitation that is
-// over may have redeemed a later one.
+// over may wait for a later one, or have redeemed it.
 func TestARevokedInvitationDeletesNobodyLater(t *testing.T) {
 	t.Parallel()
 	w := invitetest.New(t)
@@ -40,11 +40,11 @@ func TestARevokedInvitationDeletesNobodyLater(t *testing.T) {
 	}
 	refuse := func(when string) {
 		for _, by := range []caller.Caller{w.Mia, w.App} {
-			if err := revoke(w, by, i.Id, true); !fault.Is(err, errorspb.Reason_CONFLICT) {
+			if err := revoke(w, by, i.Id, true); !fault.Is(err, errorspb.Reason_ACCESS_DENIED) {
 				t.Errorf("%s: %v", when, err)
 			}
 		}
-		if w.Directory.User(w.Tenant.String(), i.InvitedUser.GetId()) == nil || w.Directory.Count("SoftDeleteExternalUser") != 0 {
+		if w.Directory.User(w.Tenant.String(), i.InvitedUser.GetId()) == nil {
 			t.Fatalf("%s: the user is gone", when)
 		}
 	}
@@ -56,6 +56,75 @@ func TestARevokedInvitationDeletesNobodyLater(t *testing.T) {
 	if err := revoke(w, w.Mia, i.Id, false); err != nil {
 		t.Errorf("repeated without the user: %v", err)
 	}
+}
+
+// TestRevokingWithTheUserMayBeRepeated: what ends between the invitation and
+// its user is finished by whoever made both, with one record of the end.
+func TestRevokingWithTheUserMayBeRepeated(t *testing.T) {
+	t.Parallel()
+	gone := func(w *invitetest.World, user string) {
+		w.T.Helper()
+		if w.Directory.User(w.Tenant.String(), user) != nil {
+			w.T.Error("the user is still there")
+		}
+		if n := w.Audited(w.Tenant, "Revoke external user invite", 1); n != 1 {
+			w.T.Errorf("%d records", n)
+		}
+	}
+	for name, end := range map[string]struct {
+		around string
+		cause  func() error
+	}{
+		"the directory is away": {"before SoftDeleteExternalUser", func() error { return fault.Unavailable(errorspb.Reason_UNAVAILABLE, "away") }},
+		"the answer is lost":    {"after SoftDeleteExternalUser", func() error { return fault.Deadline(errorspb.Reason_DEADLINE, "lost") }},
+		"killed before":         {"before SoftDeleteExternalUser", func() error { panic(errKilled) }},
+		"killed after":          {"after SoftDeleteExternalUser", func() error { panic(errKilled) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := invitetest.New(t)
+			i := w.Invite("alice@partner.example", nil)
+			w.Directory.Cause(func(around string) error {
+				if around != end.around {
+					return nil
+				}
+				return end.cause()
+			})
+			var err error
+			if !dying(func() { err = revoke(w, w.Mia, i.Id, true) }) && err == nil {
+				t.Fatal("nothing went wrong")
+			}
+			w.Directory.Cause(nil)
+			w.Restart(w.Clock)
+			if state := invitetest.Scalar[int](w, w.Tenant, "select state from invitations"); state != 7 {
+				t.Fatalf("state %d", state)
+			}
+			if err := revoke(w, colleague(w), i.Id, true); !fault.Is(err, errorspb.Reason_ACCESS_DENIED) {
+				t.Errorf("a colleague: %v", err)
+			}
+			for range 2 {
+				if err := revoke(w, w.Mia, i.Id, true); err != nil {
+					t.Errorf("repeated: %v", err)
+				}
+			}
+			gone(w, i.InvitedUser.GetId())
+		})
+	}
+	t.Run("of a link that was sent again", func(t *testing.T) {
+		t.Parallel()
+		w := invitetest.New(t)
+		i := w.Invite("alice@partner.example", nil)
+		if _, err := w.Invites.ResendInvitation(w.As(w.Mia), &pb.ResendInvitationRequest{Id: i.Id}); err != nil {
+			t.Fatal(err)
+		}
+		sent := invitetest.Scalar[string](w, w.Tenant, "select id::text from invitations where state = 2")
+		for _, deleteUser := range []bool{false, true} {
+			if err := revoke(w, w.Mia, sent, deleteUser); err != nil {
+				t.Errorf("%v: %v", deleteUser, err)
+			}
+		}
+		gone(w, i.InvitedUser.GetId())
+	})
 }
 
 // TestInvitingAgainIsNoWayAroundDeleting: a guest is the own one of whoever
