@@ -61,10 +61,12 @@ type InvitationServiceClient interface {
 	// Returns one invitation without its link: the own ones to everybody, those of
 	// others to whom may list them.
 	GetInvitation(ctx context.Context, in *GetInvitationRequest, opts ...grpc.CallOption) (*InvitationState, error)
-	// Sends a new link to the invited address; older links end (INV-35). Guests
-	// need the right to read the invitation.
+	// Sends a new link to the invited address; older links end (INV-35).
+	// The invitations of others need the right to see them.
 	ResendInvitation(ctx context.Context, in *ResendInvitationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Ends an open invitation (INV-35). Guests need the right to read the invitation.
+	// Ends an open invitation (INV-35). Those of others need the right to see them.
+	// May be repeated, with delete_user also where the invitation has ended so
+	// already: the user goes if it still waits for that invitation.
 	RevokeInvitation(ctx context.Context, in *RevokeInvitationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Returns how the tenant sets links and codes.
 	GetInvitationSettings(ctx context.Context, in *GetInvitationSettingsRequest, opts ...grpc.CallOption) (*InvitationSettings, error)
@@ -198,10 +200,12 @@ type InvitationServiceServer interface {
 	// Returns one invitation without its link: the own ones to everybody, those of
 	// others to whom may list them.
 	GetInvitation(context.Context, *GetInvitationRequest) (*InvitationState, error)
-	// Sends a new link to the invited address; older links end (INV-35). Guests
-	// need the right to read the invitation.
+	// Sends a new link to the invited address; older links end (INV-35).
+	// The invitations of others need the right to see them.
 	ResendInvitation(context.Context, *ResendInvitationRequest) (*emptypb.Empty, error)
-	// Ends an open invitation (INV-35). Guests need the right to read the invitation.
+	// Ends an open invitation (INV-35). Those of others need the right to see them.
+	// May be repeated, with delete_user also where the invitation has ended so
+	// already: the user goes if it still waits for that invitation.
 	RevokeInvitation(context.Context, *RevokeInvitationRequest) (*emptypb.Empty, error)
 	// Returns how the tenant sets links and codes.
 	GetInvitationSettings(context.Context, *GetInvitationSettingsRequest) (*InvitationSettings, error)
