@@ -138,13 +138,11 @@ func MayTouch(i Invitation, f Facts) error {
 	return nil
 }
 
-// MayDelete decides whether a caller may delete the pending user along with an
-// invitation, of which first is the origin: the own guest, or by the right to
-// delete users (DIR-45). A guest is the own one of whoever made the user;
-// inviting somebody else's guest again gives no right to end it.
-func MayDelete(first Invitation, by Inviter) error {
-	own := first.Action == Create && by.ID != uuid.Nil && by.ID == first.Inviter.ID
-	if own || by.mayDeleteUsers() {
+// MayDelete decides whether a caller may delete a pending user along with an
+// invitation; all are the invitations of that user. It is the caller's own
+// guest, or the right to delete users is needed (DIR-45).
+func MayDelete(all []Invitation, by Inviter) error {
+	if by.ownGuest(all) || by.mayDeleteUsers() {
 		return nil
 	}
 	return fault.Denied(errorspb.Reason_ACCESS_DENIED, textPrivileges)

@@ -250,6 +250,44 @@ func TestAResetNeedsAnAddressOfTheTarget(t *testing.T) {
 	}
 }
 
+// DIR-45: the own guest, as long as nobody has become it, or anybody by right.
+func TestWhoMayDeleteWithAnInvitation(t *testing.T) {
+	t.Parallel()
+	me, other := uuid.New(), uuid.New()
+	one := func(a invitation.Action, s invitation.State, by uuid.UUID) invitation.Invitation {
+		return invitation.Invitation{Action: a, State: s, Inviter: invitation.Inviter{ID: by}}
+	}
+	for _, tc := range []struct {
+		name string
+		all  []invitation.Invitation
+		ok   bool
+	}{
+		{"made by the caller", []invitation.Invitation{one(invitation.Create, invitation.Pending, me)}, true},
+		{"and invited again", []invitation.Invitation{one(invitation.Create, invitation.Superseded, me), one(invitation.Reinvite, invitation.Pending, me)}, true},
+		{"and invited again by another", []invitation.Invitation{one(invitation.Create, invitation.Revoked, me), one(invitation.Reinvite, invitation.Pending, other)}, true},
+		{"made by another", []invitation.Invitation{one(invitation.Create, invitation.Superseded, other), one(invitation.Reinvite, invitation.Pending, me)}, false},
+		{"made by two at once", []invitation.Invitation{one(invitation.Create, invitation.Superseded, other), one(invitation.Create, invitation.Pending, me)}, false},
+		{"made by nobody here", []invitation.Invitation{one(invitation.Reinvite, invitation.Pending, me)}, false},
+		{"made by an inviter without an id", []invitation.Invitation{one(invitation.Create, invitation.Pending, uuid.Nil)}, false},
+		{"redeemed and reset", []invitation.Invitation{one(invitation.Create, invitation.Completed, me), one(invitation.Reset, invitation.Pending, me)}, false},
+		{"internal meanwhile", []invitation.Invitation{one(invitation.Create, invitation.Revoked, me), one(invitation.Convert, invitation.Pending, me)}, false},
+		{"without an invitation", nil, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			for _, who := range []invitation.Inviter{{Kind: invitation.ByUser, ID: me}, {Kind: invitation.ByUser}} {
+				err := invitation.MayDelete(tc.all, who)
+				if want := tc.ok && who.ID == me; (err == nil) != want || !want && !fault.Is(err, errorspb.Reason_ACCESS_DENIED) {
+					t.Errorf("%v: %v", who.ID, err)
+				}
+			}
+			if err := invitation.MayDelete(tc.all, admin); err != nil {
+				t.Errorf("by the right to delete users: %v", err)
+			}
+		})
+	}
+}
+
 func TestRightsOfInviters(t *testing.T) {
 	t.Parallel()
 	app := func(permissions ...string) invitation.Inviter {

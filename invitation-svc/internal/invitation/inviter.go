@@ -85,6 +85,20 @@ func (i Inviter) mayDeleteUsers() bool {
 	}
 }
 
+// ownGuest reports that the caller, and nobody else, made the user that all
+// these invitations are about, and that nobody has become that user since.
+// Inviting somebody else's guest again makes it no own one.
+func (i Inviter) ownGuest(all []Invitation) bool {
+	made := false
+	for _, one := range all {
+		if one.State == Completed || one.Action == Convert || one.Action == Create && !i.Made(one.Inviter.ID) {
+			return false
+		}
+		made = made || one.Action == Create
+	}
+	return made
+}
+
 // MayReadUsers decides whether an answer may name existing objects (INV-18).
 func (i Inviter) MayReadUsers() bool {
 	if i.Guest {

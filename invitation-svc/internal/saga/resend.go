@@ -170,11 +170,11 @@ func (s *Saga) Revoke(ctx context.Context, t tenant.ID, by invitation.Inviter, i
 
 // mayDelete decides whether the user of an invitation may be deleted with it.
 func (s *Saga) mayDelete(tx store.Tx, i invitation.Invitation, by invitation.Inviter) error {
-	first, err := tx.Invitation(i.Origin())
+	all, err := tx.InvitationsOf(i.User)
 	if err != nil {
 		return err
 	}
-	if err := invitation.MayDelete(first, by); err != nil {
+	if err := invitation.MayDelete(all, by); err != nil {
 		return err
 	}
 	internal, err := tx.Converting(i.User)

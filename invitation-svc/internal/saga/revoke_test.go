@@ -149,6 +149,47 @@ func TestInvitingAgainIsNoWayAroundDeleting(t *testing.T) {
 	}
 }
 
+// TestInvitingOnesGuestAgainKeepsIt: the own guest may go with any invitation
+// of it, whoever made that one, as long as nobody has become the guest.
+func TestInvitingOnesGuestAgainKeepsIt(t *testing.T) {
+	t.Parallel()
+	again := func(w *invitetest.World, by caller.Caller, change func(*pb.Invitation)) string {
+		w.T.Helper()
+		i, err := w.Invites.CreateInvitation(w.As(by), invitetest.Request("alice@partner.example", change))
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		return i.Id
+	}
+	for name, inviter := range map[string]func(*invitetest.World) caller.Caller{
+		"by oneself":     func(w *invitetest.World) caller.Caller { return w.Mia },
+		"by a colleague": colleague,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := invitetest.New(t)
+			user := w.Invite("alice@partner.example", nil).InvitedUser.GetId()
+			if err := revoke(w, w.Mia, again(w, inviter(w), nil), true); err != nil || w.Directory.User(w.Tenant.String(), user) != nil {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	t.Run("reset after it was redeemed", func(t *testing.T) {
+		t.Parallel()
+		w := invitetest.New(t)
+		i := w.Invite("alice@partner.example", nil)
+		b := w.Open(i.GetInviteRedeemUrl())
+		b.ToConsent()
+		b.Must(invitetest.Consent(true), pb.FlowPage_Landed)
+		again(w, w.App, func(r *pb.Invitation) {
+			r.InvitedUser, r.ResetRedemption = &pb.InvitedUser{Id: proto.String(i.InvitedUser.GetId())}, proto.Bool(true)
+		})
+		if err := revoke(w, w.Mia, again(w, w.Mia, nil), true); !fault.Is(err, errorspb.Reason_ACCESS_DENIED) || w.Directory.User(w.Tenant.String(), i.InvitedUser.GetId()) == nil {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // TestAResentInvitationIsStillOnesOwn: sending a link again changes nothing
 // about who made the user.
 func TestAResentInvitationIsStillOnesOwn(t *testing.T) {

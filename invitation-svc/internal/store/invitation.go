@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"time"
 
 	"entente.dev/invitation-svc/internal/invitation"
@@ -126,6 +127,19 @@ func (tx Tx) OpenInvitation(user uuid.UUID) (invitation.Invitation, error) {
 func (tx Tx) LatestInvitation(user uuid.UUID) (invitation.Invitation, error) {
 	row, err := take[invitationRow](tx.invitations().Where("user_id = ?", user).Order("created_at desc, id desc").Limit(1), "invitation")
 	return invitationFromRow(row), err
+}
+
+// InvitationsOf are all invitations of a user, oldest first.
+func (tx Tx) InvitationsOf(user uuid.UUID) ([]invitation.Invitation, error) {
+	var rows []invitationRow
+	if err := tx.invitations().Where("user_id = ?", user).Order("created_at, id").Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("load invitations of a user: %w", err)
+	}
+	all := make([]invitation.Invitation, len(rows))
+	for n, row := range rows {
+		all[n] = invitationFromRow(row)
+	}
+	return all, nil
 }
 
 // Converting reports that a user who was internal when invited has redeemed

@@ -72,6 +72,7 @@ func TestListsUseTheirIndexes(t *testing.T) {
 		"by id":      "select * from invitations where tenant_id = $1 and id = '0b4e2f44-2b1c-4c62-a3b5-0f3f5a3fbb01'",
 		"open":       "select * from invitations where tenant_id = $1 and user_id = '0b4e2f44-2b1c-4c62-a3b5-0f3f5a3fbb01' and state in (2, 3)",
 		"latest":     "select * from invitations where tenant_id = $1 and user_id = '0b4e2f44-2b1c-4c62-a3b5-0f3f5a3fbb01' order by created_at desc, id desc limit 1",
+		"of a user":  "select * from invitations where tenant_id = $1 and user_id = '0b4e2f44-2b1c-4c62-a3b5-0f3f5a3fbb01' order by created_at, id",
 		"by address": "select * from invitations i where i.tenant_id = $1 and i.address_key = 'u77@x.example'",
 		"tickets":    "select sum, class from tickets where tenant_id = $1 and invitation_id = '0b4e2f44-2b1c-4c62-a3b5-0f3f5a3fbb01' order by created_at",
 		"first page": "select * from invitations i where i.tenant_id = $1 order by i.created_at desc, i.id desc limit 100",
