@@ -2,16 +2,15 @@ package saga
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
 	"entente.dev/invitation-svc/internal/invitation"
 	directorypb "entente.dev/proto/gen/entente/directory/v1"
 	errorspb "entente.dev/proto/gen/entente/errors/v1"
-	optionspb "entente.dev/proto/gen/entente/options/v1"
 	"entente.dev/servicekit/caller"
 	"entente.dev/servicekit/fault"
 	"entente.dev/servicekit/tenant"
-	"google.golang.org/protobuf/proto"
 )
 
 // InviterOf is the caller as the rules see one.
@@ -51,18 +50,10 @@ func (s *Saga) Inviter(ctx context.Context, t tenant.ID, by invitation.Inviter) 
 // about a fault of ours but the words given.
 func Public(err error, ours string) (code, message string) {
 	f := fault.From(err)
-	said := sayingOf(f.Reason)
-	if said.GetCode() == "" || f.Message == "" || said.GetStatus() == 500 {
-		return sayingOf(errorspb.Reason_INTERNAL).GetCode(), ours
+	status, code, _ := f.Graph()
+	if status == http.StatusInternalServerError || f.Message == "" {
+		_, code, _ = fault.Internal(errorspb.Reason_INTERNAL, "").Graph()
+		return code, ours
 	}
-	return said.GetCode(), f.Message
-}
-
-func sayingOf(r errorspb.Reason) *optionspb.GraphError {
-	v := r.Descriptor().Values().ByNumber(r.Number())
-	if v == nil {
-		return nil
-	}
-	said, _ := proto.GetExtension(v.Options(), optionspb.E_GraphError).(*optionspb.GraphError)
-	return said
+	return code, f.Message
 }
