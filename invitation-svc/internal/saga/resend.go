@@ -89,6 +89,9 @@ func (s *Saga) again(ctx context.Context, t tenant.ID, old invitation.Invitation
 		if err != nil {
 			return err
 		}
+		if latest, err = tx.LockInvitation(latest.ID); err != nil { // against a revoke at this moment
+			return err
+		}
 		if latest.State == invitation.Revoked {
 			return fault.Precondition(errorspb.Reason_CONFLICT, "The invitation was revoked.")
 		}
