@@ -9,7 +9,7 @@ create table user_words (
 	primary key (tenant_id, word, user_id)
 );
 create index user_words_user on user_words (tenant_id, user_id, word);
-comment on table user_words is 'Search tokens of the names of users, kept by triggers of users.';
+comment on table user_words is 'Search tokens of the names of users: written with a new user, kept by triggers after that.';
 alter table user_words alter column tenant_id set (n_distinct = 1);
 
 alter table users no force row level security;
@@ -18,13 +18,6 @@ alter table users force row level security;
 
 alter table user_words enable row level security, force row level security;
 create policy tenant on user_words using (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid);
-
-create function keep_new_words() returns trigger language plpgsql as $$
-begin
-	insert into user_words select distinct n.tenant_id, n.id, w from new_users n, unnest(n.display_name_words) w;
-	return null;
-end $$;
-create trigger users_words_new after insert on users referencing new table as new_users for each statement execute function keep_new_words();
 
 create function keep_words() returns trigger language plpgsql as $$
 begin

@@ -56,6 +56,8 @@ func crowd(t testing.TB, users int) (*Store, tenant.ID) {
 					from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
 				tx.Queue(`insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary)
 					select $1, md5($2::text || n)::uuid, 0, 1, 'smtp', 'u' || n || '@mail.example', true from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
+				tx.Queue(`insert into user_words (tenant_id, user_id, word)
+					select $1, md5($2::text || n)::uuid, unnest(array['user', n::text]) from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
 				tx.Queue(`insert into mail_keys (tenant_id, user_id, key, live)
 					select $1, md5($2::text || n)::uuid, 'other-u' || n || '@mail.example', true from generate_series($3::int, $4::int) n`, [16]byte(made.ID), domain, from, min(from+step, part.n)-1)
 				return nil

@@ -10,6 +10,7 @@ import (
 	"entente.dev/directory-svc/internal/object"
 	"entente.dev/directory-svc/internal/property"
 	"entente.dev/directory-svc/internal/user"
+	"entente.dev/servicekit/odata"
 	"entente.dev/servicekit/tenant"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -188,7 +189,11 @@ func (tx *Tx) InsertUser(u *user.User, p *Password) {
 	tx.insertIdentities(u)
 	tx.insertAddresses(object.User, u.ID, u.Proxies, u.Deleted == nil)
 	tx.saveMailKeys(nil, u)
+	tx.Queue("insert into user_words (tenant_id, user_id, word) select $1, $2, unnest($3::text[])", args[0], [16]byte(u.ID), searchWords(u))
 }
+
+// searchWords are the tokens by which a user is found (DIR-206), each once.
+func searchWords(u *user.User) []string { return sorted(odata.SearchTokens(u.DisplayName)) }
 
 var passwordColumns = [...]string{", password_scheme", ", password_verifier", ", password_must_change", ", password_must_change_mfa"}
 

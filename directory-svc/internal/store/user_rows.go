@@ -52,11 +52,20 @@ func (tx *Tx) InsertUsers(list []*user.User) {
 		identities = append(identities, identityRows(u)...)
 	}
 	tx.QueueRows("user_identities", identityColumns, identities)
+	var words [][]any
+	for _, u := range list {
+		for _, w := range searchWords(u) {
+			words = append(words, []any{[16]byte(u.ID), w})
+		}
+	}
+	tx.QueueRows("user_words", wordColumns, words)
 	for _, u := range list {
 		tx.insertAddresses(object.User, u.ID, u.Proxies, u.Deleted == nil)
 		tx.saveMailKeys(nil, u)
 	}
 }
+
+var wordColumns = []pg.Column{{Name: "user_id", Type: "uuid"}, {Name: "word", Type: "text"}}
 
 // typeOf is the SQL type of a column of users by what is stored in it.
 func typeOf(name string, v any) string {
