@@ -63,6 +63,7 @@ func TestInvariantsOfTheDatabase(t *testing.T) {
 		"INV-1 a row of another tenant":                  {notAllowed, "insert into contacts (tenant_id, id, display_name, mail, mail_nickname, created_at) values ('" + other.ID.String() + "'::uuid, $1, 'c', 'c', 'c', now())"},
 		"INV-2 the name is one user's":                   {"users_user_principal_name", "update users set user_principal_name_key = (select user_principal_name_key from users" + of(guest) + ")" + of(m)},
 		"INV-3 an address has one holder":                {"addresses_unique", "insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary) values ($1, gen_random_uuid(), 0, 1, 'smtp', 'ADA@x.example', false)"},
+		"INV-3 whatever its kind":                        {"addresses_unique", "insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary) values ($1, gen_random_uuid(), 0, 1, 'sip', 'ADA@x.example', true)"},
 		"INV-4 one primary address":                      {"addresses_primary", fmt.Sprintf("insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary) values ($1, '%s', 9, 1, 'smtp', 'other@x.example', true)", guest.ID)},
 		"INV-4 a member invited as such has none":        {"users_never_mail_enabled", "update users set never_mail_enabled = true, user_type = 1" + of(guest)},
 		"INV-5 an account binds to one user":             {"users_alternative_security_id", "update users set alternative_security_id = (select alternative_security_id from users" + of(guest) + ")" + of(m)},
@@ -107,6 +108,11 @@ func TestInvariantsOfTheDatabase(t *testing.T) {
 		if c.sql == "" {
 			nested := uuid.New()
 			sql = []string{insertGroup(nested, "false, false, false, false, null"), joins(plain, nested, 2), joins(nested, plain, 2)}
+		}
+		if name == "INV-3 whatever its kind" { // the same account may have an address of two kinds
+			if err := write(fmt.Sprintf("insert into addresses (tenant_id, owner_id, ordinal, owner_type, kind, address, is_primary) values ($1, '%s', 8, 1, 'sip', 'ada@x.example', true)", guest.ID)); err != nil {
+				t.Error(err)
+			}
 		}
 		err := write(sql...)
 		switch {
