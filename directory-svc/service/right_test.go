@@ -472,6 +472,16 @@ func TestRoleGroupInARestrictedUnit(t *testing.T) {
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
 	_, err = h.groups().AddOwner(as, &pb.AddGroupReferenceRequest{Id: g.Id, Reference: reference(u.Id)})
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
+	// Members by a bind, too; owners not, whatever the mask says.
+	bind := func(in *pb.Group, paths ...string) error {
+		_, err := h.groups().UpdateGroup(as, &pb.UpdateGroupRequest{Id: g.Id, Group: in, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
+		return err
+	}
+	at := graphOrigin + "/v1.0/users/"
+	h.must(bind(&pb.Group{MembersBind: []string{at + h.user("v").Id}}, "members_bind"))
+	wantReason(t, bind(&pb.Group{OwnersBind: []string{at + u.Id}}, "owners_bind"), errorspb.Reason_ACCESS_DENIED)
+	wantReason(t, bind(&pb.Group{OwnersBind: []string{at + u.Id}}, "members_bind"), errorspb.Reason_ACCESS_DENIED)
+	wantReason(t, bind(&pb.Group{OwnersBind: []string{at + u.Id}}), errorspb.Reason_ACCESS_DENIED)
 	_, err = h.groups().DeleteGroup(as, &pb.DeleteGroupRequest{Id: g.Id})
 	wantReason(t, err, errorspb.Reason_ACCESS_DENIED)
 	wantReason(t, h.addMember(g.Id, chief.Id), errorspb.Reason_ACCESS_DENIED) // not even an application with the permission

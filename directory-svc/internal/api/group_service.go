@@ -303,7 +303,7 @@ func (s *Groups) UpdateGroup(ctx context.Context, req *pb.UpdateGroupRequest) (*
 	ev := record("Update group", groupManagement, "Update", audit.Target{ID: clip(req.Id), Type: object.Group.Title()})
 	err = s.write(ctx, t.ID, ev, func(tx *store.Tx) error {
 		act := changesGroup
-		if !slices.ContainsFunc(req.UpdateMask.GetPaths(), func(p string) bool { return p != "members_bind" }) {
+		if len(in.OwnersBind) == 0 && !slices.ContainsFunc(req.UpdateMask.GetPaths(), func(p string) bool { return p != "members_bind" }) {
 			act = changesMembers
 		}
 		old, by, err := s.group(tx, who, req.Id, act)
